@@ -1,0 +1,1 @@
+"""The line: the only room that speaks MQTT."""

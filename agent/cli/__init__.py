@@ -1,0 +1,1 @@
+"""The command line: click, one file per group of commands."""

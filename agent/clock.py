@@ -1,0 +1,32 @@
+"""Time comes from here and from nowhere else. Durations are monotonic; stored times are UTC."""
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What a room may ask about time."""
+
+    def monotonic(self) -> float:
+        """Seconds that never jump; only differences mean anything."""
+
+    def utc(self) -> datetime:
+        """The wall clock, timezone-aware, in UTC. It may be wrong by years on a box without a battery."""
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+        return time.monotonic()
+
+    def utc(self) -> datetime:
+        """The wall clock in UTC."""
+        return datetime.now(UTC)
+
+
+def stamp(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, as stored in the journal and sent in reports."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

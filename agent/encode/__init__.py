@@ -1,0 +1,1 @@
+"""The typesetter: a Layout becomes rows, and rows become bytes."""

@@ -1,0 +1,53 @@
+"""Every error that crosses a room's door. What a caller does about one is said by its class."""
+
+
+class AgentError(Exception):
+    """The root: anything we raise on purpose."""
+
+
+class ConfigError(AgentError):
+    """The configuration is wrong: tell the installer where and what to write instead; exit 78."""
+
+
+class DataDirLocked(AgentError):
+    """Another agent works in this data directory; the message says which process."""
+
+
+class DecodeError(AgentError):
+    """An event that can't be read: park it with its bytes, acknowledge, report.
+
+    `path` is where in the JSON the fault is, such as `$.data.order.items[0].qty`.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{reason} - at {path}")
+        self.path = path
+        self.reason = reason
+
+
+class JournalError(AgentError):
+    """The journal can't keep what it is given: stop taking messages, the broker keeps them."""
+
+
+class JournalFull(JournalError):
+    """No room on the disk: acknowledge nothing, say so, try again; it recovers by itself."""
+
+
+class JournalBroken(JournalError):
+    """An I/O error or a corrupt file: this handle must not be used again; exit and reopen."""
+
+
+class IllegalTransition(JournalError):
+    """A job was not in the state that its caller believed: a bug, or two owners of one printer."""
+
+
+class PrinterError(AgentError):
+    """The root of what a link or a session raises."""
+
+
+class Unavailable(PrinterError):
+    """Nothing of the ticket was sent: retry with backoff, freely."""
+
+
+class LinkBroken(PrinterError):
+    """The link failed in use: what was sent may or may not be on paper."""

@@ -1,0 +1,1 @@
+"""The front door: receive, decode, decide, commit, acknowledge."""

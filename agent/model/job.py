@@ -1,0 +1,118 @@
+"""A job is one ticket on its way to one printer. The words are IPP's (RFC 8011), and one is ours: unconfirmed.
+
+    pending ──▶ processing ──▶ completed          the law is TRANSITIONS; the journal refuses every other move
+       ▲ ▲          │ │ └────▶ held ──▶ …         a person is needed (paper, cover, cutter)
+       │ └──────────┘ └──────▶ unconfirmed ──▶ …  bytes went out and no answer came
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class JobState(StrEnum):
+    """Where a job is."""
+
+    PENDING = "pending"
+    """Waiting for its printer. Entered from intake, or when *not printed* is certain, or for a marked reprint."""
+
+    PROCESSING = "processing"
+    """Its intent is on disk and bytes may have gone out. At most one per printer."""
+
+    HELD = "held"
+    """A person is needed. With an intent the printer still has the ticket; without one nothing was sent."""
+
+    UNCONFIRMED = "unconfirmed"
+    """Bytes went out, no answer came, and evidence could not settle it yet."""
+
+    COMPLETED = "completed"
+    """On paper, with the evidence named: confirmed or presumed. Final."""
+
+    ABORTED = "aborted"
+    """It can't be printed as it is, and a person was told. Final."""
+
+    CANCELED = "canceled"
+    """The order was cancelled or replaced before it was printed. Final."""
+
+
+_S = JobState
+TRANSITIONS: dict[JobState, frozenset[JobState]] = {
+    _S.PENDING: frozenset({_S.PROCESSING, _S.HELD, _S.ABORTED, _S.CANCELED}),
+    _S.PROCESSING: frozenset({_S.COMPLETED, _S.PENDING, _S.HELD, _S.UNCONFIRMED}),
+    _S.HELD: frozenset({_S.PENDING, _S.PROCESSING, _S.COMPLETED, _S.UNCONFIRMED, _S.CANCELED}),
+    _S.UNCONFIRMED: frozenset({_S.COMPLETED, _S.PENDING, _S.HELD, _S.CANCELED}),
+    _S.COMPLETED: frozenset(),
+    _S.ABORTED: frozenset(),
+    _S.CANCELED: frozenset(),
+}
+FINAL = frozenset(state for state, after in TRANSITIONS.items() if not after)
+
+
+class JobKind(StrEnum):
+    """What a ticket tells the kitchen."""
+
+    ORDER = "order"
+    AMEND = "amend"
+    CANCEL = "cancel"
+
+
+class Mark(StrEnum):
+    """Why a ticket carries the inverted banner 补打 REPRINT."""
+
+    POSSIBLE_DUPLICATE = "possible_duplicate"
+    DISCARD_PIECE_ABOVE = "discard_piece_above"
+    JOURNAL_REBUILT = "journal_rebuilt"
+
+
+class Counters(msgspec.Struct, frozen=True):
+    """A printer's own maintenance counters (GS g): cumulative cuts and line feeds."""
+
+    cuts: int
+    lines: int
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """What was known, and written to disk, before the first byte of a ticket went out.
+
+    `baseline` is None where the printer has no sound counters or they were not fresh.
+    """
+
+    token: str
+    lines: int
+    cuts: int
+    baseline: Counters | None = None
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One ticket for one printer. `number` is the station's running number of the day, 0 until the first byte."""
+
+    id: int
+    order_pk: int
+    channel: str
+    order_id: str
+    rev: int
+    kind: JobKind
+    station: str
+    printer: str
+    copy: int
+    copies: int
+    state: JobState
+    attempt: int
+    mark: Mark | None
+    number: int
+    intent: Intent | None
+    reason: str
+    payload: bytes
+    created_at: str
+
+
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def token(job_id: int) -> str:
+    """The job's number in base 36, four characters: what the printer echoes (GS ( H, function 48)."""
+    characters = ""
+    for _ in range(4):
+        job_id, digit = divmod(job_id, 36)
+        characters = _DIGITS[digit] + characters
+    return characters

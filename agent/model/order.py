@@ -1,0 +1,148 @@
+"""An order as the cloud tells it: always the whole order, with a revision. Unknown fields are ignored.
+
+Money is integer minor units (分). Quantities are decimal strings, for goods sold by weight.
+"""
+
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+import msgspec
+
+MAX_ITEMS = 500
+Quantity = str | int
+
+
+class Modifier(msgspec.Struct, frozen=True):
+    """A choice beside an item: 加热, 少冰, 重辣."""
+
+    name: str
+    qty: Quantity = 1
+    price: int | None = None
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One line of an order; `children` are the parts of a set meal."""
+
+    name: str
+    qty: Quantity
+    id: str | int | None = None
+    sku: str | None = None
+    category: str | None = None
+    name2: str | None = None
+    unit: str | None = None
+    station: str | None = None
+    course: str | int | None = None
+    seat: str | int | None = None
+    basket: str | int | None = None
+    note: str | None = None
+    mods: list[Modifier] = []
+    children: list["Item"] = []
+    price: int | None = None
+
+
+class Member(msgspec.Struct, frozen=True):
+    """What the platform knows of a returning customer."""
+
+    level: str | None = None
+    visits: int | None = None
+
+
+class Customer(msgspec.Struct, frozen=True):
+    """Who ordered, as far as the kitchen may know."""
+
+    name: str | None = None
+    phone_tail: str | None = None
+    member: Member | None = None
+
+
+class Charge(msgspec.Struct, frozen=True):
+    """A fee or a discount."""
+
+    name: str
+    amount: int
+
+
+class Footer(msgspec.Struct, frozen=True):
+    """What the platform wants at the end of the customer's receipt."""
+
+    text: str | None = None
+    qr: str | None = None
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A full snapshot of an order at revision `rev`. Identity: (channel, id)."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    rev: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    channel: Annotated[str, msgspec.Meta(max_length=100)]
+    items: Annotated[list[Item], msgspec.Meta(max_length=MAX_ITEMS)]
+    no: str | int | None = None
+    fulfil: str | None = None
+    table: str | int | None = None
+    guests: int | None = None
+    placed_at: datetime | None = None
+    due_at: datetime | None = None
+    release_at: datetime | None = None
+    expires_at: datetime | None = None
+    rush: bool = False
+    customer: Customer | None = None
+    courier: Any = None
+    cutlery: int | str | None = None
+    pickup_code: str | int | None = None
+    note: str | None = None
+    allergies: list[str] = []
+    fees: list[Charge] = []
+    discounts: list[Charge] = []
+    total: int | None = None
+    currency: str | None = None
+    paid: bool | None = None
+    footer: Footer | None = None
+
+    @property
+    def number(self) -> str:
+        """What people call the order: its daily number, else its id."""
+        return str(self.no) if self.no not in (None, "") else self.id
+
+
+class CanceledOrder(msgspec.Struct, frozen=True):
+    """Which order a cancel speaks of."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    rev: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    channel: Annotated[str, msgspec.Meta(max_length=100)]
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """`order.cancel`: the order is off, at or after this revision."""
+
+    order: CanceledOrder
+    reason: str | None = None
+    by: str | None = None
+
+
+class Upsert(msgspec.Struct, frozen=True):
+    """`order.upsert`: the whole order, new or changed."""
+
+    order: Order
+
+
+class Event(msgspec.Struct, frozen=True):
+    """A decoded CloudEvent. `sequence` is None where the cloud does not count."""
+
+    id: str
+    source: str
+    type: str
+    data: Upsert | Cancel | None
+    digest: str
+    time: datetime | None = None
+    sequence: int | None = None
+
+
+def quantity(value: Quantity) -> Decimal | None:
+    """The number of a quantity, or None when it is not a finite decimal."""
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None

@@ -1,0 +1,1 @@
+"""The loading dock: links to printers, and the confirmed print over any link."""

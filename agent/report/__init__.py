@@ -1,0 +1,1 @@
+"""Upstairs: what the cloud is told."""

@@ -1,0 +1,1 @@
+"""The print room: one worker per printer, and what to do when in doubt."""

@@ -1,0 +1,1 @@
+"""The pass: an order becomes one ticket per station."""
