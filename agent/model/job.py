@@ -1,8 +1,8 @@
 """A job is one ticket on its way to one printer. The words are IPP's (RFC 8011), and one is ours: unconfirmed.
 
-    pending ──▶ processing ──▶ completed          the law is TRANSITIONS; the journal refuses every other move
-       ▲ ▲          │ │ └────▶ held ──▶ …         a person is needed (paper, cover, cutter)
-       │ └──────────┘ └──────▶ unconfirmed ──▶ …  bytes went out and no answer came
+pending ──▶ processing ──▶ completed          the law is TRANSITIONS; the journal refuses every other move
+   ▲ ▲          │ │ └────▶ held ──▶ …         a person is needed (paper, cover, cutter)
+   │ └──────────┘ └──────▶ unconfirmed ──▶ …  bytes went out and no answer came
 """
 
 from enum import StrEnum

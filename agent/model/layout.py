@@ -1,4 +1,4 @@
-"""A ticket before it meets a width: logical lines of styled text. Typesetting wraps them; encoders draw the rows.
+"""A ticket before it meets a width: logical lines of styled text. Typesetting wraps, encoders draw the rows.
 
 One Layout has several outputs (ESC/POS, picture, text grid), so that what is previewed is what is printed.
 """
@@ -39,12 +39,14 @@ class Line(msgspec.Struct, frozen=True):
     """A logical line. `right` stands at the right margin and is never cut; `left` wraps around it.
 
     `indent` is the number of cells by which wrapped lines stand further in than the first.
+    `fit`: the left is set narrower rather than wrapped, as far as that goes (order numbers, banners).
     """
 
     left: tuple[Run, ...] = ()
     right: tuple[Run, ...] = ()
     align: Align = Align.LEFT
     indent: int = 0
+    fit: bool = False
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -53,11 +55,17 @@ class Rule(msgspec.Struct, frozen=True):
     char: str = "-"
 
 
+class Gap(msgspec.Struct, frozen=True):
+    """White paper between two lines, at most 255 dots of it."""
+
+    dots: int = 10
+
+
 class Cut(msgspec.Struct, frozen=True):
     """Feed to the knife and cut: what follows is another piece of paper."""
 
 
-Block = Line | Rule | Cut
+Block = Line | Rule | Gap | Cut
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -75,3 +83,7 @@ class Row(msgspec.Struct, frozen=True):
     runs: tuple[Run, ...]
     align: Align = Align.LEFT
     drawn: bool = False
+
+
+Printed = Row | Rule | Gap | Cut
+"""What typesetting leaves: the ticket from top to bottom, ready to be encoded."""

@@ -1,0 +1,174 @@
+"""The composition root: builds every room, starts them in order, stops them in reverse. Only this file sees all."""
+
+import fcntl
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from agent import __version__, log
+from agent.broker.mqtt import Line, Will
+from agent.broker.topics import topics
+from agent.clock import Clock, SystemClock, stamp
+from agent.config import Config, Printer
+from agent.errors import DataDirLocked, JournalError
+from agent.intake.consumer import Consumer
+from agent.journal import jobs, notes
+from agent.journal.store import Journal, Tx
+from agent.model.link import SerialLink, TcpLink
+from agent.model.wire import Delivery
+from agent.printers.link import Connector
+from agent.printers.serial import SerialConnector
+from agent.printers.tcp import TcpConnector
+from agent.report.publisher import Publisher, new_identity, state_payload
+from agent.service import Service, Watchdog, running, sd_notify, watchdog_period_s
+from agent.spool.render import Press
+from agent.spool.worker import Worker
+
+STOP_S = 4.5
+EXIT_JOURNAL = 74
+_log = log.get("app")
+
+
+def run_agent(config: Config) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code: 0, or 74 when the journal failed and we must start afresh.
+
+    Raises:
+        DataDirLocked: another agent works here.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    config.data_dir.mkdir(parents=True, exist_ok=True)
+    with _locked(config.data_dir):
+        try:
+            return Agent(config, SystemClock()).run(stop)
+        except JournalError as exc:
+            _log.error("app.journal_failed", reason=str(exc))
+            return EXIT_JOURNAL
+
+
+class Agent:
+    """All rooms, wired."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._stations = config.effective_stations()
+        self._topics = topics(config.prefix, config.shop, config.agent)
+        self._journal = Journal(config.data_dir / "journal.db")
+        press = Press(self._stations, config.language, _timezone(config.timezone))
+        self._workers = {
+            printer.name: Worker(printer, _connector(printer, config.data_dir), self._journal, press, clock)
+            for printer in config.printers
+        }
+        identity = new_identity(config.shop, config.agent)
+        self._publisher = Publisher(
+            self._journal, self._topics, identity, clock, config.report.beat_s, self._printers_seen
+        )
+        self._consumer = Consumer(
+            self._journal,
+            self._stations,
+            self._topics.replay,
+            self._acknowledge,
+            self._wake,
+            self._publisher.ask_replay,
+        )
+        self._line = Line(
+            config.broker,
+            (self._topics.order, self._topics.replay),
+            Will(self._topics.state, state_payload(identity, False)),
+            clock,
+            self._consumer.receive,
+            self._line_up,
+        )
+        self._publisher.line = self._line
+
+    def run(self, stop: threading.Event) -> int:
+        """Start everything, feed the watchdog, and stop everything when told to or when the journal fails."""
+        services: list[Service] = [self._journal, *self._workers.values(), self._line, self._publisher]
+        watchdog = Watchdog(services, self._clock, period_s=watchdog_period_s())
+        with running(services[:1], STOP_S, self._clock):
+            self._journal.write(self._prepare)
+            with running(services[1:], STOP_S - 0.5, self._clock):
+                sd_notify("READY=1")
+                _log.info("app.started", version=__version__, shop=self._config.shop, printers=len(self._workers))
+                wait_s = min(1.0, watchdog.turn())
+                while not stop.wait(wait_s) and self._journal.failed is None:
+                    wait_s = min(1.0, watchdog.turn())
+                sd_notify("STOPPING=1")
+        if self._journal.failed is not None:
+            return EXIT_JOURNAL
+        _log.info("app.stopped")
+        return 0
+
+    def _prepare(self, tx: Tx) -> None:
+        """Bring the ledger in line with the configuration."""
+        by_station = {station.name: station.printer or "" for station in self._stations}
+        default = next(station for station in self._stations if station.default)
+        if moved := jobs.reroute(tx, by_station, default.printer or ""):
+            _log.info("app.tickets_rerouted", count=moved)
+        if jobs.waiting(tx).get("") is None:
+            notes.clear_alarm(tx, "no_printer")
+        if self._journal.rebuilt:
+            notes.raise_alarm(
+                tx, "journal", "the journal was broken and set aside; the cloud is asked for everything again"
+            )
+
+    # -- between the rooms ---------------------------------------------------------------------------------------
+
+    def _acknowledge(self, delivery: Delivery) -> None:
+        self._publisher.last_heard = stamp(self._clock.utc())
+        self._line.acknowledge(delivery)
+
+    def _wake(self, printers: set[str]) -> None:
+        for name in printers:
+            if (worker := self._workers.get(name)) is not None:
+                worker.wake()
+
+    def _line_up(self, session_present: bool) -> None:
+        del session_present  # whatever the broker says, the replay is asked for
+        self._publisher.connected()
+
+    def _printers_seen(self) -> dict[str, Any]:
+        return {name: worker.seen() for name, worker in self._workers.items()}
+
+
+def _connector(printer: Printer, data_dir: Path) -> Connector:
+    match printer.link:
+        case TcpLink(host, port):
+            return TcpConnector(host, port, printer.connect_timeout_s)
+        case SerialLink():
+            return SerialConnector(printer.link)
+        case _:
+            from agent.simulator.resident import start_resident  # only a virtual printer pays for it
+
+            folder = data_dir / "virtual" / printer.link.name
+            return TcpConnector(*start_resident(printer.link.name, printer.width, folder))
+
+
+def _timezone(name: str) -> tzinfo:
+    return ZoneInfo(name) if name else datetime.now(UTC).astimezone().tzinfo or UTC
+
+
+@contextmanager
+def _locked(data_dir: Path) -> Iterator[None]:
+    """One agent a data directory, for as long as it lives: the kernel lets go when the process dies."""
+    with (data_dir / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise DataDirLocked(
+                f"{data_dir} is in use by {holder}; stop that one first, or give this one its own data_dir"
+            ) from exc
+        file.truncate(0)
+        file.write(f"shop-agent, process {os.getpid()}\n")
+        file.flush()
+        yield

@@ -1,0 +1,67 @@
+"""`shop-agent config`: is the file right, what does it mean, what may be in it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import yaml
+
+from agent.cli.options import config_option
+from agent.config import PASSWORD_VARIABLE, Config, load
+from agent.configrules import warnings
+from agent.configschema import schema as schema_of
+from agent.model.link import Link
+
+
+@click.group()
+def config() -> None:
+    """Check and show the configuration."""
+
+
+@config.command()
+@config_option
+def check(config_path: Path) -> None:
+    """Say whether the file is right; name every error at once. Exit 78 when there is one."""
+    loaded = load(config_path)
+    for text in warnings(loaded):
+        click.echo(f"{config_path}: warning: {text}", err=True)
+    printers = ", ".join(printer.name for printer in loaded.printers) or "none"
+    click.echo(f"{config_path}: ok (shop {loaded.shop}, broker {loaded.broker.url}, printers: {printers})")
+
+
+@config.command()
+@config_option
+def show(config_path: Path) -> None:
+    """Print every setting as it works, with the defaults filled in, as a file that could be loaded."""
+    loaded = load(config_path)
+    effective = msgspec.structs.replace(loaded, stations=loaded.effective_stations())
+    click.echo(f"# broker password: {_password_source(loaded)} (never shown)")
+    click.echo(yaml.safe_dump(_plain(effective), allow_unicode=True, sort_keys=False), nl=False)
+
+
+@config.command()
+def schema() -> None:
+    """Print the JSON Schema of the file, for editors."""
+    click.echo(msgspec.json.format(msgspec.json.encode(schema_of(Config)), indent=2).decode())
+
+
+def _password_source(loaded: Config) -> str:
+    if PASSWORD_VARIABLE in os.environ:
+        return f"from ${PASSWORD_VARIABLE}"
+    if loaded.broker.password_file:
+        return "from password_file"
+    return "from the systemd credential" if loaded.broker.password() is not None else "none"
+
+
+def _plain(value: Any) -> Any:
+    """As it would be written in the file: links and paths as text, settings that say nothing left out."""
+    if isinstance(value, Link | Path):
+        return str(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, msgspec.Struct):
+        members = msgspec.structs.asdict(value).items()
+        return {name: _plain(member) for name, member in members if member is not None and member != ""}
+    return value

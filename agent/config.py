@@ -1,0 +1,195 @@
+"""The settings of one shop's agent, from one YAML file. `shop` and `broker.url` are enough to start.
+
+Every error is found at once and says where it is and what to write instead. Nothing here acts on a setting.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from agent import configrules
+from agent.errors import ConfigError
+from agent.model.address import BrokerAddress, parse_broker_url
+from agent.model.link import Link, parse_link
+from agent.model.station import Station
+from agent.yamlmarks import Reading, parse
+from agent.yamlstruct import StructReader
+
+PASSWORD_VARIABLE = "SHOP_AGENT_BROKER_PASSWORD"
+PASSWORD_CREDENTIAL = "broker-password"
+
+_MAX_FILE_BYTES = 1 << 20
+_ADVICE = {
+    "broker.password": "no password in this file; write it into its own file and name that as password_file",
+    "broker.host": "there is no such setting; write url: mqtts://HOST:PORT",
+    "broker.port": "there is no such setting; write url: mqtts://HOST:PORT",
+    "broker.tls": "there is no such setting; write url: mqtts://HOST for an encrypted line",
+}
+
+_WORD = "^[a-z0-9-]+$"
+_WRITE_WORD = {"write": "use only the characters a-z, 0-9 and -"}
+_Shop = msgspec.Meta(pattern=_WORD, max_length=32, examples=["s421"], extra=_WRITE_WORD)
+_Agent = msgspec.Meta(pattern=_WORD, max_length=32, examples=["box1", "box2"], extra=_WRITE_WORD)
+_Prefix = msgspec.Meta(
+    pattern="^[a-z0-9-]+(/[a-z0-9-]+)*$",
+    max_length=48,
+    extra={"write": "use only the characters a-z, 0-9, - and / between two words"},
+)
+_Name = msgspec.Meta(
+    pattern=r"^[\w.-]+$",
+    max_length=32,
+    examples=["kitchen"],
+    extra={"write": "use letters, digits, ., - and _, without spaces"},
+)
+
+
+class Broker(msgspec.Struct, frozen=True, kw_only=True):
+    """The line to the cloud. `client_id` is `{shop}-{agent}` where it is not written."""
+
+    url: Annotated[str, msgspec.Meta(examples=["mqtts://broker.example:8883"])]
+    client_id: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    username: str = ""
+    password_file: Path | None = None
+    protocol: Literal["5", "3.1.1"] = "5"
+    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 30
+    session_expiry_s: Annotated[int, msgspec.Meta(ge=0, le=4_294_967_295)] = 604_800
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    @property
+    def address(self) -> BrokerAddress:
+        """Host, port and whether the line is encrypted."""
+        return parse_broker_url(self.url)
+
+    def password(self) -> str | None:
+        """The password as it is now: from the environment, else `password_file`, else systemd's credential.
+
+        Reads the file each time, so that a changed password needs no restart. Raises ConfigError when the
+        file can't be read: say so and try again at the next connection.
+        """
+        if PASSWORD_VARIABLE in os.environ:
+            return os.environ[PASSWORD_VARIABLE]
+        if self.password_file:
+            return _read_secret(self.password_file)
+        folder = os.environ.get("CREDENTIALS_DIRECTORY")
+        credential = Path(folder, PASSWORD_CREDENTIAL) if folder else None
+        return _read_secret(credential) if credential and credential.exists() else None
+
+
+class Printer(msgspec.Struct, frozen=True, kw_only=True):
+    """A printer of the shop. `width` is in cells (Chinese characters take two), `dots` is the paper's."""
+
+    name: Annotated[str, _Name]
+    link: Annotated[Link, msgspec.Meta(examples=["tcp://192.168.1.50:9100"])]
+    width: Annotated[int, msgspec.Meta(ge=16, le=96)] = 48
+    dots: Annotated[int, msgspec.Meta(ge=96, le=2400)] = 0
+    charset: Literal["gbk", "gb2312"] = "gbk"
+    confirm: Literal["auto", "process_id", "status", "none"] = "auto"
+    connect_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 5.0
+
+    def __post_init__(self) -> None:
+        if not self.dots:
+            msgspec.structs.force_setattr(self, "dots", 12 * self.width)
+
+
+class Console(msgspec.Struct, frozen=True, kw_only=True):
+    """The page for the shop's staff. Accepted in the file; this version does not serve it yet."""
+
+    listen: str
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much and how old an order may be, and how long things are kept."""
+
+    event_bytes: Annotated[int, msgspec.Meta(ge=1024, le=4_194_304)] = 262_144
+    order_age_s: Annotated[int, msgspec.Meta(ge=0, le=604_800)] = 900
+    gap_wait_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 2.0
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What the cloud is told, and how often."""
+
+    beat_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 60
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings. `timezone` is an IANA name; empty means the machine's own."""
+
+    shop: Annotated[str, _Shop]
+    agent: Annotated[str, _Agent] = "box1"
+    prefix: Annotated[str, _Prefix] = "shops"
+    data_dir: Path = Path("/var/lib/shop-agent")
+    broker: Broker
+    printers: list[Printer] = []
+    stations: list[Station] = []
+    console: Console | Literal["off"] = "off"
+    language: Literal["zh", "en", "both"] = "both"
+    timezone: str = ""
+    limits: Limits = Limits()
+    report: Report = Report()
+
+    def __post_init__(self) -> None:
+        if not self.broker.client_id:
+            broker = msgspec.structs.replace(self.broker, client_id=f"{self.shop}-{self.agent}")
+            msgspec.structs.force_setattr(self, "broker", broker)
+
+    def effective_stations(self) -> list[Station]:
+        """The stations as they work: exactly one is the default, and there is at least one."""
+        if not self.stations:
+            printer = self.printers[0].name if self.printers else None
+            return [Station(name="kitchen", printer=printer, default=True)]
+        if any(station.default for station in self.stations):
+            return list(self.stations)
+        first, *others = self.stations
+        return [msgspec.structs.replace(first, default=True), *others]
+
+    def printer(self, name: str) -> Printer:
+        """The printer of that name. Raises KeyError."""
+        return {printer.name: printer for printer in self.printers}[name]
+
+
+def load(path: Path | str) -> Config:
+    """Read the file. Relative paths in it are taken from its own folder.
+
+    Raises ConfigError with every error, one per line, each as `file:line:col: field: what; what instead`.
+    """
+    path = Path(path)
+    reading = Reading(str(path))
+    root = parse(_read(path), reading)
+    config: Config | None = None
+    if not reading.lines():
+        folder = path.absolute().parent
+        parsers = {Link: parse_link, Path: lambda text: folder / Path(text).expanduser()}
+        config = StructReader(reading, parsers, _ADVICE).read(root, Config)
+        configrules.check(reading)
+    if reading.lines():
+        raise ConfigError("\n".join(reading.lines()))
+    assert isinstance(config, Config)
+    return config
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_FILE_BYTES + 1)
+    except FileNotFoundError as exc:
+        raise ConfigError(f"{path}: there is no such file; name another with --config FILE") from exc
+    except PermissionError as exc:
+        raise ConfigError(f"{path}: this user may not read it; run as the service's user, or chmod it") from exc
+    except OSError as exc:
+        raise ConfigError(f"{path}: it can't be read ({exc.strerror}); name a YAML file with --config FILE") from exc
+    if len(data) > _MAX_FILE_BYTES:
+        raise ConfigError(f"{path}: it is larger than 1 MiB, this can't be a configuration; name another file")
+    return data
+
+
+def _read_secret(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else "not UTF-8 text"
+        raise ConfigError(f"{path}: the password file can't be read ({why}); check its path and owner") from exc

@@ -1,0 +1,174 @@
+"""What must hold between settings, and what is possible but unwise.
+
+The rules look at values by path, so that they also speak when another setting could not be read.
+"""
+
+import stat
+import zoneinfo
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.errors import ConfigError
+from agent.model.address import parse_broker_url, parse_host_port
+from agent.yamlmarks import Reading
+from agent.yamlstruct import did_you_mean
+
+if TYPE_CHECKING:
+    from agent.config import Config
+
+MAX_TOPIC = 64
+MAX_COPIES = 9
+_TLS_FILES = ("broker.ca_file", "broker.cert_file", "broker.key_file")
+
+
+def check(reading: Reading) -> None:
+    """Add every broken rule to the reading's problems."""
+    for rule in _RULES:
+        rule(reading)
+
+
+def warnings(config: "Config") -> list[str]:
+    """What a person should know though the agent can start: readable secrets, missing files, open lines."""
+    broker = config.broker
+    found = _secret_warnings(broker.password_file)
+    for name, path in (("ca_file", broker.ca_file), ("cert_file", broker.cert_file)):
+        if path and not path.exists():
+            found.append(f"broker.{name}: {path} is not there; put it there before the agent starts")
+    found += _secret_warnings(broker.key_file)
+    if broker.username and not broker.address.tls and not _is_near(broker.address.host):
+        found.append("broker.url: the password crosses the network in clear text; use mqtts://")
+    if not config.printers:
+        found.append("printers: there is none; orders wait in the journal until one is added")
+    if config.console != "off":
+        found.append("console: this version does not serve it yet; the setting is kept for later")
+    return found
+
+
+def _secret_warnings(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        mode = path.stat().st_mode
+    except OSError as exc:
+        return [f"{path}: it can't be looked at ({exc.strerror}); the service's user must be able to read it"]
+    if mode & (stat.S_IRWXO | stat.S_IWGRP):
+        return [f"{path}: everybody on this machine can read it; run chmod 600 {path}"]
+    return []
+
+
+def _is_near(host: str) -> bool:
+    return host in ("localhost", "127.0.0.1", "::1")
+
+
+def _topics_fit(reading: Reading) -> None:
+    shop, agent = reading.values.get("shop"), reading.values.get("agent", "box1")
+    prefix = reading.values.get("prefix", "shops")
+    if shop is None:
+        return
+    topic = f"{prefix}/{shop}/up/{agent}/request"
+    if len(topic) > MAX_TOPIC:
+        text = f"the topic {topic} has {len(topic)} characters, {MAX_TOPIC} is the most"
+        reading.add("shop", f"{text}; shorten shop, agent or prefix")
+
+
+def _broker_url_is_one(reading: Reading) -> None:
+    url = reading.values.get("broker.url")
+    if url is None:
+        return
+    try:
+        address = parse_broker_url(url)
+    except ConfigError as exc:
+        reading.add("broker.url", str(exc))
+        return
+    for path in _TLS_FILES:
+        if path in reading.values and not address.tls:
+            reading.add(path, "it has no effect on the open line of broker.url; write mqtts:// there")
+
+
+def _certificate_has_key(reading: Reading) -> None:
+    for one, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
+        if f"broker.{one}" in reading.values and f"broker.{other}" not in reading.values:
+            reading.add(f"broker.{one}", f"it needs the other half; write broker.{other} too")
+
+
+def _timezone_exists(reading: Reading) -> None:
+    name = reading.values.get("timezone")
+    if name is None:
+        return
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        known = zoneinfo.available_timezones()
+        guess = did_you_mean(name, known) if known else "install the package tzdata"
+        reading.add("timezone", f"there is no time zone '{name}'; {guess or 'write for example Asia/Shanghai'}")
+
+
+def _console_listens(reading: Reading) -> None:
+    listen = reading.values.get("console.listen")
+    if listen is None:
+        return
+    try:
+        parse_host_port(listen, 8480)
+    except ConfigError as exc:
+        reading.add("console.listen", str(exc))
+
+
+def _names_differ(reading: Reading) -> None:
+    for column in ("printers[].name", "stations[].name"):
+        _differ(reading, column, lambda name: name, "has this name too; give each its own")
+
+
+def _links_differ(reading: Reading) -> None:
+    _differ(reading, "printers[].link", lambda link: link.device, "leads to the same device; keep one of them")
+
+
+def _differ(reading: Reading, column: str, key: Callable[[Any], str], text: str) -> None:
+    seen: dict[str, str] = {}
+    for path, value in reading.column(column):
+        first = seen.setdefault(key(value), path)
+        if first != path:
+            where = f"{first.partition('.')[0]} on line {reading.marks[first].line}"
+            reading.add(path, f"{where} {text}")
+
+
+def _printers_are_known(reading: Reading) -> None:
+    names = [name for _, name in reading.column("printers[].name")]
+    for column in ("stations[].printer", "stations[].backup"):
+        for path, name in reading.column(column):
+            if name not in names:
+                there = f"there are: {', '.join(names)}" if names else "add it under printers"
+                reading.add(path, f"there is no printer '{name}'; {did_you_mean(name, names) or there}")
+
+
+def _backup_is_another(reading: Reading) -> None:
+    for path, name in reading.column("stations[].backup"):
+        if reading.values.get(path.replace(".backup", ".printer")) == name:
+            reading.add(path, "it is the station's own printer; name another one, or leave it out")
+
+
+def _one_default(reading: Reading) -> None:
+    chosen = [path for path, value in reading.column("stations[].default") if value]
+    for path in chosen[1:]:
+        reading.add(path, f"line {reading.marks[chosen[0]].line} has the default station already; keep one")
+
+
+def _copies_are_few(reading: Reading) -> None:
+    for path, copies in reading.column("stations[].copies"):
+        if not 1 <= copies <= MAX_COPIES:
+            reading.add(path, f"{copies} is out of range; write a number from 1 to {MAX_COPIES}")
+
+
+_RULES: tuple[Callable[[Reading], None], ...] = (
+    _topics_fit,
+    _broker_url_is_one,
+    _certificate_has_key,
+    _timezone_exists,
+    _console_listens,
+    _names_differ,
+    _links_differ,
+    _printers_are_known,
+    _backup_is_another,
+    _one_default,
+    _copies_are_few,
+)

@@ -1,0 +1,96 @@
+"""Characters: what may reach a printer, what GBK can say, and how many cells of paper it takes.
+
+A cell is half a Chinese character: 12 dots. A GBK byte is a cell, whatever East Asian Width says
+(they differ for × ° ① and 443 others).
+"""
+
+import unicodedata
+from functools import lru_cache
+
+# Look-alikes that GBK has, for what it lacks. Nothing that would change a number: 1½ must not become 11/2.
+_LOOK_ALIKES = {
+    "¥": "￥",
+    "£": "￡",
+    "¢": "￠",
+    "•": "·",
+    "・": "·",
+    "〜": "～",
+    "−": "-",
+    "‑": "-",
+    "✓": "√",
+}
+_SELECTORS = (*range(0x180B, 0x180E), 0x180F, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
+_MAP: dict[int, str | None] = str.maketrans(_LOOK_ALIKES) | dict.fromkeys(_SELECTORS)
+_CODEC_LACKS = dict.fromkeys(map(ord, "·—"))  # printers have them; Python's gb2312 maps the two otherwise
+_DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn"}
+_BREAKS = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85"
+_STAND_IN = "〓"
+
+
+def clean(text: str) -> str:
+    """The text, in NFC, without anything that a printer could take for a command.
+
+    Line breaks, tabs and odd blanks become spaces. Every control, format, surrogate, private and unassigned
+    character is dropped, and every variation selector.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    if not text.isprintable():
+        text = "".join(map(_printable, text))
+    return unicodedata.normalize("NFC", text.translate(_MAP))
+
+
+def lines(text: str) -> list[str]:
+    """The text's own lines, each clean, without the empty ones."""
+    return [line for line in (clean(part).strip() for part in text.splitlines()) if line]
+
+
+def sayable(text: str, charset: str = "gbk") -> bool:
+    """Whether a printer with this charset (gbk, gb2312 or ascii) has a character for all of it."""
+    if text.isascii():
+        return True
+    if charset == "gb2312":
+        text = text.translate(_CODEC_LACKS)
+    try:
+        text.encode(charset)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def cells(text: str) -> int:
+    """How many cells the text takes at normal size.
+
+    What GBK can't say is drawn: in 1 cell below U+2000 (alphabets) and for half-width forms, else in 2.
+    """
+    if text.isascii():
+        return len(text)
+    try:
+        return len(text.encode("gbk"))
+    except UnicodeEncodeError:
+        return sum(map(cell, text))
+
+
+@lru_cache(maxsize=16384)
+def cell(char: str) -> int:
+    """The cells of one character: 1 or 2."""
+    try:
+        return len(char.encode("gbk"))
+    except UnicodeEncodeError:
+        return 1 if ord(char) < 0x2000 or unicodedata.east_asian_width(char) == "H" else 2
+
+
+def spell(char: str) -> str:
+    """What is printed for a character that can be neither said nor drawn: 〓U+1F336."""
+    return f"{_STAND_IN}U+{ord(char):04X}"
+
+
+def _printable(char: str) -> str:
+    if char.isprintable():
+        return char
+    if char in _BREAKS:
+        return " "
+    category = unicodedata.category(char)
+    if category in _DROPPED:
+        return ""
+    return char if char == "\u3000" else " "  # the ideographic space is GBK's own; the other blanks are not

@@ -1,0 +1,103 @@
+"""Small rows: alarms, the outbox, running numbers, what printers can do, facts about the journal itself."""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from agent.clock import stamp
+from agent.journal.store import Tx
+from agent.model.printer import Capabilities, Tier
+from agent.model.report import AlarmState, Report
+
+
+class OutboxRow(msgspec.Struct, frozen=True):
+    """A report that the broker has not taken yet."""
+
+    pk: int
+    type: str
+    body: bytes
+    at: str
+
+
+def now() -> str:
+    """The time that is stored with a row. UTC, RFC 3339."""
+    return stamp(datetime.now(UTC))
+
+
+def get_meta(tx: Tx, key: str) -> str | None:
+    """A fact about the journal."""
+    row = tx.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def set_meta(tx: Tx, key: str, value: str) -> None:
+    """Keep a fact about the journal."""
+    tx.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (key, value))
+
+
+def add_report(tx: Tx, report: Report) -> None:
+    """Put a report into the outbox; it stays until the broker acknowledges it."""
+    body = msgspec.to_builtins(report)
+    kind = body.pop("kind")
+    tx.execute("INSERT INTO outbox (type, body, at) VALUES (?, ?, ?)", (kind, msgspec.json.encode(body), now()))
+
+
+def waiting_reports(tx: Tx, after_pk: int, most: int) -> list[OutboxRow]:
+    """The oldest reports past `after_pk`."""
+    rows = tx.execute("SELECT pk, type, body, at FROM outbox WHERE pk > ? ORDER BY pk LIMIT ?", (after_pk, most))
+    return [OutboxRow(*row) for row in rows]
+
+
+def delete_reports(tx: Tx, pks: list[int]) -> None:
+    """Forget reports that the broker has taken."""
+    tx.executemany("DELETE FROM outbox WHERE pk = ?", [(pk,) for pk in pks])
+
+
+def raise_alarm(tx: Tx, key: str, reason: str) -> bool:
+    """Something needs a person; True when that is news. It stays until `clear_alarm`, also over a restart."""
+    row = tx.execute("SELECT reason FROM alarms WHERE key = ?", (key,)).fetchone()
+    if row is not None and row[0] == reason:
+        return False
+    tx.execute("INSERT OR REPLACE INTO alarms VALUES (?, ?, ?)", (key, reason, now()))
+    add_report(tx, AlarmState(key, "raised", reason))
+    return True
+
+
+def clear_alarm(tx: Tx, key: str) -> bool:
+    """It no longer does; True when that is news."""
+    if tx.execute("DELETE FROM alarms WHERE key = ?", (key,)).rowcount == 0:
+        return False
+    add_report(tx, AlarmState(key, "cleared"))
+    return True
+
+
+def alarms(tx: Tx) -> dict[str, str]:
+    """What needs a person now: key and reason."""
+    return {str(key): str(reason) for key, reason in tx.execute("SELECT key, reason FROM alarms ORDER BY since")}
+
+
+def next_number(tx: Tx, name: str, day: str) -> int:
+    """The number after the last one given under this name on this day; 1 on a new day. Nothing is written."""
+    row = tx.execute("SELECT number FROM numbers WHERE name = ? AND day = ?", (name, day)).fetchone()
+    return 1 if row is None else int(row[0]) + 1
+
+
+def keep_number(tx: Tx, name: str, day: str, number: int) -> None:
+    """This number is given."""
+    tx.execute("INSERT OR REPLACE INTO numbers VALUES (?, ?, ?)", (name, day, number))
+
+
+def known_capabilities(tx: Tx, printer: str, link: str) -> Capabilities | None:
+    """What this printer was seen to answer at this link; None when it was never met there."""
+    row = tx.execute(
+        "SELECT tier, realtime, counters FROM printers WHERE name = ? AND link = ?", (printer, link)
+    ).fetchone()
+    return None if row is None else Capabilities(Tier(row[0]), bool(row[1]), bool(row[2]))
+
+
+def keep_capabilities(tx: Tx, printer: str, link: str, seen: Capabilities) -> None:
+    """Remember what a printer was seen to answer."""
+    tx.execute(
+        "INSERT OR REPLACE INTO printers VALUES (?, ?, ?, ?, ?)",
+        (printer, link, int(seen.tier), seen.realtime, seen.counters),
+    )

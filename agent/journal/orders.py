@@ -1,0 +1,157 @@
+"""Orders and events as the ledger knows them: what came, which revision is the newest, where the sequence stands."""
+
+import msgspec
+
+from agent.journal.notes import now
+from agent.journal.store import Tx
+from agent.model.order import Cancel, Event, Order, Upsert
+
+
+class KnownOrder(msgspec.Struct, frozen=True):
+    """What the ledger knows of an order. `canceled` with a revision is the tombstone of a cancel."""
+
+    pk: int
+    rev: int
+    canceled: bool
+    state: str
+
+
+class KnownEvent(msgspec.Struct, frozen=True):
+    """An event that is in the ledger."""
+
+    digest: str
+    order_pk: int | None
+
+
+def find_event(tx: Tx, source: str, event_id: str) -> KnownEvent | None:
+    """An event by its identity."""
+    row = tx.execute("SELECT digest, order_pk FROM events WHERE source = ? AND id = ?", (source, event_id)).fetchone()
+    return None if row is None else KnownEvent(*row)
+
+
+def find_order(tx: Tx, channel: str, order_id: str) -> KnownOrder | None:
+    """An order by its identity."""
+    row = tx.execute(
+        "SELECT pk, rev, canceled, state FROM orders WHERE channel = ? AND order_id = ?", (channel, order_id)
+    ).fetchone()
+    return None if row is None else KnownOrder(row[0], row[1], bool(row[2]), row[3])
+
+
+def revision_digest(tx: Tx, order_pk: int, rev: int, kind: str) -> str | None:
+    """What an accepted revision said, as a digest."""
+    row = tx.execute(
+        "SELECT digest FROM events WHERE order_pk = ? AND rev = ? AND kind = ?", (order_pk, rev, kind)
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def snapshot(tx: Tx, order_pk: int, below_rev: int) -> Order | None:
+    """The order's newest snapshot under this revision, for a ticket that voids it; None when only a cancel is known."""
+    row = tx.execute(
+        "SELECT payload FROM events WHERE order_pk = ? AND kind = 'upsert' AND rev < ? ORDER BY rev DESC LIMIT 1",
+        (order_pk, below_rev),
+    ).fetchone()
+    return None if row is None else msgspec.json.decode(row[0], type=Upsert).order
+
+
+def add_event(tx: Tx, event: Event, payload: bytes, order_pk: int | None) -> int:
+    """Enter an accepted event; returns its key.
+
+    Raises:
+        sqlite3.IntegrityError: it, or another event of the same revision, is there already.
+    """
+    rev = None if event.data is None else event.data.order.rev
+    cursor = tx.execute(
+        "INSERT INTO events (source, id, digest, order_pk, rev, kind, payload, received_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (event.source, event.id, event.digest, order_pk, rev, kind_of(event), payload, now()),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def kind_of(event: Event) -> str:
+    """The event's kind as stored: upsert, cancel or ping."""
+    match event.data:
+        case Upsert():
+            return "upsert"
+        case Cancel():
+            return "cancel"
+        case None:
+            return "ping"
+
+
+def put_order(tx: Tx, event: Event, known: KnownOrder | None, state: str) -> int:
+    """Enter an order, or move it on to this event's revision; returns its key."""
+    data = event.data
+    if data is None:
+        raise ValueError("a ping has no order")
+    order, canceled = data.order, isinstance(data, Cancel)
+    if known is not None:
+        tx.execute(
+            "UPDATE orders SET rev = ?, canceled = ?, state = ? WHERE pk = ?",
+            (order.rev, canceled, state, known.pk),
+        )
+        if isinstance(order, Order):
+            tx.execute("UPDATE orders SET number = ? WHERE pk = ?", (order.number, known.pk))
+        return known.pk
+    number = order.number if isinstance(order, Order) else order.id
+    cursor = tx.execute(
+        "INSERT INTO orders (channel, order_id, number, rev, canceled, state) VALUES (?, ?, ?, ?, ?, ?)",
+        (order.channel, order.id, number, order.rev, canceled, state),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def set_order_state(tx: Tx, order_pk: int, state: str) -> None:
+    """Where the order is now."""
+    tx.execute("UPDATE orders SET state = ? WHERE pk = ?", (state, order_pk))
+
+
+def park(tx: Tx, topic: str, payload: bytes, digest: str, path: str, reason: str) -> bool:
+    """Keep what can't be taken, with its bytes, for a person; True when these bytes are new."""
+    cursor = tx.execute(
+        "INSERT OR IGNORE INTO parked (topic, payload, digest, path, reason, received_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (topic, payload, digest, path, reason, now()),
+    )
+    return cursor.rowcount == 1
+
+
+def cursors(tx: Tx) -> dict[str, int]:
+    """For each source the sequence up to which nothing is missing."""
+    return {str(source): int(last) for source, last in tx.execute("SELECT source, last FROM cursors")}
+
+
+def note_sequence(tx: Tx, source: str, sequence: int) -> bool:
+    """A sequence number was taken in; True when one before it is missing.
+
+    The first number ever seen of a source is where its counting starts for us.
+    """
+    row = tx.execute("SELECT last FROM cursors WHERE source = ?", (source,)).fetchone()
+    last = int(row[0]) if row is not None else sequence - 1
+    if sequence > last + 1:
+        tx.execute("INSERT OR IGNORE INTO ahead VALUES (?, ?)", (source, sequence))
+        return True
+    if sequence == last + 1:
+        last = _close_up(tx, source, sequence)
+        tx.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (source, last))
+    return False
+
+
+def skip_to(tx: Tx, source: str, sequence: int) -> None:
+    """The cloud says that everything up to `sequence` was sent, or is no longer to be had."""
+    row = tx.execute("SELECT last FROM cursors WHERE source = ?", (source,)).fetchone()
+    if row is None or int(row[0]) < sequence:
+        tx.execute("DELETE FROM ahead WHERE source = ? AND sequence <= ?", (source, sequence))
+        tx.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (source, _close_up(tx, source, sequence)))
+
+
+def _close_up(tx: Tx, source: str, last: int) -> int:
+    """The end of the run without a gap that starts after `last`; what it covers is no longer ahead."""
+    for (sequence,) in tx.execute(
+        "SELECT sequence FROM ahead WHERE source = ? AND sequence > ? ORDER BY sequence", (source, last)
+    ).fetchall():
+        if sequence != last + 1:
+            break
+        last = sequence
+        tx.execute("DELETE FROM ahead WHERE source = ? AND sequence = ?", (source, sequence))
+    return last

@@ -1,0 +1,71 @@
+"""A ticket: what one station is told about an order, with everything that the paper says of it."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from agent.model.job import JobKind, Mark
+from agent.model.order import Item, Order
+
+
+class Language(StrEnum):
+    """Which language a ticket's fixed words are in. The order's own words stay as they came."""
+
+    ZH = "zh"
+    EN = "en"
+    BOTH = "both"
+
+
+class Portion(msgspec.Struct, frozen=True):
+    """One item as one station sees it.
+
+    `children` are those parts of a set meal that this station makes; None means all, as the item has them.
+    `elsewhere` names the stations that make the others. `parents` are the set meals, outermost first, that a
+    part was taken out of. `unrouted`: no station and no rule claims it; `wanted` is the unknown station that
+    the order named.
+    """
+
+    item: Item
+    children: tuple["Portion", ...] | None = None
+    elsewhere: tuple[str, ...] = ()
+    parents: tuple[Item, ...] = ()
+    unrouted: bool = False
+    wanted: str = ""
+
+    @property
+    def parts(self) -> tuple["Portion", ...]:
+        """The parts of the set meal that are made here."""
+        if self.children is None:
+            family = (*self.parents, self.item)
+            return tuple(Portion(child, parents=family) for child in self.item.children)
+        return self.children
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """One station's part of an order, ready to be typeset.
+
+    `number` is the station's running number of the day, 0 for none yet; `part` of `parts` counts the order's
+    tickets; `attempt` counts sendings, from 1. `printed_for` names the station that it is for, when another
+    station's printer prints it. `original_at` is when it was first sent, for a reprint. `printed_at` is in
+    the shop's time zone: every other time is shown in that zone too.
+    """
+
+    order: Order
+    portions: tuple[Portion, ...]
+    station: str
+    kind: JobKind = JobKind.ORDER
+    reason: str = ""
+    mark: Mark | None = None
+    attempt: int = 1
+    copy: int = 1
+    copies: int = 1
+    number: int = 0
+    part: int = 1
+    parts: int = 1
+    also_at: tuple[str, ...] = ()
+    printed_for: str = ""
+    language: Language = Language.BOTH
+    printed_at: datetime | None = None
+    original_at: datetime | None = None
+    late: bool = False

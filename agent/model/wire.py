@@ -1,0 +1,28 @@
+"""What comes off the line, before anybody has read it."""
+
+import msgspec
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One PUBLISH from the broker. `generation` counts connections: an acknowledgement belongs to its own only.
+
+    `attributes` are MQTT 5 user properties, None where the message has none.
+    """
+
+    generation: int
+    mid: int
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+    attributes: dict[str, str] | None = None
+
+
+class ReplayEnd(msgspec.Struct, frozen=True, rename={"first": "from", "last": "to"}):
+    """A replay is over: the cloud sent `first` to `last`, but for `unavailable`, and its newest is `head`."""
+
+    source: str
+    first: int | str
+    last: int | str
+    head: int | str
+    unavailable: list[int | str] = []

@@ -1,0 +1,197 @@
+"""Questions and answers over a link: bytes out, replies in, each question with its timeout. No ticket is known here.
+
+Sources: Epson's ESC/POS command reference for DLE EOT, GS r, GS ( H, GS a, GS g 2.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import TypeVar
+
+from agent.clock import Clock
+from agent.errors import Unavailable
+from agent.model.job import Counters
+from agent.model.printer import Need, PrinterStatus
+from agent.printers.link import Link
+from agent.printers.status import (
+    Asb,
+    Block,
+    Fence,
+    RealTime,
+    Reply,
+    ReplyParser,
+    counter,
+    out_of_paper,
+    process_id,
+    status_from_asb,
+    status_from_realtime,
+)
+
+STATUS_FENCE = b"\x1dr\x01"
+REALTIME_QUESTIONS = b"\x10\x04\x01\x10\x04\x02\x10\x04\x03\x10\x04\x04"
+REALTIME_TIMEOUT_S = 0.5
+REALTIME_TRIES = 3
+SHORT_WRITE_TIMEOUT_S = 3.0
+COUNTER_TIMEOUT_S = 1.0
+CUTS, LINES = 178, 148
+CHUNK = 4096
+STALL_SAID_AFTER_S = 8.0
+MOST_TOKENS = 64
+
+R = TypeVar("R", RealTime, Fence, Block)
+
+
+def process_id_request(token: str) -> bytes:
+    """GS ( H function 48: asks for `token`, four printable characters, once all before it is printed."""
+    return b"\x1d(H\x06\x0000" + token.encode("ascii")
+
+
+class Dialogue:
+    """What is said on one link. `status` is the latest look at the sensors, `tokens` the process IDs heard."""
+
+    def __init__(self, link: Link, clock: Clock) -> None:
+        self.link = link
+        self.status = PrinterStatus()
+        self.tokens: set[str] = set()
+        self._clock = clock
+        self._parser = ReplyParser()
+        self._inbox: list[Reply] = []
+        self._fences = itertools.count()
+
+    # -- questions -----------------------------------------------------------------------------------------------
+
+    def ask_status(self, tries: int = REALTIME_TRIES) -> PrinterStatus | None:
+        """All four DLE EOT questions at once; answers come in the order asked. None when one stays away.
+
+        Answers that came before are forgotten first; a fence that came is kept.
+        """
+        for _ in range(tries):
+            self.hear()
+            self._forget(RealTime)
+            self.say(REALTIME_QUESTIONS)
+            if self.wait(lambda: self._count(RealTime) >= 4, REALTIME_TIMEOUT_S):
+                answers = [reply.byte for reply in self._inbox if isinstance(reply, RealTime)]
+                self._forget(RealTime)
+                self.status = status_from_realtime(*answers[:4])
+                return self.status
+        return None
+
+    def process_fence(self, timeout_s: float) -> bool:
+        """Did the printer echo a fresh process ID? Then all before it is printed."""
+        token = f"~{next(self._fences) % 1000:03}"
+        self.say(process_id_request(token))
+        answered = self.wait(lambda: token in self.tokens, timeout_s)
+        self.tokens.discard(token)
+        return answered
+
+    def status_fence(self, timeout_s: float) -> bool:
+        """Did the printer answer GS r? The answers carry no name, so what came before is forgotten first."""
+        self.forget()
+        self.say(STATUS_FENCE)
+        return self.wait(lambda: self.take(Fence) is not None, timeout_s)
+
+    def ask_counters(self) -> Counters | None:
+        """The cumulative cut and line counters (GS g 2), or None where there are none."""
+        cuts = self._ask_counter(CUTS)
+        lines = self._ask_counter(LINES) if cuts is not None else None
+        return None if cuts is None or lines is None else Counters(cuts, lines)
+
+    def _ask_counter(self, which: int) -> int | None:
+        self._forget(Block)
+        self.say(bytes((0x1D, 0x67, 0x32, 0, which, 0)))
+        if not self.wait(lambda: self._count(Block) > 0, COUNTER_TIMEOUT_S):
+            return None
+        block = self.take(Block)
+        return counter(block) if block is not None else None
+
+    # -- bytes out -----------------------------------------------------------------------------------------------
+
+    def say(self, data: bytes) -> None:
+        """Write something short that is no ticket.
+
+        Raises:
+            Unavailable: the printer takes no bytes.
+            LinkBroken: the link is gone.
+        """
+        deadline = self._clock.monotonic() + SHORT_WRITE_TIMEOUT_S
+        while data:
+            data = data[self.link.write(data, 0.5) :]
+            if data and self._clock.monotonic() > deadline:
+                raise Unavailable("it takes no bytes")
+
+    def pour(self, data: bytes, give_up: Callable[[], bool], on_stall: Callable[[str], None]) -> int:
+        """Write a ticket, for as long as the link lives; returns the bytes taken, fewer only when told to give up.
+
+        A printer that takes nothing is waited for: to break off would turn a late ticket into a doubtful one.
+        """
+        sent = 0
+        last_taken = self._clock.monotonic()
+        said = False
+        while sent < len(data):
+            taken = self.link.write(data[sent : sent + CHUNK], 0.5)
+            sent += taken
+            if taken:
+                last_taken = self._clock.monotonic()
+                continue
+            self.hear()
+            if give_up():
+                break
+            if not said and self._clock.monotonic() - last_taken > STALL_SAID_AFTER_S:
+                said = True
+                on_stall("it takes no more bytes")
+        return sent
+
+    # -- bytes in ------------------------------------------------------------------------------------------------
+
+    def hear(self, timeout_s: float = 0.0) -> bool:
+        """Take what came and note what it says; True when something came.
+
+        Raises:
+            LinkBroken: the link is gone.
+        """
+        data = self.link.read(4096, timeout_s)
+        for reply in self._parser.feed(data) if data else ():
+            self._note(reply)
+        return bool(data)
+
+    def wait(self, done: Callable[[], bool], timeout_s: float) -> bool:
+        """Hear until `done` or the time is over; is it done?"""
+        deadline = self._clock.monotonic() + timeout_s
+        while not done():
+            left_s = deadline - self._clock.monotonic()
+            if left_s <= 0:
+                return False
+            self.hear(left_s)
+        return True
+
+    def take(self, kind: type[R]) -> R | None:
+        """The oldest answer of this kind, taken out; None when there is none."""
+        for position, reply in enumerate(self._inbox):
+            if isinstance(reply, kind):
+                del self._inbox[position]
+                return reply
+        return None
+
+    def forget(self) -> None:
+        """Take and forget all that came, so that a stale answer is not taken for a fresh one."""
+        while self.hear():
+            pass
+        self._parser.reset()
+        self._inbox.clear()
+
+    def _note(self, reply: Reply) -> None:
+        if isinstance(reply, Asb):
+            self.status = status_from_asb(reply.data)
+        elif isinstance(reply, Block) and (token := process_id(reply)) is not None:
+            if len(self.tokens) >= MOST_TOKENS:
+                self.tokens.clear()
+            self.tokens.add(token)
+        elif isinstance(reply, Block) and out_of_paper(reply):
+            self.status = PrinterStatus(frozenset({Need.PAPER}))
+        elif len(self._inbox) < MOST_TOKENS:
+            self._inbox.append(reply)
+
+    def _count(self, kind: type[Reply]) -> int:
+        return sum(isinstance(reply, kind) for reply in self._inbox)
+
+    def _forget(self, kind: type[Reply]) -> None:
+        self._inbox = [reply for reply in self._inbox if not isinstance(reply, kind)]

@@ -1,0 +1,47 @@
+"""The seam: what every cable can do, and nothing more. A driver is about a hundred lines behind it.
+
+A link moves bytes. It knows nothing of ESC/POS, tickets or retries, and raises only `PrinterError`s.
+"""
+
+from typing import Protocol
+
+
+class Link(Protocol):
+    """An open way to one printer. Used by one thread; every call returns within its timeout."""
+
+    def write(self, data: bytes, timeout_s: float) -> int:
+        """Give bytes to the printer; returns how many were taken, 0 when it takes none within the timeout.
+
+        Raises:
+            LinkBroken: the link is gone. Bytes taken earlier may or may not be printed.
+        """
+
+    def read(self, max_bytes: int, timeout_s: float) -> bytes:
+        """What the printer says, at least one byte, or b"" when it says nothing within the timeout.
+
+        Raises:
+            LinkBroken: the link is gone.
+        """
+
+    def unsent(self) -> int:
+        """Bytes that were taken but are still on this side of the cable; 0 where nobody can tell."""
+
+    def close(self) -> None:
+        """Let go, at once and without raising. What is still unsent may be lost."""
+
+
+class Connector(Protocol):
+    """Knows how to reach one printer."""
+
+    bytes_per_s: float
+    """What the cable carries at best, for judging how long a ticket may take."""
+
+    notices_power_cycle: bool
+    """Does a link over this cable break when the printer loses its power?"""
+
+    def open(self) -> Link:
+        """Open the link, within a few seconds.
+
+        Raises:
+            Unavailable: nobody is there, or it is taken; nothing was sent, try again later.
+        """

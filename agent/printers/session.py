@@ -1,0 +1,293 @@
+"""The confirmed print, over any link: a ticket counts as printed only when the printer says so.
+
+T1 asks for a process ID, answered when everything before it is printed; T2 for a status byte queued behind the data;
+T3 can ask nothing. No retry happens here: a session says what it knows, and the spool decides.
+"""
+
+from collections.abc import Callable
+
+from agent.checkpoint import armed, checkpoint
+from agent.clock import Clock
+from agent.errors import LinkBroken, Unavailable
+from agent.model.job import Counters
+from agent.model.printer import (
+    Capabilities,
+    Confirmed,
+    Need,
+    NeedsHuman,
+    NotPrinted,
+    Outcome,
+    Presumed,
+    PrinterStatus,
+    Tier,
+    Unknown,
+)
+from agent.printers.dialogue import STATUS_FENCE, Dialogue, process_id_request
+from agent.printers.link import Link
+from agent.printers.status import Fence
+
+RESET = b"\x1b@"
+ASB_ON = b"\x1da\x0e"
+RESYNC = b"\0" * 2048
+SEPARATE = b"\n\x1dVB\0"
+
+FENCE_TIMEOUT_S = 3.0
+PROBE_TIMEOUT_S = 1.5
+LATE_ANSWER_S = 0.5
+FRESH_S = 2.5
+SILENCE_SAID_AFTER_S = 8.0
+SHORTEST_WAIT_S = 15.0
+
+
+class Session:
+    """One open link and what was learned over it. Owned by one thread; dies with its link.
+
+    `give_up` is asked while waiting: true once the agent must stop. `on_silence` is told what is odd after 8 s.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        clock: Clock,
+        bytes_per_s: float,
+        give_up: Callable[[], bool],
+        on_silence: Callable[[str], None],
+    ) -> None:
+        self._dialogue = Dialogue(link, clock)
+        self._link = link
+        self._clock = clock
+        self._bytes_per_s = bytes_per_s
+        self._give_up = give_up
+        self._on_silence = on_silence
+        self._well_at: float | None = None
+        self.capabilities = Capabilities(Tier.NONE)
+        self.counters: Counters | None = None
+
+    # -- meeting the printer -------------------------------------------------------------------------------------
+
+    def listen(self, token: str) -> bool:
+        """Hear for half a second what a printer kept for us; did it echo this ticket's token?"""
+        return self._dialogue.wait(lambda: token in self._dialogue.tokens, LATE_ANSWER_S)
+
+    def probe(self, wanted: Tier | None = None) -> Capabilities | None:
+        """Find by asking what the printer can prove; `wanted` names the tier and saves that question.
+
+        None when it waits for a person: then it answers no fence, and nothing can be said of it. Takes some five
+        seconds with a printer that answers nothing at all.
+        """
+        realtime = self._dialogue.ask_status() is not None
+        if realtime and self._dialogue.status.need:
+            return None
+        self._dialogue.say(RESET)
+        tier = wanted or self._probe_tier()
+        counters = tier is Tier.PROCESS_ID and self._dialogue.ask_counters() is not None
+        self.capabilities = Capabilities(tier, realtime, counters)
+        return self.capabilities
+
+    def _probe_tier(self) -> Tier:
+        if self._dialogue.process_fence(PROBE_TIMEOUT_S):
+            return Tier.PROCESS_ID
+        if self._dialogue.status_fence(PROBE_TIMEOUT_S):
+            return Tier.STATUS
+        return Tier.NONE
+
+    # -- before a ticket -----------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> PrinterStatus:
+        """The latest look at the sensors."""
+        return self._dialogue.status
+
+    def look(self) -> Need | None:
+        """The printer's sensors, now. None when it is well, or can't say.
+
+        Raises:
+            Unavailable: it is silent though it used to answer.
+            LinkBroken: the link is gone.
+        """
+        self._dialogue.hear()
+        if self.capabilities.realtime:
+            if self._dialogue.ask_status() is None:
+                raise Unavailable("no answer to a status request")
+            self._well_at = self._clock.monotonic()
+        elif self._dialogue.status.need and self._fence(FENCE_TIMEOUT_S):
+            self._dialogue.status = PrinterStatus()  # who answers a fence is not offline
+        return self._dialogue.status.need
+
+    def fresh(self) -> bool:
+        """Was the printer heard to be well so lately that a ticket may follow at once?
+
+        Raises:
+            LinkBroken: the link is gone.
+        """
+        self._dialogue.hear()
+        if self._well_at is None or self._dialogue.status.need:
+            return False
+        return self._clock.monotonic() - self._well_at < FRESH_S
+
+    def preflight(self) -> Need | None:
+        """Make sure that the printer is there, well and listening before a byte of a ticket goes out.
+
+        Raises:
+            Unavailable: it is silent. No ticket byte was sent.
+            LinkBroken: the link is gone. No ticket byte was sent.
+        """
+        if need := self.look():
+            return need
+        self._dialogue.say(RESET + (ASB_ON if self.capabilities.tier is Tier.PROCESS_ID else b""))
+        if not self._fence(FENCE_TIMEOUT_S):
+            raise Unavailable("no answer to a fence")
+        self.refresh_counters()
+        self._well_at = self._clock.monotonic()
+        return self._dialogue.status.need
+
+    def refresh_counters(self) -> None:
+        """Read the maintenance counters where there are any, so that the next intent has a baseline."""
+        if self.capabilities.counters and self.counters is None:
+            self.counters = self._dialogue.ask_counters()
+
+    # -- the ticket ----------------------------------------------------------------------------------------------
+
+    def send(self, ticket: bytes, token: str) -> Unknown | NotPrinted | None:
+        """Give the printer a ticket and the question behind it. None: all was taken, now `settle`."""
+        self.counters = None
+        self._well_at = None
+        checkpoint("print.before_write")
+        data = ticket + self._question(token)
+        sent = 0
+        try:
+            self._dialogue.forget()
+            for name, end in (("print.mid_ticket", len(ticket) // 2), ("print.before_fence", len(ticket))):
+                if armed(name):
+                    sent += self._pour(data[sent:end])
+                    checkpoint(name)
+            sent += self._pour(data[sent:])
+        except LinkBroken as exc:
+            return Unknown(f"link lost while sending: {exc}")
+        checkpoint("print.after_write")
+        if sent == len(data):
+            return None
+        return Unknown("stopped while it took no bytes") if sent else NotPrinted("stopped before the first byte")
+
+    def settle(self, token: str, size: int) -> Outcome:
+        """Wait for the printer's word on the ticket just sent, of `size` bytes.
+
+        `NeedsHuman`: it waits for a person with the ticket in its buffer; once `look` says that it is well,
+        `ask_again` and call this again. Asks for the status after each second of silence.
+
+        Raises:
+            LinkBroken: the link is gone; what became of the ticket is unknown.
+        """
+        if self.capabilities.tier is Tier.NONE:
+            return self._settle_presumed(size)
+        budget_s = max(SHORTEST_WAIT_S, 7.0 + 2 * size / self._bytes_per_s)
+        started = self._clock.monotonic()
+        silence_said = False
+        while (waited_s := self._clock.monotonic() - started) < budget_s:
+            if self._heard_answer(token, 1.0):
+                return self._after_answer()
+            if self._give_up():
+                return Unknown("stopped while waiting for its answer")
+            if self.capabilities.realtime:
+                self._dialogue.ask_status(tries=1)
+            if self._dialogue.status.need:
+                return NeedsHuman(self._dialogue.status.need)
+            if waited_s > SILENCE_SAID_AFTER_S and not silence_said:
+                silence_said = True
+                self._on_silence("no answer after the ticket")
+        return Unknown("no answer in time")
+
+    def ask_again(self, token: str) -> None:
+        """After a person saw to the printer: put the question again, in case that it swallowed the first.
+
+        Raises:
+            LinkBroken: the link is gone.
+        """
+        if token not in self._dialogue.tokens:
+            self._dialogue.forget()
+            self._dialogue.say(self._question(token))
+
+    def _heard_answer(self, token: str, timeout_s: float) -> bool:
+        if self.capabilities.tier is Tier.STATUS:
+            return self._dialogue.wait(lambda: self._dialogue.take(Fence) is not None, timeout_s)
+        tokens = self._dialogue.tokens
+        return self._dialogue.wait(lambda: token in tokens or self._dialogue.status.need is not None, timeout_s) and (
+            token in tokens
+        )
+
+    def _after_answer(self) -> Outcome:
+        """The fence was answered. A status fence is only as good as the sensors right after it."""
+        if self.capabilities.tier is Tier.STATUS and self.capabilities.realtime:
+            if self._dialogue.ask_status() is None:
+                return Unknown("it answered the fence, but no status request after it")
+            if self._dialogue.status.need:
+                return NeedsHuman(self._dialogue.status.need)
+        self._well_at = self._clock.monotonic()
+        return Confirmed(self.capabilities.tier.name.lower())
+
+    def _settle_presumed(self, size: int) -> Outcome:
+        """A printer that answers nothing: the most that can be seen is that the cable took it all."""
+        deadline = self._clock.monotonic() + SHORTEST_WAIT_S + 2 * size / self._bytes_per_s
+        while self._link.unsent() > 0:
+            if self._clock.monotonic() > deadline or self._give_up():
+                return Unknown("the cable still holds a part of the ticket")
+            self._dialogue.hear(0.02)
+        if self.capabilities.realtime and self._dialogue.ask_status() and self._dialogue.status.need:
+            return NeedsHuman(self._dialogue.status.need)
+        return Presumed()
+
+    # -- after a doubt -------------------------------------------------------------------------------------------
+
+    def resync(self) -> bool:
+        """Flush a half-eaten command and wait until the printer got past all that it still held.
+
+        True when it answered (or never does); False when it waits for a person or stays silent.
+
+        Raises:
+            Unavailable: it takes no bytes.
+            LinkBroken: the link is gone.
+        """
+        self._dialogue.say(RESYNC + RESET)
+        deadline = self._clock.monotonic() + SHORTEST_WAIT_S
+        while not self._fence(FENCE_TIMEOUT_S):
+            if self.capabilities.realtime and self._dialogue.ask_status() and self._dialogue.status.need:
+                return False
+            if self._clock.monotonic() > deadline or self._give_up():
+                return False
+        self.refresh_counters()
+        return True
+
+    def heard(self, token: str) -> bool:
+        """Has the printer echoed this ticket's token?"""
+        return token in self._dialogue.tokens
+
+    def separate(self) -> None:
+        """Cut off what a torn ticket left, so that it is a piece of its own."""
+        self._dialogue.say(SEPARATE)
+
+    def close(self) -> None:
+        """Let the link go."""
+        self._link.close()
+
+    # -- by tier -------------------------------------------------------------------------------------------------
+
+    def _question(self, token: str) -> bytes:
+        match self.capabilities.tier:
+            case Tier.PROCESS_ID:
+                return process_id_request(token)
+            case Tier.STATUS:
+                return STATUS_FENCE
+            case Tier.NONE:
+                return b""
+
+    def _fence(self, timeout_s: float) -> bool:
+        match self.capabilities.tier:
+            case Tier.PROCESS_ID:
+                return self._dialogue.process_fence(timeout_s)
+            case Tier.STATUS:
+                return self._dialogue.status_fence(timeout_s)
+            case Tier.NONE:
+                return True
+
+    def _pour(self, data: bytes) -> int:
+        return self._dialogue.pour(data, self._give_up, self._on_silence)

@@ -1,0 +1,35 @@
+"""A virtual printer that lives in the agent's own process, for `link: virtual://NAME`: no hardware, paper in a folder."""
+
+import queue
+import threading
+from pathlib import Path
+
+from agent.simulator.ports import serve_tcp
+from agent.simulator.printer import PrinterSpec, VirtualPrinter
+
+DOTS_PER_CELL = 12
+
+
+def start_resident(name: str, width: int, folder: Path) -> tuple[str, int]:
+    """Start a printer `width` cells wide that keeps each piece of paper as text and picture in `folder`.
+
+    Returns the host and port where it listens; it lives as long as the process.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    device = VirtualPrinter(PrinterSpec(width_dots=width * DOTS_PER_CELL), name)
+    port = serve_tcp(device)
+    threading.Thread(target=_deliver, args=(device, folder), name=f"virtual-{name}", daemon=True).start()
+    return "127.0.0.1", port.port
+
+
+def _deliver(device: VirtualPrinter, folder: Path) -> None:
+    changes: queue.SimpleQueue[None] = queue.SimpleQueue()
+    device.on_change(lambda: changes.put(None) if changes.empty() else None)
+    kept = max((int(path.stem) for path in folder.glob("[0-9]*.txt")), default=0)
+    shown = 0
+    while True:
+        for piece in device.paper.pieces[shown:]:
+            shown += 1
+            (folder / f"{kept + shown:04d}.txt").write_text(piece.grid() + "\n", encoding="utf-8")
+            piece.png(folder / f"{kept + shown:04d}.png")
+        changes.get()

@@ -1,0 +1,39 @@
+"""Which printer is played: what it answers, how big and how fast it is."""
+
+import msgspec
+
+
+class PrinterSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """An ordinary fast network printer that answers everything, where nothing else is said.
+
+    `tier` 1 echoes process IDs, 2 answers GS r only, 3 never says a word. `realtime` is DLE EOT; with
+    `margin_bytes` 0 it falls silent when the buffer is full, as USB and network printers may. `bytes_per_s`
+    is the wire (19200 baud 8N1 is 1920), `line_time_s` the paper. `reserve_replies`: a process ID whose host
+    is gone is kept for the next connection. `counters_lag`: after a power cut the counters forget what was not
+    saved (`save_counters`), so they only under-report. `knife_dots`: see Paper; a TM needs about 100.
+    """
+
+    tier: int = 1
+    realtime: bool = True
+    asb: bool = True
+    counters: bool = True
+    counters_lag: bool = False
+    reserve_replies: bool = True
+    clear_buffer: bool = True
+    width_dots: int = 576
+    kanji: bool = True
+    knife_dots: int = 0
+    buffer_bytes: int = 65536
+    margin_bytes: int = 4096
+    bytes_per_s: float | None = None
+    line_time_s: float = 0.0
+    cuts_on_cover_close: bool = False
+    firmware: str = "1.00 VP"
+    maker: str = "SHOP-AGENT"
+    model: str = "VIRTUAL-80"
+    serial: str = "VP000001"
+
+    @property
+    def cells(self) -> int:
+        """Single-byte characters on a line: 48 on 80 mm paper, 32 on 58 mm."""
+        return self.width_dots // 12

@@ -1,0 +1,71 @@
+"""From evidence to verdict: what to do with a ticket whose bytes may have gone out. A pure table.
+
+Exactly once is impossible across a printer's loss of power. What can be had: never lost, never silently twice.
+"""
+
+from enum import Enum
+
+import msgspec
+
+from agent.model.job import Counters, Intent
+from agent.model.printer import Tier
+
+
+class Epoch(Enum):
+    """Has the printer been powered all the time since the intent?"""
+
+    SAME = "same"
+    UNKNOWN = "unknown"
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """What is known of a ticket in doubt.
+
+    `late_answer`: the printer gave its token after all. `answers`: it answers a fence now, so it got past all that it
+    held. `counters` are its counters now, None where it has none or stays silent.
+    """
+
+    tier: Tier
+    intent: Intent
+    late_answer: bool = False
+    answers: bool = False
+    counters: Counters | None = None
+    epoch: Epoch = Epoch.UNKNOWN
+
+
+class Verdict(Enum):
+    """What to do."""
+
+    WAIT = "wait"
+    """It waits for a person, or is silent: its buffer may print yet. Look again."""
+
+    DONE = "done"
+    """On paper."""
+
+    SEND_AGAIN = "send_again"
+    """Certainly not on paper: send it unmarked."""
+
+    REPRINT = "reprint"
+    """Perhaps on paper: print it again, marked as a possible duplicate."""
+
+    REPRINT_PARTIAL = "reprint_partial"
+    """A piece of it is on paper: cut that off, and print it again, marked: discard the piece above."""
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """The verdict on a ticket in doubt."""
+    if evidence.late_answer:
+        return Verdict.DONE
+    if not evidence.answers:
+        return Verdict.WAIT
+    before, now = evidence.intent.baseline, evidence.counters
+    if evidence.tier is not Tier.PROCESS_ID or before is None or now is None:
+        return Verdict.REPRINT
+    cuts, lines = now.cuts - before.cuts, now.lines - before.lines
+    if cuts >= evidence.intent.cuts and lines >= evidence.intent.lines:
+        return Verdict.DONE
+    if cuts != 0 or lines < 0:
+        return Verdict.REPRINT
+    if lines > 0:
+        return Verdict.REPRINT_PARTIAL
+    return Verdict.SEND_AGAIN if evidence.epoch is Epoch.SAME else Verdict.REPRINT

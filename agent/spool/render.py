@@ -1,0 +1,76 @@
+"""A job becomes bytes: the order as the ledger has it, routed, laid out, typeset and encoded for its printer."""
+
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
+
+import msgspec
+
+from agent.config import Printer
+from agent.encode.escpos import Encoded, encode
+from agent.encode.typeset import typeset
+from agent.journal import orders
+from agent.journal.store import Tx
+from agent.model.job import Job, JobKind
+from agent.model.order import CanceledOrder, Order, Upsert
+from agent.model.station import Station
+from agent.model.ticket import Language, Ticket
+from agent.tickets.routing import route
+from agent.tickets.template import kitchen
+
+
+class Press:
+    """What every ticket of the shop is rendered with."""
+
+    def __init__(self, stations: list[Station], language: str, timezone: tzinfo) -> None:
+        self._stations = stations
+        self._language = Language(language)
+        self._timezone = timezone
+
+    def render(self, tx: Tx, job: Job, printer: Printer, now: datetime) -> Encoded:
+        """The ticket's bytes, from feed to cut. Reads the ledger; the rest is pure."""
+        return self.typeset(self._ticket(tx, job, now), printer)
+
+    def typeset(self, ticket: Ticket, printer: Printer) -> Encoded:
+        """A ticket for a printer's paper."""
+        rows = typeset(kitchen(ticket), printer.width, charset=printer.charset)
+        return encode(rows, printer.width, dots=printer.dots)
+
+    def business_day(self, now: datetime) -> str:
+        """The day whose running numbers count now: it ends at four in the morning, when the last shop is closed."""
+        return (now.astimezone(self._timezone) - timedelta(hours=4)).date().isoformat()
+
+    def _ticket(self, tx: Tx, job: Job, now: datetime) -> Ticket:
+        order, reason = self._order(tx, job)
+        routed = route(order, self._stations)
+        others = tuple(name for name in routed if name != job.station)
+        return Ticket(
+            order=order,
+            portions=tuple(routed.get(job.station, ())),
+            station=job.station,
+            kind=job.kind,
+            reason=reason,
+            mark=job.mark,
+            attempt=job.attempt + 1,
+            copy=job.copy,
+            copies=job.copies,
+            number=job.number,
+            part=list(routed).index(job.station) + 1 if job.station in routed else 1,
+            parts=max(1, len(routed)),
+            also_at=others,
+            language=self._language,
+            printed_at=now.astimezone(self._timezone),
+            original_at=datetime.fromisoformat(job.created_at).astimezone(self._timezone),
+        )
+
+    def _order(self, tx: Tx, job: Job) -> tuple[Order, str]:
+        """What the ticket speaks of: the job's own snapshot, or for a void the one that it takes back."""
+        if job.kind is not JobKind.CANCEL:
+            return msgspec.json.decode(job.payload, type=Upsert).order, ""
+        event = msgspec.json.decode(job.payload, type=dict[str, Any])
+        is_cancel = "items" not in event["order"]
+        before = orders.snapshot(tx, job.order_pk, job.rev + is_cancel)
+        reason = str(event.get("reason") or "") if is_cancel else ""
+        if before is None:
+            subject = msgspec.convert(event["order"], CanceledOrder)
+            before = Order(id=subject.id, rev=subject.rev, channel=subject.channel, items=[])
+        return before, reason

@@ -1,0 +1,400 @@
+"""The print room: one worker a printer. It takes the oldest ticket, writes the intent, prints, and writes what became
+of it. A dead printer delays nobody else, and is tried for ever.
+"""
+
+import random
+import threading
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from agent import log
+from agent.checkpoint import checkpoint
+from agent.clock import Clock
+from agent.config import Printer
+from agent.encode.escpos import Encoded
+from agent.errors import JournalError, LinkBroken, Unavailable
+from agent.journal import jobs, notes
+from agent.journal.jobs import Settlement
+from agent.journal.store import Journal, Tx
+from agent.model.job import Intent, Job, JobState, Mark
+from agent.model.printer import Confirmed, Need, NeedsHuman, NotPrinted, Outcome, Presumed, Tier, Unknown
+from agent.printers.link import Connector
+from agent.printers.session import Session
+from agent.spool.recovery import Epoch, Evidence, Verdict, judge
+from agent.spool.render import Press
+from agent.spool.retry import backoff_s
+
+POLL_S = 1.0
+LOOK_EACH_S = 2.0
+AWAY_ALARM_AFTER_S = 5.0
+GRACE_S = 3.0
+"""How long a stop waits for the printer's word on a ticket under way."""
+
+_TIERS = {"process_id": Tier.PROCESS_ID, "status": Tier.STATUS, "none": Tier.NONE}
+_log = log.get("spool")
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A ticket that is rendered and waits for its intent."""
+
+    job: Job
+    day: str
+    encoded: Encoded
+
+
+class Worker:
+    """One printer's thread."""
+
+    limit_s = 60.0
+
+    def __init__(self, printer: Printer, connector: Connector, journal: Journal, press: Press, clock: Clock) -> None:
+        self.name = f"printer-{printer.name}"
+        self._printer = printer
+        self._connector = connector
+        self._journal = journal
+        self._press = press
+        self._clock = clock
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._stop_at = float("inf")
+        self._progress = clock.monotonic()
+        self._failures = 0
+        self._away_since: float | None = None
+        self._alarms: set[str] = set()
+        self._need: Need | None = None
+        self._looked_at = 0.0
+        self._seen: dict[str, Any] = {"state": "connecting"}
+
+    # -- a service -----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, deadline_s: float) -> None:
+        """Finish the ticket under way if its printer answers soon, then stop."""
+        self._stop_at = self._clock.monotonic() + min(GRACE_S, deadline_s * 0.8)
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(deadline_s)
+
+    def alive(self) -> bool:
+        """Does the thread run?"""
+        return self._thread.is_alive()
+
+    def progress(self) -> float:
+        """When the worker last came round."""
+        return self._progress
+
+    def wake(self) -> None:
+        """There may be something to print."""
+        self._wake.set()
+
+    def seen(self) -> dict[str, Any]:
+        """How the printer is, for the beat."""
+        return self._seen
+
+    # -- the thread ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        reader = self._journal.reader()
+        try:
+            self._alarms = {key for key in notes.alarms(reader) if key.startswith(f"printer:{self._printer.name}:")}
+            while not self._stopping.is_set():
+                try:
+                    self._serve(reader)
+                except (Unavailable, LinkBroken) as exc:
+                    self._away(str(exc))
+        except JournalError as exc:
+            _log.error("spool.stopped", printer=self._printer.name, reason=str(exc))
+        finally:
+            reader.close()
+
+    def _serve(self, reader: Tx) -> None:
+        """One link, from opening it to its end."""
+        link = self._connector.open()
+        session = Session(link, self._clock, self._connector.bytes_per_s, self._give_up, self._silent)
+        try:
+            doubt = jobs.in_doubt(reader, self._printer.name)
+            if doubt is not None and doubt.intent is not None:
+                session.listen(doubt.intent.token)
+            self._meet(session, reader, doubt)
+            if doubt is not None and not self._stopping.is_set():
+                self._settle_doubt(session, doubt, Epoch.UNKNOWN)
+            while not self._stopping.is_set():
+                self._turn(session, reader)
+        finally:
+            session.close()
+
+    def _turn(self, session: Session, reader: Tx) -> None:
+        self._progress = self._clock.monotonic()
+        job = jobs.next_pending(reader, self._printer.name)
+        if job is None and self._need is None and session.fresh():
+            session.refresh_counters()
+            self._pause(session)
+        elif not session.fresh() and not self._is_well(session, job):
+            self._stopping.wait(POLL_S)
+        elif job is not None and (prepared := self._prepare(reader, job)) is not None:
+            if job.mark is not None and job.attempt > 0:
+                session.separate()
+                session.counters = None
+                session.refresh_counters()
+            self._print_on(session, reader, prepared)
+
+    def _pause(self, session: Session) -> None:
+        """Nothing to print: sleep until woken, and look at the printer now and then."""
+        self._wake.wait(POLL_S)
+        if self._wake.is_set():
+            self._wake.clear()
+        elif self._clock.monotonic() - self._looked_at > LOOK_EACH_S:
+            self._looked_at = self._clock.monotonic()
+            self._note_need(session.look(), None)
+
+    # -- the printer ---------------------------------------------------------------------------------------------
+
+    def _meet(self, session: Session, reader: Tx, doubt: Job | None) -> None:
+        """Know what the printer can prove: from the journal, else by asking it once it is well."""
+        link = str(self._printer.link)
+        known = notes.known_capabilities(reader, self._printer.name, link)
+        wanted = _TIERS.get(self._printer.confirm)
+        if known is not None and known.tier is not Tier.NONE and wanted in (None, known.tier):
+            session.capabilities = known
+        else:
+            while (found := session.probe(wanted)) is None:
+                self._note_need(session.status.need, doubt)
+                if self._stopping.wait(POLL_S):
+                    return
+            if found != known:
+                _log.info("spool.printer_met", printer=self._printer.name, tier=found.tier.name.lower())
+                self._journal.write(lambda tx: notes.keep_capabilities(tx, self._printer.name, link, found))
+            self._set_alarm("mute", "it never answers: tickets are presumed printed" if found.tier is Tier.NONE else "")
+        if self._away_since is not None:
+            _log.info("spool.printer_back", printer=self._printer.name)
+        self._away_since = None
+        self._failures = 0
+        self._set_alarm("away", "")
+        self._seen = {"state": "ready", "tier": session.capabilities.tier.name.lower()}
+
+    def _is_well(self, session: Session, job: Job | None) -> bool:
+        """May a ticket go out now? If a person is needed, `job` is held."""
+        need = session.preflight()
+        self._note_need(need, job)
+        return need is None
+
+    def _note_need(self, need: Need | None, job: Job | None) -> None:
+        """Raise or clear the alarm; hold the ticket that waits, and let held tickets go when all is well again."""
+        if need is not self._need and self._need is not None:
+            self._set_alarm(self._need, "")
+        if need is not None:
+            self._set_alarm(need, f"the printer needs a person: {need}")
+            if job is not None and job.state is JobState.PENDING:
+                self._journal.write(lambda tx: jobs.hold(tx, job, str(need)))
+            self._seen = {**self._seen, "state": "needs_human", "need": str(need)}
+        elif self._need is not None or any(key.endswith(tuple(Need)) for key in self._alarms):
+            for other in Need:
+                self._set_alarm(other, "")
+            self._seen = {**self._seen, "state": "ready", "need": None}
+            self._journal.write(lambda tx: jobs.release(tx, self._printer.name))
+        self._need = need
+
+    def _away(self, reason: str) -> None:
+        now = self._clock.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+            _log.warning("spool.printer_away", printer=self._printer.name, reason=reason)
+        self._seen = {**self._seen, "state": "away", "reason": reason}
+        if now - self._away_since >= AWAY_ALARM_AFTER_S:
+            self._set_alarm("away", f"the printer does not answer: {reason}")
+        self._failures += 1
+        wait_s = backoff_s(self._failures, random.random())
+        if now - self._away_since < AWAY_ALARM_AFTER_S:
+            wait_s = min(wait_s, 2.0)
+        self._progress = now
+        self._stopping.wait(wait_s)
+
+    def _silent(self, reason: str) -> None:
+        self._set_alarm("silent", f"the printer has a ticket and says nothing: {reason}")
+
+    def _set_alarm(self, what: str, reason: str) -> None:
+        """Raise (with a reason) or clear (without) this printer's alarm of one kind."""
+        key = f"printer:{self._printer.name}:{what}"
+        if reason:
+            if key not in self._alarms:
+                _log.error("spool.alarm_raised", printer=self._printer.name, alarm=what, reason=reason)
+            self._alarms.add(key)
+            self._journal.write(lambda tx: notes.raise_alarm(tx, key, reason))
+        elif key in self._alarms:
+            self._alarms.discard(key)
+            _log.info("spool.alarm_cleared", printer=self._printer.name, alarm=what)
+            self._journal.write(lambda tx: notes.clear_alarm(tx, key))
+
+    def _give_up(self) -> bool:
+        self._progress = self._clock.monotonic()
+        return self._clock.monotonic() > self._stop_at
+
+    # -- tickets -------------------------------------------------------------------------------------------------
+
+    def _prepare(self, reader: Tx, job: Job | None) -> Prepared | None:
+        """Render a ticket with the number that it will bear; one that can't be rendered is set aside with an alarm."""
+        if job is None:
+            return None
+        now = self._clock.utc()
+        day = self._press.business_day(now)
+        job = msgspec.structs.replace(job, number=jobs.running_number(reader, job, day))
+        try:
+            return Prepared(job, day, self._press.render(reader, job, self._printer, now))
+        except Exception as exc:  # noqa: BLE001  # whatever an order can do to the template, the next ticket prints
+            _log.exception("spool.render_failed", ticket=job.id)
+            failed, reason = job, f"the ticket can't be rendered: {type(exc).__name__}: {exc}"
+            self._journal.write(lambda tx: self._abort(tx, failed, reason))
+            return None
+
+    def _abort(self, tx: Tx, job: Job, reason: str) -> None:
+        jobs.settle(tx, job, Settlement(JobState.ABORTED, reason=reason))
+        notes.raise_alarm(tx, f"ticket:{job.id}", f"order {job.order_id}: {reason}")
+
+    def _print_on(self, session: Session, reader: Tx, prepared: Prepared) -> None:
+        """Print this ticket and those that follow while the printer keeps confirming: the word on one and the intent
+        of the next are one commit.
+        """
+        intent = self._journal.write(lambda tx: self._claim(tx, session, prepared))
+        while intent is not None:
+            checkpoint("spool.after_intent")
+            job = msgspec.structs.replace(prepared.job, intent=intent, state=JobState.PROCESSING)
+            started = self._clock.monotonic()
+            outcome: Outcome | None = session.send(prepared.encoded.data, intent.token)
+            ahead = self._prepare(reader, jobs.next_pending(reader, self._printer.name))
+            if outcome is None:
+                outcome = self._await(session, job, intent, len(prepared.encoded.data))
+            checkpoint("print.after_confirm")
+            if isinstance(outcome, Unknown) and self._stopping.is_set():
+                _log.warning("spool.left_in_doubt", ticket=job.id, reason=outcome.evidence)
+                return
+            settlement = _settlement(outcome)
+            if not isinstance(outcome, Confirmed | Presumed) or not session.fresh() or self._stopping.is_set():
+                ahead = None
+            elif ahead is not None and self._clock.monotonic() - started > 0.05:
+                session.refresh_counters()  # a printer of metal: counting costs little beside printing
+            prepared, intent = self._finish(session, job, settlement, ahead)
+            if settlement.state is JobState.UNCONFIRMED:
+                self._settle_doubt(session, job, self._epoch())
+
+    def _claim(self, tx: Tx, session: Session, prepared: Prepared) -> Intent | None:
+        checkpoint("spool.before_intent")
+        encoded = prepared.encoded
+        return jobs.claim(tx, prepared.job, prepared.day, encoded.lines, encoded.cuts, session.counters)
+
+    def _finish(
+        self, session: Session, job: Job, settlement: Settlement, ahead: Prepared | None
+    ) -> tuple[Prepared, Intent | None]:
+        def work(tx: Tx) -> Intent | None:
+            jobs.settle(tx, job, settlement)
+            if settlement.mark is not None or settlement.state is JobState.UNCONFIRMED:
+                notes.raise_alarm(tx, f"ticket:{job.id}", f"order {job.order_id} in doubt: {settlement.reason}")
+            elif settlement.state is JobState.COMPLETED and job.attempt > 0:
+                notes.clear_alarm(tx, f"ticket:{job.id}")
+            return None if ahead is None else self._claim(tx, session, ahead)
+
+        checkpoint("spool.before_outcome")
+        intent = self._journal.write(work)
+        checkpoint("spool.after_outcome")
+        _log.info(
+            f"spool.ticket_{settlement.state}",
+            order=job.order_id,
+            ticket=job.id,
+            printer=self._printer.name,
+            evidence=settlement.evidence,
+            reason=settlement.reason,
+        )
+        self._set_alarm("silent", "")
+        return ahead or Prepared(job, "", Encoded(b"", 0, 0)), intent
+
+    def _await(self, session: Session, job: Job, intent: Intent, size: int) -> Outcome:
+        """The printer's word. While it needs a person, the ticket is held and the clock stands still."""
+        try:
+            while isinstance(outcome := session.settle(intent.token, size), NeedsHuman):
+                need = outcome.need
+                held = Settlement(JobState.HELD, reason=str(need), keep_intent=True)
+                self._journal.write(partial(jobs.settle, job=job, outcome=held))
+                self._note_need(need, None)
+                if not self._wait_until_well(session, intent.token):
+                    return Unknown(f"stopped while the printer needs a person: {need}")
+                self._journal.write(lambda tx: jobs.resume(tx, job))
+                session.ask_again(intent.token)
+        except (LinkBroken, Unavailable) as exc:
+            return Unknown(f"link lost before the answer: {exc}")
+        return outcome
+
+    def _wait_until_well(self, session: Session, token: str) -> bool:
+        """False when the agent stops first."""
+        while (need := session.look()) is not None and not session.heard(token):
+            self._progress = self._clock.monotonic()
+            self._note_need(need, None)
+            if self._stopping.wait(POLL_S):
+                return False
+        self._note_need(None, None)
+        return True
+
+    def _epoch(self) -> Epoch:
+        return Epoch.SAME if self._connector.notices_power_cycle else Epoch.UNKNOWN
+
+    # -- doubt ---------------------------------------------------------------------------------------------------
+
+    def _settle_doubt(self, session: Session, job: Job, epoch: Epoch) -> None:
+        """Find out what became of a ticket whose bytes may have gone out; waits while the printer needs a person."""
+        intent = job.intent
+        if intent is None:
+            raise JournalError(f"ticket {job.id} is in doubt without an intent")
+        verdict = Verdict.WAIT
+        while verdict is Verdict.WAIT:
+            if not self._wait_until_well(session, intent.token):
+                return
+            answers = session.resync()
+            evidence = Evidence(
+                session.capabilities.tier,
+                intent,
+                session.heard(intent.token),
+                answers,
+                session.counters,
+                epoch,
+            )
+            verdict = judge(evidence)
+            if verdict is Verdict.WAIT and session.look() is None:
+                raise Unavailable("no answer to a fence after a ticket in doubt")
+        settlement = _VERDICTS[verdict]
+        current = self._journal.write(lambda tx: jobs.in_doubt(tx, self._printer.name))
+        if current is None or current.id != job.id:
+            raise JournalError(f"ticket {job.id} was settled behind its printer's back")
+        if current.state not in (JobState.PROCESSING, JobState.UNCONFIRMED):
+            self._journal.write(lambda tx: jobs.resume(tx, current))
+        self._finish(session, current, settlement, None)
+
+
+_VERDICTS = {
+    Verdict.DONE: Settlement(JobState.COMPLETED, "confirmed", "settled by its late answer or its counters"),
+    Verdict.SEND_AGAIN: Settlement(JobState.PENDING, reason="certainly not printed"),
+    Verdict.REPRINT: Settlement(
+        JobState.PENDING, reason="perhaps printed: printed again, marked", mark=Mark.POSSIBLE_DUPLICATE
+    ),
+    Verdict.REPRINT_PARTIAL: Settlement(
+        JobState.PENDING, reason="a piece was printed: printed again, marked", mark=Mark.DISCARD_PIECE_ABOVE
+    ),
+}
+
+
+def _settlement(outcome: Outcome) -> Settlement:
+    match outcome:
+        case Confirmed(evidence):
+            return Settlement(JobState.COMPLETED, "confirmed", evidence)
+        case Presumed():
+            return Settlement(JobState.COMPLETED, "presumed", "it took every byte and can't answer")
+        case NotPrinted(reason):
+            return Settlement(JobState.PENDING, reason=reason)
+        case Unknown(evidence):
+            return Settlement(JobState.UNCONFIRMED, reason=evidence, keep_intent=True)
+        case NeedsHuman(need):
+            return Settlement(JobState.HELD, reason=str(need), keep_intent=True)

@@ -1,0 +1,75 @@
+"""The fixed words of a ticket, in Chinese, English or both, and how its numbers and times are written."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+
+from agent.model.order import Item, Quantity, quantity
+from agent.model.ticket import Language, Portion
+
+NO_QUANTITY = "数量未知 qty unknown"
+
+_FULFILMENTS = {
+    "dine_in": ("堂食", "Dine-in"),
+    "pickup": ("自取", "Pickup"),
+    "takeaway": ("外带", "Takeaway"),
+    "takeout": ("外带", "Takeaway"),
+    "delivery": ("外卖", "Delivery"),
+}
+
+
+def say(language: Language, zh: str, en: str) -> str:
+    """A fixed phrase in the ticket's language."""
+    if language is Language.BOTH:
+        return f"{zh} {en}"
+    return zh if language is Language.ZH else en
+
+
+def fulfilment(language: Language, fulfil: str | None) -> str:
+    """How the order leaves the kitchen; a word that we don't know is printed as it came."""
+    if not fulfil:
+        return ""
+    known = _FULFILMENTS.get(fulfil.lower().replace("-", "_"))
+    return say(language, *known) if known else fulfil
+
+
+def amount(value: Quantity) -> str:
+    """A quantity as the order has it, never shortened."""
+    return str(value).strip() or NO_QUANTITY
+
+
+def is_one(value: Quantity) -> bool:
+    """Whether it goes without saying."""
+    return quantity(value) == 1
+
+
+def total(portion: Portion) -> str | None:
+    """The quantity as it is, times those of the set meals around it; None when that is not a plain number."""
+    if not sets(portion.parents):
+        return amount(portion.item.qty)
+    product = Decimal(1)
+    for value in (portion.item.qty, *sets(portion.parents)):
+        number = quantity(value)
+        if number is None or len(number.as_tuple().digits) > 9 or abs(number.adjusted()) > 9:
+            return None
+        product *= number
+    return f"{product.normalize():f}"
+
+
+def sets(parents: Iterable[Item]) -> list[Quantity]:
+    """The quantities of the set meals around a part that are not one."""
+    return [parent.qty for parent in parents if not is_one(parent.qty)]
+
+
+def when(moment: datetime | None, now: datetime | None, *, seconds: bool = False) -> str:
+    """A time of day in the zone of `now`, with the date where that is another day."""
+    if moment is None:
+        return ""
+    if now is not None and now.tzinfo is not None and moment.tzinfo is not None:
+        moment = moment.astimezone(now.tzinfo)
+    clock = f"{moment:%H:%M:%S}" if seconds else f"{moment:%H:%M}"
+    if now is None or moment.date() != now.date():
+        clock = f"{moment:%m-%d} {clock}"
+    if now is None and moment.tzinfo is not None:
+        clock += f"{moment:%z}"
+    return clock

@@ -1,0 +1,95 @@
+"""The command line: exit codes, `config check`, `show` and `schema`, and what `run` does not import."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from agent.__main__ import main
+from agent.cli import cli
+from agent.config import load
+from agent.errors import AgentError, ConfigError, DataDirLocked
+
+EXAMPLE = Path(__file__).parent.parent / "config/shop-agent.example.yaml"
+
+
+@pytest.mark.parametrize(("error", "code"), [(ConfigError("a\nb"), 78), (DataDirLocked("by 42"), 75)])
+def test_exit_code_says_who_must_act(
+    error: AgentError, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """78: a person must change the file, systemd does not restart; 75: the directory is in use, try again."""
+
+    @click.command()
+    def boom() -> None:
+        raise error
+
+    monkeypatch.setitem(cli.commands, "boom", boom)
+    monkeypatch.setattr(sys, "argv", ["shop-agent", "boom"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == code
+    assert capsys.readouterr().err == f"{error}\n"
+
+
+def test_run_with_a_wrong_file_exits_78_and_names_every_error(tmp_path: Path) -> None:
+    """The service does not start on a wrong file, and its journal says all that is wrong."""
+    path = tmp_path / "shop.yaml"
+    path.write_text("shop: A B\nbrokr: 1\n")
+    done = subprocess.run([sys.executable, "-m", "agent", "run", "--config", str(path)], capture_output=True, text=True)
+    assert done.returncode == 78
+    assert [line.removeprefix(f"{path}:").partition(": ")[0] for line in done.stderr.splitlines()] == [
+        "1:1",
+        "1:7",
+        "2:1",
+    ]
+
+
+def test_check_says_ok() -> None:
+    """A right file gets one line that shows what was understood."""
+    result = CliRunner().invoke(cli, ["config", "check", "--config", str(EXAMPLE)])
+    assert result.exit_code == 0
+    assert f"{EXAMPLE}: ok (shop s421, broker mqtts://broker.example:8883, printers: kitchen, bar)" in result.output
+
+
+def test_shown_configuration_means_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `show` prints can be loaded again and changes nothing; the password is not in it."""
+    monkeypatch.setenv("SHOP_AGENT_BROKER_PASSWORD", "hunter2")
+    result = CliRunner().invoke(cli, ["config", "show", "--config", str(EXAMPLE)])
+    assert "hunter2" not in result.output
+    assert result.output.startswith("# broker password: from $SHOP_AGENT_BROKER_PASSWORD")
+    shown = tmp_path / "shown.yaml"
+    shown.write_text(result.output, "utf-8")
+    assert load(shown) == load(EXAMPLE)
+
+
+def test_schema_knows_every_setting() -> None:
+    """The schema is JSON, names what is required and closes every group."""
+    schema = json.loads(CliRunner().invoke(cli, ["config", "schema"]).output)
+    assert schema["required"] == ["shop", "broker"]
+    assert schema["properties"]["broker"]["required"] == ["url"]
+    assert schema["properties"]["printers"]["items"]["properties"]["link"]["type"] == "string"
+    assert schema["properties"]["console"] == {
+        "anyOf": [
+            {
+                "type": "object",
+                "properties": {"listen": {"type": "string"}},
+                "additionalProperties": False,
+                "description": schema["properties"]["console"]["anyOf"][0]["description"],
+                "required": ["listen"],
+            },
+            {"enum": ["off"]},
+        ],
+        "default": "off",
+    }
+
+
+def test_run_does_not_import_the_simulator() -> None:
+    """A shop's service loads nothing that only the demo needs."""
+    foreign = "('agent.simulator', 'PIL', 'starlette')"
+    code = f"import sys, agent.cli.run; print([m for m in sys.modules if m.startswith({foreign})])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,95 @@
+"""Links, hosts and broker URLs as installers write them."""
+
+import pytest
+
+from agent.errors import ConfigError
+from agent.model.address import BrokerAddress, parse_broker_url
+from agent.model.link import Link, SerialLink, TcpLink, VirtualLink, parse_link
+
+RIGHT = [
+    ("tcp://192.168.1.50", TcpLink("192.168.1.50", 9100)),
+    ("tcp://192.168.1.50:4000", TcpLink("192.168.1.50", 4000)),
+    ("tcp://printer.lan/", TcpLink("printer.lan", 9100)),
+    ("tcp://[fd00::5]:9101", TcpLink("fd00::5", 9101)),
+    ("tcp://打印机.example", TcpLink("xn--wlr595avud.example", 9100)),
+    ("serial:///dev/ttyUSB0", SerialLink("/dev/ttyUSB0", 9600, "none")),
+    ("serial:///dev/ttyUSB0?baud=19200&flow=rtscts", SerialLink("/dev/ttyUSB0", 19200, "rtscts")),
+    ("serial:///dev/ttyS1?bits=7&parity=even&stop=2", SerialLink("/dev/ttyS1", 9600, "none", 7, "even", 2)),
+    ("virtual://bar-2", VirtualLink("bar-2")),
+]
+WRONG = [
+    ("usblp:by-path/platform-usb-0:1.2", "USB links are not in this version yet; use tcp:// or serial://"),
+    ("usb://04b8:0202", "USB links are not in this version yet; use tcp:// or serial://"),
+    ("192.168.1.50", "write tcp://HOST"),
+    ("tpc://192.168.1.50", "did you mean tcp?"),
+    ("tcp://", "the host is missing"),
+    ("tcp://192.168.1.500", "write four numbers from 0 to 255"),
+    ("tcp://192.168.1.50:0", "from 1 to 65535"),
+    ("tcp://192.168.1.50:９１", "from 1 to 65535"),
+    ("tcp://fd00::5", "in brackets"),
+    ("tcp://[fd00::zz]", "not an IPv6 address"),
+    ("tcp://a..b", "an empty part"),
+    ("tcp://" + "a" * 64, "at most 63"),
+    ("tcp://" + "a." * 130 + "lan", "at most 253"),
+    ("tcp://-a.lan", "use letters, digits and -"),
+    ("tcp://a_b!.lan", "use letters, digits and -"),
+    ("tcp://host/queue", "nothing after it"),
+    ("tcp://me:secret@host", "no place"),
+    ("serial://dev/ttyUSB0", "three slashes"),
+    ("serial:///", "three slashes"),
+    ("serial:///dev/ttyUSB0?baud=9601", "one of 1200, 2400"),
+    ("serial:///dev/ttyUSB0?flow=rtscs", "one of none, rtscts, xonxoff"),
+    ("serial:///dev/ttyUSB0?speed=9600", "there are baud, flow, bits, parity, stop"),
+    ("serial:///dev/ttyUSB0?baud=9600&baud=19200", "given twice"),
+    ("virtual://", "write virtual://NAME"),
+    ("virtual://a/b", "write virtual://NAME"),
+]
+BROKERS = [
+    ("mqtt://broker.lan", BrokerAddress("broker.lan", 1883, False)),
+    ("mqtts://broker.example", BrokerAddress("broker.example", 8883, True)),
+    ("mqtts://broker.example:443", BrokerAddress("broker.example", 443, True)),
+    ("mqtt://[::1]:1884/", BrokerAddress("::1", 1884, False)),
+]
+NO_BROKERS = [
+    "",
+    "broker.example",
+    "http://broker.example",
+    "mqtt://",
+    "mqtts://u:hunter2@b",
+    "mqtt://b:70000",
+]
+
+
+@pytest.mark.parametrize(("text", "link"), RIGHT)
+def test_link_is_read_and_shown(text: str, link: Link) -> None:
+    """A link is read with its defaults, and what it is shown as reads the same."""
+    assert parse_link(text) == link
+    assert parse_link(str(link)) == link
+
+
+@pytest.mark.parametrize(("text", "says"), WRONG)
+def test_wrong_link_says_what_to_write(text: str, says: str) -> None:
+    """Whatever is wrong with a link, the answer tells what to write instead."""
+    with pytest.raises(ConfigError) as caught:
+        parse_link(text)
+    assert says in str(caught.value)
+
+
+def test_device_ignores_settings() -> None:
+    """Two links to one port are one device, whatever their speed; case does not matter in a host."""
+    assert parse_link("serial:///dev/a?baud=9600").device == parse_link("serial:///dev/a?baud=19200").device
+    assert parse_link("tcp://Printer.lan").device == parse_link("tcp://printer.lan:9100").device
+
+
+@pytest.mark.parametrize(("text", "address"), BROKERS)
+def test_broker_url_is_read(text: str, address: BrokerAddress) -> None:
+    """The scheme decides about encryption and the default port."""
+    assert parse_broker_url(text) == address
+
+
+@pytest.mark.parametrize("text", NO_BROKERS)
+def test_wrong_broker_url_is_refused_without_its_password(text: str) -> None:
+    """No broker URL without a scheme and a host; a password in it is never repeated."""
+    with pytest.raises(ConfigError) as caught:
+        parse_broker_url(text)
+    assert "hunter2" not in str(caught.value)
