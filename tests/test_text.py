@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.encode import grid
-from agent.encode.text import cells, clean, lines, sayable, spell
+from agent.encode.text import cells, clean, sayable, spell
 from agent.encode.typeset import spell_out, typeset
 from agent.model.layout import PLAIN, Align, Cut, Gap, Layout, Line, Printed, Row, Rule, Run, Style
 
@@ -75,11 +75,6 @@ def test_clean_maps_look_alikes_and_drops_the_invisible(text: str, expected: str
     assert clean(text) == expected
 
 
-def test_a_notes_own_lines_are_kept() -> None:
-    """Line breaks part a note, whatever kind they are; empty lines are left out."""
-    assert lines("少辣\r\n\n 放门口 \u2028谢谢\x0b") == ["少辣", "放门口", "谢谢"]
-
-
 def test_cells_are_gbk_bytes_for_every_character_that_gbk_has() -> None:
     """East Asian Width is wrong for hundreds of characters; the number of bytes is not."""
     said = [chr(code) for code in range(0x20, 0x10000) if sayable(chr(code))]
@@ -132,11 +127,12 @@ def test_a_quantity_wider_than_the_paper_loses_no_digit(quantity: str, width: in
 
 @given(st.text(st.sampled_from("豆浆油条，。、！？）"), max_size=80))
 def test_no_row_begins_with_closing_punctuation_where_avoidable(text: str) -> None:
-    """。，）、！？ stay with the character before them, unless a whole row is punctuation."""
+    """。，）、！？ stay with the character before them, unless nothing else is left to break before."""
+    closing = set("，。、！？）")
     before = ""
     for row in rows_of(Line((Run(text),)), width=20):
         said = text_of(row)
-        assert said[:1] not in set("，。、！？）") or not set(before) - set("，。、！？）")
+        assert said[:1] not in closing or not set(before[1:]) - closing
         before = said
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.encode.escpos import encode
-from agent.encode.text import clean, sayable
+from agent.encode.text import cells, clean
 from agent.encode.typeset import typeset
 from agent.model.job import JobKind, Mark
 from agent.model.layout import Row
@@ -145,7 +145,35 @@ def test_everything_that_an_order_says_of_its_items_is_readable(
     said[" "] = 10**9
     for field in fields(items):
         assert Counter(clean(field)) <= said
-    assert all(sum(len_of(run.text) * run.style.width for run in row.runs) <= width for row in rows)
+    assert all(sum(cells(run.text) * run.style.width for run in row.runs) <= width for row in rows)
+
+
+ANY = st.none() | WORDS
+ORDERS = st.builds(
+    Order,
+    id=WORDS,
+    rev=st.just(1),
+    channel=WORDS,
+    items=ITEMS,
+    no=ANY,
+    fulfil=ANY,
+    table=ANY,
+    pickup_code=ANY,
+    cutlery=ANY,
+    note=ANY,
+    rush=st.booleans(),
+    allergies=st.lists(WORDS, max_size=3),
+    customer=st.builds(Customer, ANY, ANY, st.builds(Member, ANY)),
+    due_at=st.none() | st.datetimes() | st.datetimes(timezones=st.just(UTC)),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ORDERS, st.builds(dict, reason=WORDS, printed_for=WORDS, mark=st.sampled_from(Mark)), st.sampled_from([32, 48]))
+def test_any_order_prints_and_is_only_printed(hostile: Order, facts: dict[str, Any], width: int) -> None:
+    """Whatever its strings hold, a ticket comes out, and the printer is told nothing but to print."""
+    for station, share in route(hostile, STATIONS).items():
+        assert not paper(Ticket(hostile, tuple(share), station, kind=JobKind.CANCEL, **facts), width).is_blank
 
 
 def fields(items: list[Item]) -> list[str]:
@@ -157,13 +185,6 @@ def fields(items: list[Item]) -> list[str]:
         found += [str(mod.qty) for mod in item.mods if quantity(mod.qty) != Decimal(1)]
         found += fields(item.children)
     return found
-
-
-def len_of(text: str) -> int:
-    return sum(len(c.encode("gbk")) if sayable(c) else 1 + (ord(c) >= 0x2000) for c in text if c not in HALF)
-
-
-HALF = {chr(code) for code in range(0xFF61, 0xFFDD)}
 
 
 @pytest.mark.parametrize("width", [32, 48])
@@ -332,6 +353,18 @@ def test_an_endless_note_is_cut_short_and_says_so() -> None:
     assert "…(截断cut,seeconsole)" in text
     assert text.count("辣") == 2000
     assert text.count("1" * 2500) == 1
+
+
+def test_a_notes_own_lines_are_kept() -> None:
+    """Line breaks part a note, whatever kind they are; empty lines are left out."""
+    said = [line.text for line in paper(ticket(facts={"note": "少辣\r\n\n 放门口 \u2028谢谢\x0b"})).lines]
+    at = said.index("备注 note: 少辣")
+    assert said[at : at + 3] == ["备注 note: 少辣", "  放门口", "  谢谢"]
+
+
+def test_a_dish_without_a_name_says_so() -> None:
+    """An invisible name must not look like a modifier of the dish above."""
+    assert "无名 no name" in paper(ticket(Item("\u200b ", 1))).text
 
 
 def test_a_note_of_endless_lines_wastes_no_paper() -> None:

@@ -146,7 +146,7 @@ def _run(run: Run, fonts: Fonts) -> "Image.Image":
             pen.text((x + inset, _BASELINE * times), char, fill=1, font=font, anchor="ls")
         x += box
     if style.bold:
-        image = ImageChops.logical_or(image, ImageChops.offset(image, 1, 0))
+        image = ImageChops.logical_or(image, ImageChops.offset(image, times, 0))
     if style.inverted:
         image = ImageChops.logical_xor(image, Image.new("1", image.size, 1))
     return image.resize((cells(run.text) * CELL_DOTS * style.width, image.height), Image.Resampling.NEAREST)

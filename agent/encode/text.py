@@ -40,11 +40,6 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", text.translate(_MAP))
 
 
-def lines(text: str) -> list[str]:
-    """The text's own lines, each clean, without the empty ones."""
-    return [line for line in (clean(part).strip() for part in text.splitlines()) if line]
-
-
 def sayable(text: str, charset: str = "gbk") -> bool:
     """Whether a printer with this charset (gbk, gb2312 or ascii) has a character for all of it."""
     if text.isascii():

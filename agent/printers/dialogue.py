@@ -34,7 +34,6 @@ SHORT_WRITE_TIMEOUT_S = 3.0
 COUNTER_TIMEOUT_S = 1.0
 CUTS, LINES = 178, 148
 CHUNK = 4096
-STALL_SAID_AFTER_S = 8.0
 MOST_TOKENS = 64
 
 R = TypeVar("R", RealTime, Fence, Block)
@@ -48,7 +47,8 @@ def process_id_request(token: str) -> bytes:
 class Dialogue:
     """What is said on one link. `status` is the latest look at the sensors, `tokens` the process IDs heard."""
 
-    def __init__(self, link: Link, clock: Clock) -> None:
+    def __init__(self, link: Link, clock: Clock, silence_said_s: float) -> None:
+        self._silence_said_s = silence_said_s
         self.link = link
         self.status = PrinterStatus()
         self.tokens: set[str] = set()
@@ -135,7 +135,7 @@ class Dialogue:
             self.hear()
             if give_up():
                 break
-            if not said and self._clock.monotonic() - last_taken > STALL_SAID_AFTER_S:
+            if not said and self._clock.monotonic() - last_taken > self._silence_said_s:
                 said = True
                 on_stall("it takes no more bytes")
         return sent

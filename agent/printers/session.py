@@ -6,6 +6,8 @@ T3 can ask nothing. No retry happens here: a session says what it knows, and the
 
 from collections.abc import Callable
 
+import msgspec
+
 from agent.checkpoint import armed, checkpoint
 from agent.clock import Clock
 from agent.errors import LinkBroken, Unavailable
@@ -31,12 +33,20 @@ ASB_ON = b"\x1da\x0e"
 RESYNC = b"\0" * 2048
 SEPARATE = b"\n\x1dVB\0"
 
-FENCE_TIMEOUT_S = 3.0
-PROBE_TIMEOUT_S = 1.5
-LATE_ANSWER_S = 0.5
 FRESH_S = 2.5
-SILENCE_SAID_AFTER_S = 8.0
-SHORTEST_WAIT_S = 15.0
+LINE_S = 0.05
+"""A printed line of 3.75 mm at 80 mm/s."""
+SLOWEST_LINE_S = 0.2
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How long a printer is waited for, in seconds. The field's printers take up to 8 s for a ticket's answer."""
+
+    fence_s: float = 3.0
+    probe_s: float = 1.5
+    late_answer_s: float = 0.5
+    silence_said_s: float = 8.0
+    answer_s: float = 15.0
 
 
 class Session:
@@ -52,8 +62,10 @@ class Session:
         bytes_per_s: float,
         give_up: Callable[[], bool],
         on_silence: Callable[[str], None],
+        patience: Patience,
     ) -> None:
-        self._dialogue = Dialogue(link, clock)
+        self._patience = patience
+        self._dialogue = Dialogue(link, clock, patience.silence_said_s)
         self._link = link
         self._clock = clock
         self._bytes_per_s = bytes_per_s
@@ -67,7 +79,7 @@ class Session:
 
     def listen(self, token: str) -> bool:
         """Hear for half a second what a printer kept for us; did it echo this ticket's token?"""
-        return self._dialogue.wait(lambda: token in self._dialogue.tokens, LATE_ANSWER_S)
+        return self._dialogue.wait(lambda: token in self._dialogue.tokens, self._patience.late_answer_s)
 
     def probe(self, wanted: Tier | None = None) -> Capabilities | None:
         """Find by asking what the printer can prove; `wanted` names the tier and saves that question.
@@ -85,9 +97,9 @@ class Session:
         return self.capabilities
 
     def _probe_tier(self) -> Tier:
-        if self._dialogue.process_fence(PROBE_TIMEOUT_S):
+        if self._dialogue.process_fence(self._patience.probe_s):
             return Tier.PROCESS_ID
-        if self._dialogue.status_fence(PROBE_TIMEOUT_S):
+        if self._dialogue.status_fence(self._patience.probe_s):
             return Tier.STATUS
         return Tier.NONE
 
@@ -110,7 +122,7 @@ class Session:
             if self._dialogue.ask_status() is None:
                 raise Unavailable("no answer to a status request")
             self._well_at = self._clock.monotonic()
-        elif self._dialogue.status.need and self._fence(FENCE_TIMEOUT_S):
+        elif self._dialogue.status.need and self._fence(self._patience.fence_s):
             self._dialogue.status = PrinterStatus()  # who answers a fence is not offline
         return self._dialogue.status.need
 
@@ -135,7 +147,7 @@ class Session:
         if need := self.look():
             return need
         self._dialogue.say(RESET + (ASB_ON if self.capabilities.tier is Tier.PROCESS_ID else b""))
-        if not self._fence(FENCE_TIMEOUT_S):
+        if not self._fence(self._patience.fence_s):
             raise Unavailable("no answer to a fence")
         self.refresh_counters()
         self._well_at = self._clock.monotonic()
@@ -169,8 +181,8 @@ class Session:
             return None
         return Unknown("stopped while it took no bytes") if sent else NotPrinted("stopped before the first byte")
 
-    def settle(self, token: str, size: int) -> Outcome:
-        """Wait for the printer's word on the ticket just sent, of `size` bytes.
+    def settle(self, token: str, size: int, lines: int) -> Outcome:
+        """Wait for the printer's word on the ticket just sent, of `size` bytes and so many printed lines.
 
         `NeedsHuman`: it waits for a person with the ticket in its buffer; once `look` says that it is well,
         `ask_again` and call this again. Asks for the status after each second of silence.
@@ -179,8 +191,8 @@ class Session:
             LinkBroken: the link is gone; what became of the ticket is unknown.
         """
         if self.capabilities.tier is Tier.NONE:
-            return self._settle_presumed(size)
-        budget_s = max(SHORTEST_WAIT_S, 7.0 + 2 * size / self._bytes_per_s)
+            return self._settle_presumed(size, lines)
+        budget_s = max(self._patience.answer_s, 7.0 + size / self._bytes_per_s + lines * SLOWEST_LINE_S)
         started = self._clock.monotonic()
         silence_said = False
         while (waited_s := self._clock.monotonic() - started) < budget_s:
@@ -192,7 +204,7 @@ class Session:
                 self._dialogue.ask_status(tries=1)
             if self._dialogue.status.need:
                 return NeedsHuman(self._dialogue.status.need)
-            if waited_s > SILENCE_SAID_AFTER_S and not silence_said:
+            if waited_s > self._patience.silence_said_s and not silence_said:
                 silence_said = True
                 self._on_silence("no answer after the ticket")
         return Unknown("no answer in time")
@@ -225,13 +237,16 @@ class Session:
         self._well_at = self._clock.monotonic()
         return Confirmed(self.capabilities.tier.name.lower())
 
-    def _settle_presumed(self, size: int) -> Outcome:
-        """A printer that answers nothing: the most that can be seen is that the cable took it all."""
-        deadline = self._clock.monotonic() + SHORTEST_WAIT_S + 2 * size / self._bytes_per_s
+    def _settle_presumed(self, size: int, lines: int) -> Outcome:
+        """A printer that answers nothing: the most that can be seen is that the cable took it all, and did not break
+        while it was printed.
+        """
+        deadline = self._clock.monotonic() + self._patience.answer_s + 2 * size / self._bytes_per_s
         while self._link.unsent() > 0:
             if self._clock.monotonic() > deadline or self._give_up():
                 return Unknown("the cable still holds a part of the ticket")
             self._dialogue.hear(0.02)
+        self._dialogue.wait(self._give_up, lines * LINE_S)
         if self.capabilities.realtime and self._dialogue.ask_status() and self._dialogue.status.need:
             return NeedsHuman(self._dialogue.status.need)
         return Presumed()
@@ -248,8 +263,8 @@ class Session:
             LinkBroken: the link is gone.
         """
         self._dialogue.say(RESYNC + RESET)
-        deadline = self._clock.monotonic() + SHORTEST_WAIT_S
-        while not self._fence(FENCE_TIMEOUT_S):
+        deadline = self._clock.monotonic() + self._patience.answer_s
+        while not self._fence(self._patience.fence_s):
             if self.capabilities.realtime and self._dialogue.ask_status() and self._dialogue.status.need:
                 return False
             if self._clock.monotonic() > deadline or self._give_up():

@@ -70,7 +70,7 @@ class Machine:
         """The troubles of answers that are in force."""
         return self._mouth.faults.active
 
-    def wait_for(self, predicate: Callable[["Machine"], bool], timeout_s: float) -> bool:
+    def wait_for(self, predicate: Callable[[Self], bool], timeout_s: float) -> bool:
         """Block until `predicate(printer)` holds, looking again at each change; False when the time is over."""
         with self._changed:
             return self._changed.wait_for(lambda: predicate(self), timeout_s)
@@ -130,6 +130,8 @@ class Machine:
     def receive(self, data: bytes) -> None:
         """Take bytes from the wire. Real-time commands act now, the rest when their turn comes."""
         with self._change():
+            if not self.powered:
+                return
             cut = self.wire.cut_at
             if cut is not None and self.received + len(data) >= cut:
                 data = data[: max(0, cut - self.received)]
@@ -142,12 +144,10 @@ class Machine:
     def _take(self, data: bytes) -> None:
         done = 0
         for end, key, params in self._scanner.scan(data):
-            if key == CLEAR and params == CLEAR_PARAMS and self.spec.clear_buffer:
-                self._queue(data[done:end])
-                done = end
-                self._clear()
-            else:
-                self._realtime(key, params)
+            # What came before stays before: a command that drops the buffer must find it there.
+            self._queue(data[done:end])
+            done = end
+            self._realtime(key, params)
         self._queue(data[done:] if done else data)
 
     def _queue(self, data: bytes) -> None:
@@ -192,6 +192,8 @@ class Machine:
             self._responder.realtime_status(key[2])
         elif key[:2] == b"\x10\x05":
             self._recover(key[2])
+        elif key == CLEAR and params == CLEAR_PARAMS and self.spec.clear_buffer:
+            self._clear()
         elif key in REALTIME_EVENTS:
             self.paper.events.append(Event(REALTIME_EVENTS[key], key + params))
 

@@ -64,7 +64,10 @@ class Mouth:
         self._reserved, self._late = [], []
 
     def _send(self, reply: Reply, data: bytes) -> None:
+        # Noted first: a host that has read the answer finds it in `said`.
+        self.said.append((reply, data))
         if self.host is not None and self.host.send(data):
-            self.said.append((reply, data))
-        elif reply is Reply.PROCESS_ID and self._reserves:
+            return
+        self.said.pop()
+        if reply is Reply.PROCESS_ID and self._reserves:
             self._reserved.append(data)

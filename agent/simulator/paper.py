@@ -192,7 +192,7 @@ class Paper(Roll):
             self._tell_device(key, params)
         elif key in _EVENTS:
             self.events.append(Event(_EVENTS[key], command))
-        elif key not in _QUIET:
+        elif key not in _QUIET and key[-1] != NUL:
             self.stray.append(command)
 
     def _tell_device(self, key: bytes, params: bytes) -> None:

@@ -28,6 +28,7 @@ _TOP, _BOTTOM, _TOOTH = 28, 36, 8
 _WHITE, _INK, _DESK, _FOLD = 252, 24, 196, 150
 _FONT = Path("usr/share/fonts/truetype/wqy/wqy-microhei.ttc")
 _MONO_FACE = 1
+_QR_MOST = 2953
 
 
 def draw(piece: Piece) -> Image.Image:
@@ -59,7 +60,11 @@ def font_path() -> Path | None:
 @lru_cache(maxsize=8)
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     path = font_path()
-    return ImageFont.truetype(path, size, index=_MONO_FACE) if path else ImageFont.load_default(size)
+    return (
+        ImageFont.truetype(path, size, _MONO_FACE, layout_engine=ImageFont.Layout.BASIC)
+        if path
+        else ImageFont.load_default(size)
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -68,9 +73,10 @@ def _glyph(char: str, cell: int, bold: bool) -> Image.Image:
     glyph = Image.new("1", (cell, CELL_HEIGHT), 0)
     pen = ImageDraw.Draw(glyph)
     pen.fontmode = "1"
-    size = 24 if cell >= DOTS_PER_CELL else 18
+    # Latin letters are set smaller and higher, or their descenders would leave the cell.
+    size, baseline = {9: (17, 19), DOTS_PER_CELL: (22, 19)}.get(cell, (24, 20))
     for shift in (0, 1) if bold else (0,):
-        pen.text((cell / 2 + shift, 20), char, fill=1, font=_font(size), anchor="ms")
+        pen.text((cell / 2 + shift, baseline), char, fill=1, font=_font(size), anchor="ms")
     return glyph
 
 
@@ -124,11 +130,14 @@ def _code(code: Code) -> Image.Image:
     """The code as a camera could read it where the libraries are at hand, else a box that says what it is."""
     try:
         return _qr(code) if code.kind == "QR" else _bars(code)
-    except (ImportError, ValueError, _library_error("barcode.errors", "BarcodeError")):
+    except (ImportError, ValueError, LookupError, _library_error("barcode.errors", "BarcodeError")):
+        # The libraries raise these on data that the symbology can't say, as a host's mistake may hold.
         return _box(code)
 
 
 def _qr(code: Code) -> Image.Image:
+    if len(code.data) > _QR_MOST:
+        raise ValueError("more than a QR code holds")
     qrcode: Any = importlib.import_module("qrcode")
     maker = qrcode.QRCode(border=0, box_size=1, error_correction=qrcode.constants.ERROR_CORRECT_L)
     maker.add_data(code.data, optimize=0)
@@ -142,7 +151,7 @@ def _qr(code: Code) -> Image.Image:
 
 def _bars(code: Code) -> Image.Image:
     barcode: Any = importlib.import_module("barcode")
-    kind = {"upc-a": "upca", "codabar": "codabar"}.get(code.kind, code.kind)
+    kind = "upca" if code.kind == "upc-a" else code.kind
     bars = str(barcode.get(kind, code.data.decode("ascii")).build()[0])
     picture = Image.new("1", (len(bars), 1), 0)
     picture.putdata([int(bar) for bar in bars])
@@ -162,7 +171,7 @@ def _box(code: Code) -> Image.Image:
     picture = Image.new("1", (side if code.kind == "QR" else 2 * side, side), 0)
     pen = ImageDraw.Draw(picture)
     pen.rectangle((0, 0, picture.width - 1, picture.height - 1), outline=1, width=4)
-    text = f"{code.kind}\n{code.data.decode('utf-8', 'replace')}"
+    text = f"{code.kind}\n{code.shown}"
     pen.multiline_text((12, 12), text, fill=1, font=_font(18))
     return picture
 

@@ -98,6 +98,12 @@ class Code(msgspec.Struct, frozen=True):
     height_dots: int = 162
     caption: bool = False
 
+    @property
+    def shown(self) -> str:
+        """What it says, fit for a terminal."""
+        text = self.data.decode("utf-8", "replace")
+        return "".join(char if char.isprintable() else "?" for char in text)
+
 
 class Line(msgspec.Struct, frozen=True):
     """One printed line. `height_dots` is the feed from its top to the next line's top."""
@@ -222,6 +228,6 @@ def _shown(item: Item) -> str:
         case Bitmap():
             return f"[bitmap {item.printed_width}x{item.printed_height}]"
         case Code():
-            return f"[{item.kind} {item.data.decode('utf-8', 'replace')}]"
+            return f"[{item.kind} {item.shown}]"
         case _:
             return ""

@@ -123,7 +123,7 @@ class Pty:
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         self.path = os.ttyname(self._slave)
-        self.dropped = False
+        self.dropped = self.served = self.closed = False
 
     def fileno(self) -> int:
         """What to poll."""
@@ -149,8 +149,10 @@ class Pty:
 
     def close(self) -> None:
         """Unplug: a host that still holds the line gets EIO."""
-        os.close(self._slave)
-        os.close(self._master)
+        if not self.closed:
+            self.closed = True
+            os.close(self._slave)
+            os.close(self._master)
 
 
 class PtyPort(Port):
@@ -171,25 +173,26 @@ class PtyPort(Port):
     def listen(self) -> int | None:
         """Plug in; hosts of a serial line can't be seen coming."""
         with self._opening:
-            if self._pty is None:
+            if self._pty is None or self._pty.closed:
                 self._pty = Pty()
                 self._unlink()
                 Path(self.path).symlink_to(self._pty.path)
         return None
 
     def vanish(self) -> None:
-        """The device file is gone; who holds it open keeps it until it is dropped."""
+        """The device file is gone; the line that is served is closed by the port's thread."""
         with self._opening:
             self._unlink()
-            if self._pty is not None:
+            if self._pty is not None and not self._pty.served:
                 self._pty.close()
-                self._pty = None
 
     def accept(self) -> Wire | None:
         """The line itself is the host."""
         with self._opening:
-            wire, self._pty = self._pty, None
-            return wire
+            if self._pty is None or self._pty.closed:
+                return None
+            self._pty.served = True
+            return self._pty
 
     def release(self) -> None:
         """Remove the folder of the link."""

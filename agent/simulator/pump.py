@@ -167,7 +167,10 @@ class Port(ABC):
                 not_before = (not_before if now - not_before < _PACE_S else now) + len(data) / rate
 
     def _sleep(self, watched: int | None, events: int, timeout_s: float | None) -> bool:
-        """Until something happens on `watched`, the bell rings or time is over; True when it was `watched`."""
+        """Until something happens on `watched`, the bell rings or time is over; True when it was `watched` alone.
+
+        After a ring the caller looks at the printer again before it reads: it may have been told to stall.
+        """
         poll = select.poll()
         poll.register(self._bell, select.POLLIN)
         if watched is not None:
@@ -175,4 +178,5 @@ class Port(ABC):
         ready = [fd for fd, _ in poll.poll(None if timeout_s is None else max(1, round(timeout_s * 1000)))]
         if self._bell.fileno() in ready:
             self._bell.hush()
+            return False
         return watched in ready

@@ -21,7 +21,7 @@ from agent.journal.store import Journal, Tx
 from agent.model.job import Intent, Job, JobState, Mark
 from agent.model.printer import Confirmed, Need, NeedsHuman, NotPrinted, Outcome, Presumed, Tier, Unknown
 from agent.printers.link import Connector
-from agent.printers.session import Session
+from agent.printers.session import Patience, Session
 from agent.spool.recovery import Epoch, Evidence, Verdict, judge
 from agent.spool.render import Press
 from agent.spool.retry import backoff_s
@@ -32,6 +32,7 @@ AWAY_ALARM_AFTER_S = 5.0
 GRACE_S = 3.0
 """How long a stop waits for the printer's word on a ticket under way."""
 
+PATIENCE = Patience()
 _TIERS = {"process_id": Tier.PROCESS_ID, "status": Tier.STATUS, "none": Tier.NONE}
 _log = log.get("spool")
 
@@ -49,7 +50,16 @@ class Worker:
 
     limit_s = 60.0
 
-    def __init__(self, printer: Printer, connector: Connector, journal: Journal, press: Press, clock: Clock) -> None:
+    def __init__(
+        self,
+        printer: Printer,
+        connector: Connector,
+        journal: Journal,
+        press: Press,
+        clock: Clock,
+        patience: Patience = PATIENCE,
+    ) -> None:
+        self._patience = patience
         self.name = f"printer-{printer.name}"
         self._printer = printer
         self._connector = connector
@@ -117,7 +127,7 @@ class Worker:
     def _serve(self, reader: Tx) -> None:
         """One link, from opening it to its end."""
         link = self._connector.open()
-        session = Session(link, self._clock, self._connector.bytes_per_s, self._give_up, self._silent)
+        session = Session(link, self._clock, self._connector.bytes_per_s, self._give_up, self._silent, self._patience)
         try:
             doubt = jobs.in_doubt(reader, self._printer.name)
             if doubt is not None and doubt.intent is not None:
@@ -269,7 +279,7 @@ class Worker:
             outcome: Outcome | None = session.send(prepared.encoded.data, intent.token)
             ahead = self._prepare(reader, jobs.next_pending(reader, self._printer.name))
             if outcome is None:
-                outcome = self._await(session, job, intent, len(prepared.encoded.data))
+                outcome = self._await(session, job, intent, prepared.encoded)
             checkpoint("print.after_confirm")
             if isinstance(outcome, Unknown) and self._stopping.is_set():
                 _log.warning("spool.left_in_doubt", ticket=job.id, reason=outcome.evidence)
@@ -313,10 +323,10 @@ class Worker:
         self._set_alarm("silent", "")
         return ahead or Prepared(job, "", Encoded(b"", 0, 0)), intent
 
-    def _await(self, session: Session, job: Job, intent: Intent, size: int) -> Outcome:
+    def _await(self, session: Session, job: Job, intent: Intent, encoded: Encoded) -> Outcome:
         """The printer's word. While it needs a person, the ticket is held and the clock stands still."""
         try:
-            while isinstance(outcome := session.settle(intent.token, size), NeedsHuman):
+            while isinstance(outcome := session.settle(intent.token, len(encoded.data), encoded.lines), NeedsHuman):
                 need = outcome.need
                 held = Settlement(JobState.HELD, reason=str(need), keep_intent=True)
                 self._journal.write(partial(jobs.settle, job=job, outcome=held))

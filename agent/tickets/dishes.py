@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-from agent.encode.text import lines
 from agent.model.layout import Block, Line, Run, Style
 from agent.model.order import Item, Modifier
 from agent.model.ticket import Language, Portion
-from agent.tickets.words import amount, is_one, say, sets, total
+from agent.tickets.words import amount, is_one, lines, say, sets, total, visible
 
 NAME = Style(1, 2, True)
 QUANTITY = Style(2, 2, True)
@@ -52,7 +51,8 @@ def _dish(portion: Portion, language: Language, depth: int, void: bool) -> Line:
     left = [Run(" " * STEP * (depth - 1) + "└", NAME)] if depth else []
     if void:
         left += [Run("作废", VOID), Run(" ", NAME)]
-    left.append(Run(shortened(item.name).strip() or say(language, "无名", "no name"), NAME))
+    name = shortened(item.name.strip()) if visible(item.name) else say(language, "无名", "no name")
+    left.append(Run(name, NAME))
     if item.name2:
         left.append(Run(" " + shortened(item.name2), SMALL))
     return Line(tuple(left), _quantity(portion), indent=(depth + 1) * STEP)

@@ -120,7 +120,8 @@ def _warnings(ticket: Ticket) -> list[Block]:
         words = say(language, "要求", "due")
         due = Run(when(order.due_at, ticket.printed_at), BIG)
         blocks.append(Line((Run(f"{words} ", TALL), due)))
-    if allergies := "、".join(shortened(allergy) for allergy in order.allergies):
+    comma = ", " if language is Language.EN else "、"
+    if allergies := comma.join(shortened(allergy) for allergy in order.allergies):
         blocks += [Gap(BAR_GAP), _bar(f"{say(language, '过敏', 'ALLERGY')}: {allergies}"), Gap(BAR_GAP)]
     if order.note:
         blocks += paragraph(say(language, "备注", "note") + ": ", order.note, TALL)

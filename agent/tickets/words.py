@@ -33,9 +33,20 @@ def fulfilment(language: Language, fulfil: str | None) -> str:
     return say(language, *known) if known else fulfil
 
 
+def visible(text: str) -> bool:
+    """Whether there is anything to see in it."""
+    return any(char.isprintable() and char != " " for char in text)
+
+
+def lines(text: str) -> list[str]:
+    """A text's own lines, without those that show nothing."""
+    return [line.strip() for line in text.splitlines() if visible(line)]
+
+
 def amount(value: Quantity) -> str:
     """A quantity as the order has it, never shortened."""
-    return str(value).strip() or NO_QUANTITY
+    text = str(value).strip()
+    return text if visible(text) else NO_QUANTITY
 
 
 def is_one(value: Quantity) -> bool:

@@ -1,0 +1,118 @@
+"""Kitchen tickets read back from paper, as a cook would: by the printed words alone, knowing nothing of who sent them.
+
+A piece of paper holds one ticket, or what became of several where nobody cut in between.
+"""
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+from agent.simulator.piece import Line, Piece
+
+_REPRINT = re.compile(r"补打\s*REPRINT\s*#(\S+)")
+_AMENDED = re.compile(r"改单\s*AMENDED\s*第(\d+)版")
+_VOID = re.compile(r"作废\s*CANCELLED")
+_OTHER_BANNER = re.compile(r"迟到\s*LATE|^\s*(代打|printed for)")
+_HEADER = re.compile(r"#(\S+)(\s|$)")
+_FOOTER = re.compile(r"(\S+)\s+流水\s*No\.(\d+)")
+_PRINTED_AT = re.compile(r"(?:打印|printed)\s+(?:\d\d-\d\d )?\d\d:\d\d:\d\d")
+_COPY = re.compile(r"(?:联|copy)\s+(\d+/\d+)")
+
+
+class Banner(StrEnum):
+    """What a ticket's head says that it is."""
+
+    ORDER = "order"
+    AMEND = "amend"
+    VOID = "void"
+
+
+class Printed(msgspec.Struct):
+    """One ticket on paper, or a part of one. `words` are its characters without any blanks.
+
+    `number` and `station` are empty, `running` is 0 where the paper does not say. `marked`: it bears the inverted
+    banner 补打 REPRINT. `whole`: it has its head, its running number and the time of printing at the end.
+    """
+
+    printer: str
+    number: str = ""
+    station: str = ""
+    running: int = 0
+    banner: Banner = Banner.ORDER
+    rev: int = 0
+    copy: str = ""
+    marked: bool = False
+    has_head: bool = False
+    whole: bool = False
+    words: str = ""
+
+
+def read_paper(printer: str, pieces: Iterable[Piece]) -> list[Printed]:
+    """The tickets and parts of tickets on a printer's paper, in order; blank pieces are nothing."""
+    return [ticket for piece in pieces for ticket in read_piece(printer, piece)]
+
+
+def read_piece(printer: str, piece: Piece) -> list[Printed]:
+    """What one piece of paper holds."""
+    found = [Printed(printer)]
+    for line in piece.lines:
+        if _begins(line, found[-1]):
+            found.append(Printed(printer))
+        _read_line(line, found[-1])
+    if not found[0].words and piece.bitmaps and not piece.is_blank:
+        found[0].words = "(picture)"
+    return [ticket for ticket in found if ticket.words]
+
+
+def _begins(line: Line, current: Printed) -> bool:
+    """Does this line begin another ticket, though nobody cut?"""
+    return current.has_head and (_is_banner(line) or _is_large_head(line))
+
+
+def _is_banner(line: Line) -> bool:
+    black = _black(line)
+    return any(banner.search(black) for banner in (_REPRINT, _AMENDED, _VOID, _OTHER_BANNER))
+
+
+def _is_large_head(line: Line) -> bool:
+    return bool(line.runs) and line.runs[0].width > 1 and _head(line) is not None
+
+
+def _head(line: Line) -> str | None:
+    """The order's number, where the line is a ticket's head."""
+    if not line.runs or line.runs[0].inverted:
+        return None
+    match = _HEADER.match(line.text)
+    return match.group(1) if match else None
+
+
+def _black(line: Line) -> str:
+    return "".join(run.text for run in line.runs if run.inverted)
+
+
+def _read_line(line: Line, ticket: Printed) -> None:
+    text = line.text
+    ticket.words += "".join(text.split())
+    if not ticket.has_head:
+        _read_top(line, ticket)
+    elif not ticket.running and (footer := _FOOTER.match(text)):
+        ticket.station, ticket.running = footer.group(1), int(footer.group(2))
+    elif ticket.running and _PRINTED_AT.search(text):
+        ticket.whole = True
+    # A copy's number stands in the banner's line of a reprint, else in the last lines.
+    if (ticket.marked or ticket.running) and (copy := _COPY.search(text)):
+        ticket.copy = copy.group(1)
+
+
+def _read_top(line: Line, ticket: Printed) -> None:
+    black = _black(line)
+    if reprint := _REPRINT.search(black):
+        ticket.marked, ticket.number = True, reprint.group(1)
+    elif amended := _AMENDED.search(black):
+        ticket.banner, ticket.rev = Banner.AMEND, int(amended.group(1))
+    elif _VOID.search(black):
+        ticket.banner = Banner.VOID
+    elif (number := _head(line)) is not None:
+        ticket.has_head, ticket.number = True, number

@@ -1,0 +1,97 @@
+"""What each station must be told of an order, worked out once more and on its own, to judge the paper by."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+CELLS_SURELY_IN_ONE_LINE = 14
+"""A name up to this length is never broken, even on 58 mm paper within a set meal."""
+
+
+class Stations(msgspec.Struct, frozen=True):
+    """Who makes what: the default station, and the claims of the others by category, sku or a part of the name."""
+
+    default: str
+    category: dict[str, str] = {}
+    sku: dict[str, str] = {}
+    name: dict[str, str] = {}
+
+    def claim(self, item: Mapping[str, Any]) -> str | None:
+        """The station that an item names, or that claims it."""
+        known = {self.default, *self.category.values(), *self.sku.values(), *self.name.values()}
+        if item.get("station") in known:
+            return str(item["station"])
+        found = self.sku.get(item.get("sku") or "") or self.category.get(item.get("category") or "")
+        words = f"{item['name']}\n{item.get('name2') or ''}".casefold()
+        return found or next((station for part, station in self.name.items() if part.casefold() in words), None)
+
+
+class Dish(msgspec.Struct, frozen=True):
+    """What must be read on paper: a name, and one of these quantities."""
+
+    name: str
+    quantities: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} x{self.quantities[-1]}"
+
+
+def shares(order: Mapping[str, Any], stations: Stations) -> dict[str, tuple[Dish, ...]]:
+    """Each concerned station's dishes. A set meal goes whole to its station, but for the parts that others claim."""
+    found: dict[str, list[Dish]] = {}
+    for item in order["items"]:
+        for station, dish in _walk(item, stations.claim(item) or stations.default, Decimal(1), stations):
+            found.setdefault(station, []).append(dish)
+    return {station: tuple(dishes) for station, dishes in found.items()}
+
+
+def _walk(item: Mapping[str, Any], here: str, sets: Decimal, stations: Stations) -> Iterator[tuple[str, Dish]]:
+    each = str(item["qty"]).strip()
+    total = Decimal(each) * sets
+    yield here, Dish(str(item["name"]), (each,) if sets == 1 else (f"{total.normalize():f}", each))
+    for child in item.get("children", ()):
+        yield from _walk(child, stations.claim(child) or here, total, stations)
+
+
+def shows(words: str, dish: Dish) -> bool:
+    """Does a ticket, as its characters without blanks, name the dish and its quantity?"""
+    return _named(words, dish.name) and any(_counted(words, quantity) for quantity in dish.quantities)
+
+
+def _named(words: str, name: str) -> bool:
+    """Signs outside GBK are printed otherwise, so that only what stands between them is looked for."""
+    known = "".join(char if _printable(char) else " " for char in "".join(name.split()))
+    return all(_found(words, part) for part in known.split())
+
+
+def _found(words: str, part: str) -> bool:
+    """A long name may be broken over lines, with the quantity in between."""
+    breaks = sum(1 if char < "\x80" else 2 for char in part) // CELLS_SURELY_IN_ONE_LINE
+    for _ in range(breaks + 1):
+        part = part[len(_longest_start(words, part)) :]
+    return not part
+
+
+def _longest_start(words: str, part: str) -> str:
+    return next((part[:end] for end in range(len(part), 0, -1) if part[:end] in words), "")
+
+
+def _printable(char: str) -> bool:
+    try:
+        char.encode("gbk")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _counted(words: str, quantity: str) -> bool:
+    """`x12` counts for 12 only: neither x120 nor x12.5."""
+    at = words.find(f"x{quantity}")
+    while at >= 0:
+        after = words[at + 1 + len(quantity) :][:2]
+        if not after[:1].isdigit() and not (after[:1] == "." and after[1:].isdigit()):
+            return True
+        at = words.find(f"x{quantity}", at + 1)
+    return False

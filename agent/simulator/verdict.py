@@ -1,0 +1,218 @@
+"""The judge: what was published, against what is on paper. Pure, and deaf to what the agent says of itself.
+
+The law: at every station that an order concerns its newest revision stands on paper, whole, and once, or again only
+under the banner 补打 REPRINT; what is off was taken back by 作废; a part of a ticket is followed by what replaces it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from agent.simulator.piece import Piece
+from agent.simulator.reading import Banner, Printed, read_paper
+from agent.simulator.share import Dish, Stations, shares, shows
+
+Event = Mapping[str, Any]
+
+
+class Fault(StrEnum):
+    """What can be wrong with the paper."""
+
+    LOST = "lost"
+    """An order, its newest revision, or the word that it is off, is not on paper where it should be."""
+
+    DOUBLED = "doubled"
+    """The same ticket twice, and the second one does not say so."""
+
+    PARTIAL = "partial"
+    """A piece of a ticket that nothing on a later piece takes back."""
+
+    STRANGER = "stranger"
+    """A ticket that nobody ordered, or at a station that the order does not concern."""
+
+    OUTDATED = "outdated"
+    """An older revision after a newer one, or an order after it was taken back."""
+
+    WRONG = "wrong"
+    """A ticket that says something else than the order."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One fault, where, and in words."""
+
+    fault: Fault
+    order: str
+    where: str
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.fault}: order #{self.order or '?'} at {self.where}: {self.words}"
+
+
+class Verdict(msgspec.Struct):
+    """Everything found, and how much was looked at. `owed` is the number of tickets that must stand on paper."""
+
+    findings: list[Finding] = []
+    orders: int = 0
+    owed: int = 0
+    whole: int = 0
+    amended: int = 0
+    voids: int = 0
+    reprints: int = 0
+    partials: int = 0
+
+    @property
+    def fine(self) -> bool:
+        """The paper is as it should be."""
+        return not self.findings
+
+    def count(self, fault: Fault) -> int:
+        """How many findings there are of one kind."""
+        return sum(finding.fault is fault for finding in self.findings)
+
+
+class Story(msgspec.Struct):
+    """An order as it was told: the snapshots by revision, and the newest cancel (-1 for none)."""
+
+    number: str
+    snapshots: dict[int, dict[str, tuple[Dish, ...]]] = {}
+    canceled_at: int = -1
+
+    @property
+    def newest(self) -> int:
+        """The newest revision that is an order; -1 when only a cancel was told."""
+        return max(self.snapshots, default=-1)
+
+    @property
+    def wanted(self) -> dict[str, tuple[Dish, ...]]:
+        """What shall stand on paper in the end, by station."""
+        return {} if self.canceled_at >= self.newest else self.snapshots[self.newest]
+
+    def concerns(self, station: str) -> bool:
+        """Did any revision have something for this station?"""
+        return any(station in share for share in self.snapshots.values())
+
+
+def judge_paper(events: Iterable[Event], paper: Mapping[str, Sequence[Piece]], stations: Stations) -> Verdict:
+    """Judge the `paper`, pieces by printer in the order they came out, by the events that were published.
+
+    Orders must have different numbers (`no`, else the id), because that is what paper tells them apart by.
+
+    Raises:
+        ValueError: two orders share a number.
+    """
+    stories = tell(events, stations)
+    verdict = Verdict(orders=len(stories))
+    files: dict[tuple[str, str], list[Printed]] = {}
+    for printer, pieces in paper.items():
+        printed = read_paper(printer, pieces)
+        verdict.findings += _unanswered(printed)
+        for ticket in printed:
+            _count(verdict, ticket)
+            if not ticket.whole:
+                continue
+            story = stories.get(ticket.number)
+            if story is None or not story.concerns(ticket.station):
+                words = "nobody ordered it" if story is None else "the order has nothing for this station"
+                verdict.findings.append(Finding(Fault.STRANGER, ticket.number, ticket.station, words))
+            files.setdefault((ticket.number, ticket.station), []).append(ticket)
+    for number, story in stories.items():
+        verdict.owed += len(story.wanted)
+        places = {station for share in story.snapshots.values() for station in share}
+        for station in sorted(places):
+            verdict.findings += _judge_file(story, station, files.get((number, station), []))
+    return verdict
+
+
+def tell(events: Iterable[Event], stations: Stations) -> dict[str, Story]:
+    """The orders by number, each with all that was said of it. Other events are no orders."""
+    by_identity: dict[tuple[str, str], Story] = {}
+    for event in events:
+        if event["type"] not in ("order.upsert", "order.cancel"):
+            continue
+        order = event["data"]["order"]
+        story = by_identity.setdefault((order["channel"], order["id"]), Story(""))
+        if event["type"] == "order.cancel":
+            story.canceled_at = max(story.canceled_at, order["rev"])
+        else:
+            story.number = str(order.get("no") or order["id"])
+            story.snapshots[order["rev"]] = shares(order, stations)
+    told = [story for story in by_identity.values() if story.snapshots]
+    by_number = {story.number: story for story in told}
+    if len(by_number) != len(told):
+        raise ValueError("two orders share a number: paper can't tell them apart")
+    return by_number
+
+
+def _count(verdict: Verdict, ticket: Printed) -> None:
+    verdict.whole += ticket.whole
+    verdict.partials += not ticket.whole
+    verdict.reprints += ticket.whole and ticket.marked
+    verdict.amended += ticket.whole and ticket.banner is Banner.AMEND
+    verdict.voids += ticket.whole and ticket.banner is Banner.VOID
+
+
+def _judge_file(story: Story, station: str, tickets: list[Printed]) -> list[Finding]:
+    """All whole tickets of one order at one station, in the order they were printed."""
+    findings: list[Finding] = []
+    seen: set[tuple[Banner, int, str]] = set()
+    standing: Printed | None = None
+    newest = 0
+    for ticket in tickets:
+        key = (ticket.banner, ticket.rev, ticket.copy)
+        if key in seen and not ticket.marked:
+            findings.append(Finding(Fault.DOUBLED, story.number, station, f"No.{ticket.running} bears no REPRINT"))
+        if ticket.banner is Banner.VOID:
+            seen, standing = {key}, None
+            continue
+        again_after_void = any(banner is Banner.VOID for banner, _, _ in seen)
+        if ticket.rev < newest or (again_after_void and story.newest <= story.canceled_at):
+            findings.append(Finding(Fault.OUTDATED, story.number, station, f"No.{ticket.running} came too late"))
+        seen.add(key)
+        newest, standing = max(newest, ticket.rev), ticket
+    return findings + _judge_standing(story, station, standing)
+
+
+def _judge_standing(story: Story, station: str, standing: Printed | None) -> list[Finding]:
+    """Is the last ticket that was not taken back the one that the order wants?"""
+    dishes = story.wanted.get(station)
+    fault: Fault | None = None
+    words = ""
+    if dishes is None:
+        if standing is not None:
+            fault, words = Fault.LOST, "the order is off here, and no 作废 says so"
+    elif standing is None:
+        fault, words = Fault.LOST, "it is not on paper"
+    elif not _says(standing, dishes):
+        earlier = [share.get(station, ()) for share in story.snapshots.values()]
+        if standing.rev != story.newest and any(_says(standing, share) for share in earlier):
+            fault, words = Fault.LOST, f"revision {story.newest} is not on paper"
+        else:
+            missing = ", ".join(str(dish) for dish in dishes if not shows(standing.words, dish))
+            fault, words = Fault.WRONG, f"No.{standing.running} does not say {missing}"
+    return [] if fault is None else [Finding(fault, story.number, station, words)]
+
+
+def _says(ticket: Printed, dishes: tuple[Dish, ...]) -> bool:
+    return bool(dishes) and all(shows(ticket.words, dish) for dish in dishes)
+
+
+def _unanswered(printed: list[Printed]) -> list[Finding]:
+    """Parts of tickets that nothing later on the same paper takes back."""
+    findings = []
+    for at, part in enumerate(printed):
+        if part.whole or any(_answers(later, part) for later in printed[at + 1 :]):
+            continue
+        words = f"a part is on paper and nothing marked follows: {part.words[:40]}"
+        findings.append(Finding(Fault.PARTIAL, part.number, part.printer, words))
+    return findings
+
+
+def _answers(later: Printed, part: Printed) -> bool:
+    """Is this a whole ticket that tells the cook to throw that part away?"""
+    if not later.whole or (part.number and later.number != part.number):
+        return False
+    replaces = later.banner is Banner.AMEND and later.rev > part.rev
+    return later.marked or later.banner is Banner.VOID or replaces

@@ -1,0 +1,262 @@
+"""What a printer can do to a ticket, on every cable and tier; the paper is the judge."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.simulator.faults import Reply, Trouble
+from agent.simulator.printer import PrinterSpec
+from tests.kitchen import Kitchen, kitchen
+
+CABLES = ("tcp", "pty")
+TIERS = (1, 2, 3)
+every_tier = pytest.mark.parametrize("tier", TIERS)
+every_cable = pytest.mark.parametrize("cable", CABLES)
+
+
+def settled(here: Kitchen, number: int, timeout_s: float = 30.0) -> list[tuple[str, str]]:
+    """Wait until the cloud would be told that the ticket is done; what it was told."""
+    here.wait_told(number, timeout_s)
+    return here.ticket_states(number)
+
+
+@every_cable
+@every_tier
+def test_an_order_is_on_paper_once_and_the_cloud_is_told_what_that_rests_on(
+    tmp_path: Path, cable: str, tier: int
+) -> None:
+    """Confirmed where the printer can say so, presumed where it can't."""
+    with kitchen(tmp_path, cable, PrinterSpec(tier=tier)) as here:
+        here.order(42)
+        assert settled(here, 42) == [("completed", "presumed" if tier == 3 else "confirmed")]
+        (ticket,) = here.tickets()
+        assert (ticket.number, ticket.marked, ticket.whole) == ("42", False, True)
+        assert ("printer:wok:mute" in here.alarms()) == (tier == 3)
+
+
+@every_cable
+@pytest.mark.parametrize("tier", (1, 2))
+@pytest.mark.parametrize("trouble", ("paper", "cover", "cutter"))
+def test_nothing_is_sent_to_a_printer_that_needs_a_person(tmp_path: Path, cable: str, tier: int, trouble: str) -> None:
+    """Held with an alarm, and going on by itself, unmarked, once somebody saw to it."""
+    with kitchen(tmp_path, cable, PrinterSpec(tier=tier)) as here:
+        here.order(1)
+        settled(here, 1)
+        device = here.device
+        {"paper": device.run_out_of_paper, "cover": device.open_cover, "cutter": device.jam_cutter}[trouble]()
+        here.order(2)
+        here.wait_alarm(f"printer:wok:{trouble}")
+        here.wait_told(2, states=("held",))
+        {"paper": device.load_paper, "cover": device.close_cover, "cutter": device.clear_jam}[trouble]()
+        assert settled(here, 2)[-1] == ("completed", "confirmed")
+        assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [("1", False), ("2", False)]
+        here.wait_no_alarm(f"printer:wok:{trouble}")
+
+
+@every_cable
+@pytest.mark.parametrize("tier", (1, 2))
+def test_paper_that_ends_within_a_ticket_holds_it_and_its_buffer_prints_on(
+    tmp_path: Path, cable: str, tier: int
+) -> None:
+    """Never sent again: the printer still has it."""
+    with kitchen(tmp_path, cable, PrinterSpec(tier=tier, line_time_s=0.01)) as here:
+        here.device.run_out_of_paper(after_lines=4)
+        here.order(7)
+        here.wait_told(7, states=("held",))
+        here.wait_alarm("printer:wok:paper")
+        assert here.whole(7) == []
+        here.device.load_paper()
+        assert settled(here, 7)[-1] == ("completed", "confirmed")
+        assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [("7", False)]
+
+
+@every_tier
+@pytest.mark.parametrize("counters", (True, False))
+@pytest.mark.parametrize("cut_at", (1, 60, 200, 300))
+def test_a_link_cut_within_a_ticket_is_followed_by_a_marked_whole_one(
+    tmp_path: Path, tier: int, counters: bool, cut_at: int
+) -> None:
+    """A piece of paper that is not whole is never the last word, and never unmarked after it."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(tier=tier, counters=counters, reserve_replies=False)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.idle()
+        here.device.cut_link(after=cut_at)
+        here.order(2)
+        settled(here, 2)
+        pieces = [ticket for ticket in here.tickets() if ticket.number != "1"]
+        assert pieces[-1].whole
+        assert all(piece.marked for piece in pieces[1:])
+
+
+@pytest.mark.parametrize("reserve", (True, False))
+def test_a_link_cut_after_the_last_byte_is_settled_by_evidence_without_a_second_ticket(
+    tmp_path: Path, reserve: bool
+) -> None:
+    """The reserved process ID, else the counters, say that it is on paper."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(reserve_replies=reserve, line_time_s=0.005)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.idle()
+        here.device.trouble_replies(Trouble.LOSE, Reply.PROCESS_ID, count=1)
+        here.order(2)
+        assert here.wait_for(2)
+        here.device.cut_link()
+        assert settled(here, 2)[-1] == ("completed", "confirmed")
+        assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [("1", False), ("2", False)]
+
+
+@pytest.mark.parametrize("tier", (2, 3))
+def test_without_evidence_a_doubtful_ticket_is_printed_again_marked(tmp_path: Path, tier: int) -> None:
+    """Tier 2 and 3: any doubt is a marked reprint, with an alarm while it lasts."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(tier=tier, line_time_s=0.02)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.order(2)
+        here.device.wait_for(lambda device: "#2" in "".join(line.text for line in device.paper.current.lines), 10)
+        here.device.cut_link()
+        assert here.wait_for(2)
+        settled(here, 2)
+        assert [ticket.marked for ticket in here.whole(2)] in ([True], [False, True])
+
+
+@every_cable
+@pytest.mark.parametrize("lag", (False, True))
+@pytest.mark.parametrize("tier", (1, 2))
+def test_a_power_cut_within_a_ticket_leaves_a_slip_and_a_marked_whole_ticket(
+    tmp_path: Path, cable: str, tier: int, lag: bool
+) -> None:
+    """Even with counters that forgot what was not saved."""
+    with kitchen(tmp_path, cable, PrinterSpec(tier=tier, line_time_s=0.02, counters_lag=lag)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.idle()
+        here.order(2)
+        here.device.wait_for(lambda device: "#2" in "".join(line.text for line in device.paper.current.lines), 10)
+        here.device.power_cycle()
+        settled(here, 2)
+        assert [ticket.marked for ticket in here.whole(2)] == [True]
+
+
+@pytest.mark.parametrize("tier", (1, 2))
+def test_a_printer_that_takes_bytes_and_never_prints_is_never_believed(tmp_path: Path, tier: int) -> None:
+    """Not completed, and an alarm. Its counters may prove that nothing was printed; else the next one is marked."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(tier=tier)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.device.swallow()
+        here.order(2)
+        here.wait_alarm("printer:wok:silent")
+        here.wait_told(2, states=("unconfirmed",))
+        assert ("completed", "confirmed") not in here.ticket_states(2)
+        here.device.swallow(False)
+        assert settled(here, 2)[-1] == ("completed", "confirmed")
+        assert [ticket.marked for ticket in here.whole(2)] == [tier == 2]
+
+
+@every_cable
+@every_tier
+def test_a_printer_that_stops_taking_bytes_is_waited_for(tmp_path: Path, cable: str, tier: int) -> None:
+    """To break off would turn a late ticket into a doubtful one; an alarm says why it is late."""
+    with kitchen(tmp_path, cable, PrinterSpec(tier=tier)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.device.stall()
+        here.order(2, note="很长" * 900)
+        if tier < 3:
+            here.wait_any_alarm()
+        here.device.stall(False)
+        assert settled(here, 2)[-1][0] == "completed"
+        pieces = [ticket for ticket in here.tickets() if ticket.number == "2"]
+        assert [piece.whole for piece in pieces][-1]
+        assert [piece.marked for piece in pieces if piece.whole] in ([False], [True], [False, True])
+
+
+@every_tier
+def test_a_printer_that_is_away_is_tried_until_it_is_back(tmp_path: Path, tier: int) -> None:
+    """Orders wait in order, unmarked; the alarm goes up and down again."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(tier=tier)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.device.refuse()
+        for number in (2, 3, 4):
+            here.order(number)
+        here.wait_alarm("printer:wok:away")
+        here.device.refuse(False)
+        for number in (2, 3, 4):
+            settled(here, number)
+        assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [(str(n), False) for n in (1, 2, 3, 4)]
+        here.wait_no_alarm("printer:wok:away")
+
+
+@pytest.mark.parametrize("tier", (1, 2))
+@pytest.mark.parametrize("trouble", (Trouble.DUPLICATE, Trouble.GARBLE, Trouble.LOSE, Trouble.DELAY))
+def test_troubled_answers_never_lead_to_a_false_word_or_an_unmarked_second_ticket(
+    tmp_path: Path, tier: int, trouble: Trouble
+) -> None:
+    """Garbage, late, doubled and lost answers: whatever is on paper twice is marked, and nothing is lost."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(tier=tier)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.device.trouble_replies(trouble, count=6, delay_s=0.7)
+        for number in (2, 3, 4):
+            here.order(number)
+        for number in (2, 3, 4):
+            assert settled(here, number, 60)[-1] == ("completed", "confirmed")
+            assert here.whole(number)
+            assert all(ticket.marked for ticket in here.whole(number)[1:])
+
+
+def test_a_newer_revision_wins_over_a_ticket_in_doubt(tmp_path: Path) -> None:
+    """An older revision never prints after a newer one, not even as a reprint."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(tier=2, line_time_s=0.02)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.order(5, note="第一版")
+        here.device.wait_for(lambda device: "#5" in "".join(line.text for line in device.paper.current.lines), 10)
+        here.device.refuse()
+        here.order(5, rev=2, note="第二版")
+        here.wait_told(5, kind="order.state", states=("accepted",), times=2)
+        here.device.refuse(False)
+        assert here.device.wait_for(lambda _: any("第二版" in ticket.text for ticket in here.whole(5)), 30)
+        last = here.whole(5)[-1]
+        assert "改单" in last.text
+        assert "第二版" in last.text
+
+
+def test_a_cancel_voids_only_what_may_be_on_paper(tmp_path: Path) -> None:
+    """作废 where something was printed; nothing at all where the order had not been printed yet."""
+    with kitchen(tmp_path) as here:
+        here.order(1)
+        settled(here, 1)
+        here.cancel(1)
+        assert here.device.wait_for(lambda _: any("作废" in ticket.text for ticket in here.tickets()), 20)
+        here.device.open_cover()
+        here.wait_alarm("printer:wok:cover")
+        here.order(2)
+        here.cancel(2)
+        here.order(3)
+        here.device.close_cover()
+        settled(here, 3)
+        assert [ticket.number for ticket in here.tickets()] == ["1", "1", "3"]
+
+
+def test_orders_print_in_the_order_of_their_arrival_with_running_numbers(tmp_path: Path) -> None:
+    """One station's tickets come out in order, and its running numbers leave no gap."""
+    with kitchen(tmp_path) as here:
+        for number in range(1, 41):
+            here.order(number)
+        assert here.wait_for(40)
+        assert [ticket.number for ticket in here.tickets()] == [str(n) for n in range(1, 41)]
+        assert [f"No.{n:03}" in ticket.text for n, ticket in enumerate(here.tickets(), 1)] == [True] * 40
+
+
+def test_a_stop_waits_for_the_word_on_the_ticket_under_way(tmp_path: Path) -> None:
+    """SIGTERM leaves nothing in doubt that need not be."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(line_time_s=0.05)) as here:
+        here.order(1)
+        here.device.wait_for(lambda device: "#1" in "".join(line.text for line in device.paper.current.lines), 10)
+        here.close()
+        here.open()
+        assert settled(here, 1) == [("completed", "confirmed")]
+        assert [ticket.marked for ticket in here.tickets()] == [False]

@@ -1,0 +1,262 @@
+"""The judge of the paper: it must be able to fail. Real tickets on real paper, then doctored."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from agent.encode.escpos import encode
+from agent.encode.typeset import typeset
+from agent.model.job import JobKind, Mark
+from agent.model.order import Order, Upsert
+from agent.model.station import Match, Station
+from agent.model.ticket import Ticket
+from agent.simulator.paper import Paper
+from agent.simulator.piece import Item, Piece
+from agent.simulator.reading import Banner, read_piece
+from agent.simulator.share import Stations
+from agent.simulator.verdict import Fault, Verdict, judge_paper
+from agent.tickets.routing import route
+from agent.tickets.template import kitchen
+from tests.test_tickets import NOON
+
+STATIONS = Stations("kitchen", category={"热饮": "drinks"})
+ROUTES = (Station("kitchen", default=True), Station("drinks", match=Match(category=["热饮"])))
+WIDTHS = {"kitchen": 48, "drinks": 32}
+BUNS: dict[str, Any] = {"name": "鲜肉小笼包", "qty": "2", "unit": "笼", "note": "少放姜"}
+SOY: dict[str, Any] = {"name": "现磨豆浆", "qty": "1", "unit": "杯", "category": "热饮", "mods": [{"name": "加热"}]}
+MEAL: dict[str, Any] = {
+    "name": "双人早餐套餐",
+    "qty": "2",
+    "children": [{"name": "油条", "qty": "2"}, {**SOY, "qty": "1.5"}],
+}
+
+
+def upsert(*items: dict[str, Any], no: str = "42", rev: int = 1, **facts: Any) -> dict[str, Any]:
+    order = {"id": f"id-{no}", "rev": rev, "channel": "alipay", "no": no, "items": list(items), **facts}
+    return {"id": f"{no}-{rev}", "type": "order.upsert", "data": {"order": order}}
+
+
+def cancel(no: str = "42", rev: int = 1) -> dict[str, Any]:
+    order = {"id": f"id-{no}", "rev": rev, "channel": "alipay"}
+    return {"id": f"{no}-{rev}-off", "type": "order.cancel", "data": {"order": order}}
+
+
+def print_ticket(event: dict[str, Any], station: str = "kitchen", number: int = 1, **facts: Any) -> Piece:
+    """A ticket for one station as the real template and encoder put it on paper."""
+    order: Order = msgspec.convert(event["data"], Upsert).order
+    ticket = Ticket(order, tuple(route(order, ROUTES)[station]), station, number=number, printed_at=NOON, **facts)
+    width = WIDTHS[station]
+    roll = Paper(width * 12)
+    roll.feed(encode(typeset(kitchen(ticket), width), width).data)
+    return roll.pieces[0]
+
+
+def torn(piece: Piece, lines: int = 4) -> Piece:
+    lines_only: list[Item] = [line for line in piece.lines[:lines]]
+    return Piece(piece.width_dots, lines_only)
+
+
+def judge(events: list[dict[str, Any]], kitchen: list[Piece], drinks: list[Piece] | None = None) -> Verdict:
+    return judge_paper(events, {"kitchen": kitchen, "drinks": drinks or []}, STATIONS)
+
+
+def faults(verdict: Verdict) -> list[str]:
+    return [finding.fault for finding in verdict.findings]
+
+
+ORDER = upsert(BUNS, SOY)
+BOTH = {"kitchen": [print_ticket(ORDER)], "drinks": [print_ticket(ORDER, "drinks")]}
+
+
+def test_paper_as_it_should_be_is_fine() -> None:
+    """An order at both its stations, once: nothing is found, and everything was counted."""
+    verdict = judge_paper([ORDER], BOTH, STATIONS)
+    assert verdict.fine, verdict.findings
+    assert (verdict.orders, verdict.owed, verdict.whole, verdict.reprints) == (1, 2, 2, 0)
+
+
+def test_an_event_told_twice_is_still_one_order() -> None:
+    """The judge goes by orders, not by events."""
+    assert judge_paper([ORDER, ORDER], BOTH, STATIONS).fine
+
+
+def test_ticket_missing_at_one_station_is_lost() -> None:
+    """Each station that the order concerns is looked at."""
+    verdict = judge([ORDER], [print_ticket(ORDER)])
+    assert [(f.fault, f.order, f.where) for f in verdict.findings] == [(Fault.LOST, "42", "drinks")]
+
+
+def test_second_ticket_without_banner_is_doubled() -> None:
+    """The same ticket again must bear 补打 REPRINT."""
+    piece = print_ticket(upsert(BUNS))
+    assert faults(judge([upsert(BUNS)], [piece, piece])) == [Fault.DOUBLED]
+
+
+def test_second_ticket_with_banner_is_fine_and_counted() -> None:
+    """A marked reprint is no fault."""
+    again = print_ticket(upsert(BUNS), mark=Mark.POSSIBLE_DUPLICATE, attempt=2)
+    verdict = judge([upsert(BUNS)], [print_ticket(upsert(BUNS)), again])
+    assert verdict.fine
+    assert (verdict.whole, verdict.reprints) == (2, 1)
+
+
+def test_banner_that_is_not_inverted_does_not_count() -> None:
+    """Black on white among the dishes, 补打 REPRINT is a customer's note."""
+    joker = upsert({**BUNS, "note": "补打 REPRINT #42"})
+    assert faults(judge([joker], [print_ticket(joker), print_ticket(joker)])) == [Fault.DOUBLED]
+
+
+def test_two_copies_are_not_doubled() -> None:
+    """Copies say which they are; the same copy twice is a fault."""
+    first = print_ticket(upsert(BUNS), copy=1, copies=2)
+    second = print_ticket(upsert(BUNS), copy=2, copies=2)
+    assert judge([upsert(BUNS)], [first, second]).fine
+    assert faults(judge([upsert(BUNS)], [first, second, second])) == [Fault.DOUBLED]
+
+
+@pytest.mark.parametrize("lines", range(1, 8))
+def test_torn_ticket_alone_is_lost_and_partial(lines: int) -> None:
+    """Whatever is on the piece: the order is lost, and the piece misleads the cook."""
+    piece = torn(print_ticket(upsert(BUNS)), lines)
+    assert set(faults(judge([upsert(BUNS)], [piece]))) == {Fault.LOST, Fault.PARTIAL}
+
+
+@pytest.mark.parametrize("lines", [1, 4, 7])
+def test_torn_ticket_followed_by_an_unmarked_one_is_a_fault(lines: int) -> None:
+    """The whole ticket must say that the piece above is to be thrown away."""
+    whole = print_ticket(upsert(BUNS))
+    assert faults(judge([upsert(BUNS)], [torn(whole, lines), whole])) == [Fault.PARTIAL]
+
+
+@pytest.mark.parametrize("lines", [1, 4, 7])
+def test_torn_ticket_followed_by_a_marked_one_is_fine(lines: int) -> None:
+    """So it does; cut apart, or on the same piece of paper."""
+    whole = print_ticket(upsert(BUNS))
+    marked = print_ticket(upsert(BUNS), mark=Mark.DISCARD_PIECE_ABOVE, attempt=2)
+    part = torn(whole, lines)
+    assert judge([upsert(BUNS)], [part, marked]).fine
+    uncut = Piece(part.width_dots, [*part.items, *marked.items])
+    assert judge([upsert(BUNS)], [uncut]).fine
+
+
+def test_mark_on_another_order_answers_for_nothing() -> None:
+    """The marked ticket must be the same order's."""
+    other = upsert(SOY, BUNS, no="43")
+    marked = print_ticket(other, mark=Mark.DISCARD_PIECE_ABOVE, attempt=2)
+    pieces = [torn(print_ticket(upsert(BUNS))), marked, print_ticket(upsert(BUNS))]
+    verdict = judge([upsert(BUNS), other], pieces, [print_ticket(other, "drinks")])
+    assert [(f.fault, f.order) for f in verdict.findings] == [(Fault.PARTIAL, "42")]
+
+
+def test_torn_ticket_and_the_next_without_a_cut_are_told_apart() -> None:
+    """Two heads on one piece are two tickets, and the first one lacks its end."""
+    first, second = upsert(BUNS), upsert(BUNS, no="43")
+    part, whole = torn(print_ticket(first), 5), print_ticket(second)
+    verdict = judge([first, second], [Piece(part.width_dots, [*part.items, *whole.items])])
+    assert {(f.fault, f.order) for f in verdict.findings} == {(Fault.PARTIAL, "42"), (Fault.LOST, "42")}
+
+
+def test_ticket_that_nobody_ordered_is_a_stranger() -> None:
+    """No such order, or no such order at this station."""
+    assert faults(judge([], [print_ticket(upsert(BUNS))])) == [Fault.STRANGER]
+    soy_only = upsert(SOY)
+    drinks = [print_ticket(soy_only, "drinks")]
+    assert faults(judge([soy_only], [print_ticket(ORDER)], drinks)) == [Fault.STRANGER]
+
+
+def test_words_that_are_no_ticket_are_a_fault() -> None:
+    """Garbage on the paper is a part of who knows what."""
+    roll = Paper(576)
+    roll.feed("锟斤拷锟斤拷\n".encode("gbk") + b"\x1dV\x00")
+    assert faults(judge([], roll.pieces)) == [Fault.PARTIAL]
+    blank = Paper(576)
+    blank.feed(b"\n\n\x1dV\x00")
+    assert judge([], blank.pieces).fine
+
+
+def test_misprinted_quantity_or_name_is_wrong() -> None:
+    """The ticket says what the order says, to the last digit."""
+    printed = [print_ticket(upsert(BUNS))]
+    for other in ({**BUNS, "qty": "20"}, {**BUNS, "qty": "0.2"}, {**BUNS, "name": "鲜肉小馄饨"}):
+        assert faults(judge([upsert(other)], printed)) == [Fault.WRONG]
+    assert faults(judge([upsert({**BUNS, "qty": "2"})], [print_ticket(upsert({**BUNS, "qty": "2.5"}))])) == ["wrong"]
+
+
+def test_set_meal_is_read_with_its_totals_at_both_stations() -> None:
+    """2 sets with 1.5 each are 3; the part that drinks claims is looked for there."""
+    order = upsert(MEAL)
+    pieces = {station: [print_ticket(order, station)] for station in WIDTHS}
+    verdict = judge_paper([order], pieces, STATIONS)
+    assert verdict.fine, verdict.findings
+    assert "x3" in pieces["drinks"][0].text
+
+
+def test_long_name_broken_over_lines_and_emoji_are_read() -> None:
+    """A name that needs two lines on 58 mm, and one with a sign that GBK lacks."""
+    order = upsert({**SOY, "name": "特浓原味现磨有机黑豆豆浆配红枣枸杞🌶超级大杯", "qty": "12"})
+    assert judge([order], [], [print_ticket(order, "drinks")]).fine
+
+
+class TestRevisions:
+    """改单 and 作废."""
+
+    old, new = upsert(BUNS), upsert({**BUNS, "qty": "3"}, rev=2)
+
+    def test_amendment_on_paper_is_fine(self) -> None:
+        """The older ticket, then the newer one that says so."""
+        amended = print_ticket(self.new, kind=JobKind.AMEND)
+        assert read_piece("kitchen", amended)[0].rev == 2
+        assert judge([self.old, self.new], [print_ticket(self.old), amended]).fine
+
+    def test_amendment_before_the_first_print_is_one_plain_ticket(self) -> None:
+        """What is printed first is already the newest."""
+        assert judge([self.old, self.new], [print_ticket(self.new)]).fine
+
+    def test_missing_amendment_is_lost(self) -> None:
+        """Only the older revision is on paper."""
+        assert faults(judge([self.old, self.new], [print_ticket(self.old)])) == [Fault.LOST]
+
+    def test_station_that_the_amendment_does_not_touch_needs_no_ticket(self) -> None:
+        """What drinks make is what it was."""
+        events = [upsert(BUNS, SOY), upsert({**BUNS, "qty": "3"}, SOY, rev=2)]
+        kitchen_paper = [print_ticket(events[0]), print_ticket(events[1], kind=JobKind.AMEND)]
+        assert judge(events, kitchen_paper, [print_ticket(events[0], "drinks")]).fine
+
+    def test_older_revision_after_a_newer_is_outdated(self) -> None:
+        """Never, at one station."""
+        amended = print_ticket(self.new, kind=JobKind.AMEND)
+        found = faults(judge([self.old, self.new], [amended, print_ticket(self.old)]))
+        assert found == [Fault.OUTDATED, Fault.LOST]
+
+    def test_cancel_needs_its_void_where_the_order_was_printed(self) -> None:
+        """作废 after the ticket; nothing at all where nothing was printed."""
+        void = print_ticket(self.old, kind=JobKind.CANCEL, reason="客人取消")
+        assert read_piece("kitchen", void)[0].banner is Banner.VOID
+        assert judge([self.old, cancel()], []).fine
+        assert judge([self.old, cancel()], [print_ticket(self.old), void]).fine
+        assert faults(judge([self.old, cancel()], [print_ticket(self.old)])) == [Fault.LOST]
+        assert Fault.OUTDATED in faults(judge([self.old, cancel()], [void, print_ticket(self.old)]))
+        assert faults(judge([self.old, cancel()], [print_ticket(self.old), void, void])) == [Fault.DOUBLED]
+
+    def test_station_that_a_revision_drops_needs_a_void(self) -> None:
+        """Drinks had made a part of it; now they have nothing."""
+        events = [upsert(BUNS, SOY), upsert(BUNS, rev=2)]
+        drinks = [print_ticket(events[0], "drinks")]
+        void = print_ticket(events[0], "drinks", kind=JobKind.CANCEL)
+        assert faults(judge(events, [print_ticket(events[0])], drinks)) == [Fault.LOST]
+        assert judge(events, [print_ticket(events[0])], [*drinks, void]).fine
+
+    def test_amendment_or_void_takes_back_a_torn_ticket(self) -> None:
+        """The cook is told in other words to forget the piece."""
+        part = torn(print_ticket(self.old))
+        assert judge([self.old, self.new], [part, print_ticket(self.new, kind=JobKind.AMEND)]).fine
+        assert judge([self.old, cancel()], [part, print_ticket(self.old, kind=JobKind.CANCEL)]).fine
+
+
+def test_orders_that_paper_cannot_tell_apart_are_refused() -> None:
+    """Two orders with one number are the test's own mistake."""
+    twin = upsert(BUNS)
+    twin["data"]["order"]["channel"] = "eleme"
+    with pytest.raises(ValueError, match="share a number"):
+        judge([upsert(BUNS), twin], [])
