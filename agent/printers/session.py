@@ -72,6 +72,7 @@ class Session:
         self._give_up = give_up
         self._on_silence = on_silence
         self._well_at: float | None = None
+        self._counting_s = 0.0
         self.capabilities = Capabilities(Tier.NONE)
         self.counters: Counters | None = None
 
@@ -80,6 +81,16 @@ class Session:
     def listen(self, token: str) -> bool:
         """Hear for half a second what a printer kept for us; did it echo this ticket's token?"""
         return self._dialogue.wait(lambda: token in self._dialogue.tokens, self._patience.late_answer_s)
+
+    def trust(self, known: Capabilities) -> bool:
+        """Take up with a printer that was met before; false when it answers more than it used to: then `probe`.
+
+        A printer that never answered is asked one thing only, for half a second.
+        """
+        self.capabilities = known
+        if known.tier is not Tier.NONE or known.realtime:
+            return True
+        return self._dialogue.ask_status(tries=1) is None
 
     def probe(self, wanted: Tier | None = None) -> Capabilities | None:
         """Find by asking what the printer can prove; `wanted` names the tier and saves that question.
@@ -153,10 +164,14 @@ class Session:
         self._well_at = self._clock.monotonic()
         return self._dialogue.status.need
 
-    def refresh_counters(self) -> None:
-        """Read the maintenance counters where there are any, so that the next intent has a baseline."""
-        if self.capabilities.counters and self.counters is None:
+    def refresh_counters(self, spare_s: float = float("inf")) -> None:
+        """Read the maintenance counters where there are any, so that the next intent has a baseline; unless that
+        took longer, the last time, than there is to spare.
+        """
+        if self.capabilities.counters and self.counters is None and self._counting_s <= spare_s:
+            started = self._clock.monotonic()
             self.counters = self._dialogue.ask_counters()
+            self._counting_s = self._clock.monotonic() - started
 
     # -- the ticket ----------------------------------------------------------------------------------------------
 

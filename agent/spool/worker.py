@@ -32,6 +32,9 @@ AWAY_ALARM_AFTER_S = 5.0
 GRACE_S = 3.0
 """How long a stop waits for the printer's word on a ticket under way."""
 
+COUNTING_SHARE = 0.1
+"""How much of a ticket's time may go into reading the counters before the next one, when tickets wait."""
+
 PATIENCE = Patience()
 _TIERS = {"process_id": Tier.PROCESS_ID, "status": Tier.STATUS, "none": Tier.NONE}
 _log = log.get("spool")
@@ -171,9 +174,7 @@ class Worker:
         link = str(self._printer.link)
         known = notes.known_capabilities(reader, self._printer.name, link)
         wanted = _TIERS.get(self._printer.confirm)
-        if known is not None and known.tier is not Tier.NONE and wanted in (None, known.tier):
-            session.capabilities = known
-        else:
+        if known is None or wanted not in (None, known.tier) or not session.trust(known):
             while (found := session.probe(wanted)) is None:
                 self._note_need(session.status.need, doubt)
                 if self._stopping.wait(POLL_S):
@@ -287,8 +288,8 @@ class Worker:
             settlement = _settlement(outcome)
             if not isinstance(outcome, Confirmed | Presumed) or not session.fresh() or self._stopping.is_set():
                 ahead = None
-            elif ahead is not None and self._clock.monotonic() - started > 0.05:
-                session.refresh_counters()  # a printer of metal: counting costs little beside printing
+            elif ahead is not None:
+                session.refresh_counters((self._clock.monotonic() - started) * COUNTING_SHARE)
             prepared, intent = self._finish(session, job, settlement, ahead)
             if settlement.state is JobState.UNCONFIRMED:
                 self._settle_doubt(session, job, self._epoch())
