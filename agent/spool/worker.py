@@ -2,7 +2,6 @@
 of it. A dead printer delays nobody else, and is tried for ever.
 """
 
-import random
 import threading
 from functools import partial
 from typing import Any
@@ -19,16 +18,15 @@ from agent.journal import jobs, notes
 from agent.journal.jobs import Settlement
 from agent.journal.store import Journal, Tx
 from agent.model.job import Intent, Job, JobState, Mark
-from agent.model.printer import Confirmed, Need, NeedsHuman, NotPrinted, Outcome, Presumed, Tier, Unknown
+from agent.model.printer import Confirmed, NeedsHuman, NotPrinted, Outcome, Presumed, Tier, Unknown
 from agent.printers.link import Connector
 from agent.printers.session import Patience, Session
 from agent.spool.recovery import Epoch, Evidence, Verdict, judge
 from agent.spool.render import Press
-from agent.spool.retry import backoff_s
+from agent.spool.watch import Watch
 
 POLL_S = 1.0
 LOOK_EACH_S = 2.0
-AWAY_ALARM_AFTER_S = 5.0
 GRACE_S = 3.0
 """How long a stop waits for the printer's word on a ticket under way."""
 
@@ -69,17 +67,13 @@ class Worker:
         self._journal = journal
         self._press = press
         self._clock = clock
+        self._watch = Watch(printer.name, journal, clock)
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._stop_at = float("inf")
         self._progress = clock.monotonic()
-        self._failures = 0
-        self._away_since: float | None = None
-        self._alarms: set[str] = set()
-        self._need: Need | None = None
         self._looked_at = 0.0
-        self._seen: dict[str, Any] = {"state": "connecting"}
 
     # -- a service -----------------------------------------------------------------------------------------------
 
@@ -109,19 +103,20 @@ class Worker:
 
     def seen(self) -> dict[str, Any]:
         """How the printer is, for the beat."""
-        return self._seen
+        return self._watch.seen
 
     # -- the thread ----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         reader = self._journal.reader()
         try:
-            self._alarms = {key for key in notes.alarms(reader) if key.startswith(f"printer:{self._printer.name}:")}
+            self._watch.load(reader)
             while not self._stopping.is_set():
                 try:
                     self._serve(reader)
                 except (Unavailable, LinkBroken) as exc:
-                    self._away(str(exc))
+                    self._progress = self._clock.monotonic()
+                    self._stopping.wait(self._watch.away(str(exc)))
         except JournalError as exc:
             _log.error("spool.stopped", printer=self._printer.name, reason=str(exc))
         finally:
@@ -130,7 +125,9 @@ class Worker:
     def _serve(self, reader: Tx) -> None:
         """One link, from opening it to its end."""
         link = self._connector.open()
-        session = Session(link, self._clock, self._connector.bytes_per_s, self._give_up, self._silent, self._patience)
+        session = Session(
+            link, self._clock, self._connector.bytes_per_s, self._give_up, self._watch.silent, self._patience
+        )
         try:
             doubt = jobs.in_doubt(reader, self._printer.name)
             if doubt is not None and doubt.intent is not None:
@@ -146,7 +143,7 @@ class Worker:
     def _turn(self, session: Session, reader: Tx) -> None:
         self._progress = self._clock.monotonic()
         job = jobs.next_pending(reader, self._printer.name)
-        if job is None and self._need is None and session.fresh():
+        if job is None and self._watch.need is None and session.fresh():
             session.refresh_counters()
             self._pause(session)
         elif not session.fresh() and not self._is_well(session, job):
@@ -165,7 +162,7 @@ class Worker:
             self._wake.clear()
         elif self._clock.monotonic() - self._looked_at > LOOK_EACH_S:
             self._looked_at = self._clock.monotonic()
-            self._note_need(session.look(), None)
+            self._watch.note_need(session.look())
 
     # -- the printer ---------------------------------------------------------------------------------------------
 
@@ -176,72 +173,19 @@ class Worker:
         wanted = _TIERS.get(self._printer.confirm)
         if known is None or wanted not in (None, known.tier) or not session.trust(known):
             while (found := session.probe(wanted)) is None:
-                self._note_need(session.status.need, doubt)
+                self._watch.note_need(session.status.need, doubt)
                 if self._stopping.wait(POLL_S):
                     return
             if found != known:
                 _log.info("spool.printer_met", printer=self._printer.name, tier=found.tier.name.lower())
                 self._journal.write(lambda tx: notes.keep_capabilities(tx, self._printer.name, link, found))
-            self._set_alarm("mute", "it never answers: tickets are presumed printed" if found.tier is Tier.NONE else "")
-        if self._away_since is not None:
-            _log.info("spool.printer_back", printer=self._printer.name)
-        self._away_since = None
-        self._failures = 0
-        self._set_alarm("away", "")
-        self._seen = {"state": "ready", "tier": session.capabilities.tier.name.lower()}
+        self._watch.met(session.capabilities)
 
     def _is_well(self, session: Session, job: Job | None) -> bool:
         """May a ticket go out now? If a person is needed, `job` is held."""
         need = session.preflight()
-        self._note_need(need, job)
+        self._watch.note_need(need, job)
         return need is None
-
-    def _note_need(self, need: Need | None, job: Job | None) -> None:
-        """Raise or clear the alarm; hold the ticket that waits, and let held tickets go when all is well again."""
-        if need is not self._need and self._need is not None:
-            self._set_alarm(self._need, "")
-        if need is not None:
-            self._set_alarm(need, f"the printer needs a person: {need}")
-            if job is not None and job.state is JobState.PENDING:
-                self._journal.write(lambda tx: jobs.hold(tx, job, str(need)))
-            self._seen = {**self._seen, "state": "needs_human", "need": str(need)}
-        elif self._need is not None or any(key.endswith(tuple(Need)) for key in self._alarms):
-            for other in Need:
-                self._set_alarm(other, "")
-            self._seen = {**self._seen, "state": "ready", "need": None}
-            self._journal.write(lambda tx: jobs.release(tx, self._printer.name))
-        self._need = need
-
-    def _away(self, reason: str) -> None:
-        now = self._clock.monotonic()
-        if self._away_since is None:
-            self._away_since = now
-            _log.warning("spool.printer_away", printer=self._printer.name, reason=reason)
-        self._seen = {**self._seen, "state": "away", "reason": reason}
-        if now - self._away_since >= AWAY_ALARM_AFTER_S:
-            self._set_alarm("away", f"the printer does not answer: {reason}")
-        self._failures += 1
-        wait_s = backoff_s(self._failures, random.random())
-        if now - self._away_since < AWAY_ALARM_AFTER_S:
-            wait_s = min(wait_s, 2.0)
-        self._progress = now
-        self._stopping.wait(wait_s)
-
-    def _silent(self, reason: str) -> None:
-        self._set_alarm("silent", f"the printer has a ticket and says nothing: {reason}")
-
-    def _set_alarm(self, what: str, reason: str) -> None:
-        """Raise (with a reason) or clear (without) this printer's alarm of one kind."""
-        key = f"printer:{self._printer.name}:{what}"
-        if reason:
-            if key not in self._alarms:
-                _log.error("spool.alarm_raised", printer=self._printer.name, alarm=what, reason=reason)
-            self._alarms.add(key)
-            self._journal.write(lambda tx: notes.raise_alarm(tx, key, reason))
-        elif key in self._alarms:
-            self._alarms.discard(key)
-            _log.info("spool.alarm_cleared", printer=self._printer.name, alarm=what)
-            self._journal.write(lambda tx: notes.clear_alarm(tx, key))
 
     def _give_up(self) -> bool:
         self._progress = self._clock.monotonic()
@@ -321,7 +265,7 @@ class Worker:
             evidence=settlement.evidence,
             reason=settlement.reason,
         )
-        self._set_alarm("silent", "")
+        self._watch.set_alarm("silent", "")
         return ahead or Prepared(job, "", Encoded(b"", 0, 0)), intent
 
     def _await(self, session: Session, job: Job, intent: Intent, encoded: Encoded) -> Outcome:
@@ -331,7 +275,7 @@ class Worker:
                 need = outcome.need
                 held = Settlement(JobState.HELD, reason=str(need), keep_intent=True)
                 self._journal.write(partial(jobs.settle, job=job, outcome=held))
-                self._note_need(need, None)
+                self._watch.note_need(need)
                 if not self._wait_until_well(session, intent.token):
                     return Unknown(f"stopped while the printer needs a person: {need}")
                 self._journal.write(lambda tx: jobs.resume(tx, job))
@@ -344,10 +288,10 @@ class Worker:
         """False when the agent stops first."""
         while (need := session.look()) is not None and not session.heard(token):
             self._progress = self._clock.monotonic()
-            self._note_need(need, None)
+            self._watch.note_need(need)
             if self._stopping.wait(POLL_S):
                 return False
-        self._note_need(None, None)
+        self._watch.note_need(None)
         return True
 
     def _epoch(self) -> Epoch:

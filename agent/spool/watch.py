@@ -1,0 +1,97 @@
+"""How one printer is: whether it is there, what it needs a person for, and the alarms that say so."""
+
+import random
+from typing import Any
+
+from agent import log
+from agent.clock import Clock
+from agent.journal import jobs, notes
+from agent.journal.store import Journal, Tx
+from agent.model.job import Job, JobState
+from agent.model.printer import Capabilities, Need, Tier
+from agent.spool.retry import backoff_s
+
+AWAY_ALARM_AFTER_S = 5.0
+BRISK_S = 2.0
+"""The longest wait between two tries before the alarm is up, so that it is up in time."""
+
+_log = log.get("spool")
+
+
+class Watch:
+    """Owned by the printer's worker. Alarms are in the journal: they stay up over a restart."""
+
+    def __init__(self, printer: str, journal: Journal, clock: Clock) -> None:
+        self._printer = printer
+        self._journal = journal
+        self._clock = clock
+        self._alarms: set[str] = set()
+        self._failures = 0
+        self._away_since: float | None = None
+        self.need: Need | None = None
+        self.seen: dict[str, Any] = {"state": "connecting"}
+
+    def load(self, reader: Tx) -> None:
+        """Take over the alarms that were up when the agent stopped."""
+        prefix = f"printer:{self._printer}:"
+        self._alarms = {key.removeprefix(prefix) for key in notes.alarms(reader) if key.startswith(prefix)}
+
+    def met(self, seen: Capabilities) -> None:
+        """The printer is there, and this is what it can prove."""
+        if self._away_since is not None:
+            _log.info("spool.printer_back", printer=self._printer)
+        self._away_since = None
+        self._failures = 0
+        self.set_alarm("away", "")
+        self.set_alarm("mute", "it never answers: tickets are presumed printed" if seen.tier is Tier.NONE else "")
+        self.seen = {"state": "ready", "tier": seen.tier.name.lower()}
+
+    def away(self, reason: str) -> float:
+        """The printer can't be reached; returns the seconds to wait before the next try."""
+        now = self._clock.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+            _log.warning("spool.printer_away", printer=self._printer, reason=reason)
+        self.seen = {**self.seen, "state": "away", "reason": reason}
+        self._failures += 1
+        wait_s = backoff_s(self._failures, random.random())
+        if now - self._away_since < AWAY_ALARM_AFTER_S:
+            return min(wait_s, BRISK_S)
+        self.set_alarm("away", f"the printer does not answer: {reason}")
+        return wait_s
+
+    def note_need(self, need: Need | None, waiting: Job | None = None) -> None:
+        """What the sensors say. Raises or clears the alarm; holds the ticket that waits to be sent, and lets held
+        tickets go when all is well again.
+        """
+        if need is not None:
+            for other in set(Need) - {need}:
+                self.set_alarm(other, "")
+            self.set_alarm(need, f"the printer needs a person: {need}")
+            if waiting is not None and waiting.state is JobState.PENDING:
+                self._journal.write(lambda tx: jobs.hold(tx, waiting, str(need)))
+            self.seen = {**self.seen, "state": "needs_human", "need": str(need)}
+        elif self.need is not None or self._alarms & set(Need):
+            for other in Need:
+                self.set_alarm(other, "")
+            self._journal.write(lambda tx: jobs.release(tx, self._printer))
+            self.seen = {**self.seen, "state": "ready", "need": None}
+        self.need = need
+
+    def silent(self, reason: str) -> None:
+        """The printer has a ticket and says nothing."""
+        self.set_alarm("silent", f"the printer has a ticket and says nothing: {reason}")
+
+    def set_alarm(self, what: str, reason: str) -> None:
+        """Raise (with a reason) or clear (without) this printer's alarm of one kind; nothing happens twice."""
+        if bool(reason) == (what in self._alarms):
+            return
+        key = f"printer:{self._printer}:{what}"
+        if reason:
+            _log.error("spool.alarm_raised", printer=self._printer, alarm=what, reason=reason)
+            self._alarms.add(what)
+            self._journal.write(lambda tx: notes.raise_alarm(tx, key, reason))
+        else:
+            _log.info("spool.alarm_cleared", printer=self._printer, alarm=what)
+            self._alarms.discard(what)
+            self._journal.write(lambda tx: notes.clear_alarm(tx, key))
