@@ -100,12 +100,12 @@ def campaign(point: str, kills: int, orders: int, seed: int, folder: Path, spec:
         agent = AgentProcess(config, folder / "agent.log")
         stack.callback(agent.kill)
         agent.start()
-        publisher = Publisher(broker.port, orders, per_s=max(5.0, orders / (kills * 1.5)))
+        publisher = Publisher(broker.port, orders, per_s=max(2.5, orders / (kills * 1.5)))
         publisher.start()
         done = 0
         while done < kills:
             agent.kill()
-            agent.start(crash=f"{point}:{chance.randint(1, 6)}")
+            agent.start(crash=f"{point}:{chance.randint(1, 3)}")
             code = agent.wait(30.0)
             if code is None:
                 break
