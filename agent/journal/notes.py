@@ -92,12 +92,12 @@ def known_capabilities(tx: Tx, printer: str, link: str) -> Capabilities | None:
     row = tx.execute(
         "SELECT tier, realtime, counters FROM printers WHERE name = ? AND link = ?", (printer, link)
     ).fetchone()
-    return None if row is None else Capabilities(Tier(row[0]), bool(row[1]), bool(row[2]))
+    return None if row is None else Capabilities(Tier(row[0]), tuple(map(int, row[1])), bool(row[2]))
 
 
 def keep_capabilities(tx: Tx, printer: str, link: str, seen: Capabilities) -> None:
     """Remember what a printer was seen to answer."""
     tx.execute(
         "INSERT OR REPLACE INTO printers VALUES (?, ?, ?, ?, ?)",
-        (printer, link, int(seen.tier), seen.realtime, seen.counters),
+        (printer, link, int(seen.tier), "".join(map(str, seen.realtime)), seen.counters),
     )

@@ -19,10 +19,10 @@ class Tier(IntEnum):
 
 
 class Capabilities(msgspec.Struct, frozen=True):
-    """What a printer was seen to answer. Found by asking, never by its name."""
+    """What a printer was seen to answer. Found by asking, never by its name. `realtime` has the n of DLE EOT n."""
 
     tier: Tier
-    realtime: bool = False
+    realtime: tuple[int, ...] = ()
     counters: bool = False
 
 

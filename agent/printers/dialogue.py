@@ -27,7 +27,9 @@ from agent.printers.status import (
 )
 
 STATUS_FENCE = b"\x1dr\x01"
-REALTIME_QUESTIONS = b"\x10\x04\x01\x10\x04\x02\x10\x04\x03\x10\x04\x04"
+REALTIME_QUESTIONS = (1, 2, 3, 4)
+REALTIME_WELL = 0x12
+"""What DLE EOT n answers when nothing is wrong: taken for a question that a printer does not know."""
 REALTIME_TIMEOUT_S = 0.5
 REALTIME_TRIES = 3
 SHORT_WRITE_TIMEOUT_S = 3.0
@@ -52,6 +54,7 @@ class Dialogue:
         self.link = link
         self.status = PrinterStatus()
         self.tokens: set[str] = set()
+        self.questions = REALTIME_QUESTIONS
         self._clock = clock
         self._parser = ReplyParser()
         self._inbox: list[Reply] = []
@@ -60,20 +63,43 @@ class Dialogue:
     # -- questions -----------------------------------------------------------------------------------------------
 
     def ask_status(self, tries: int = REALTIME_TRIES) -> PrinterStatus | None:
-        """All four DLE EOT questions at once; answers come in the order asked. None when one stays away.
+        """All DLE EOT `questions` at once; answers come in the order asked. None when one stays away.
 
         Answers that came before are forgotten first; a fence that came is kept.
         """
+        asked = self.questions
         for _ in range(tries):
             self.hear()
             self._forget(RealTime)
-            self.say(REALTIME_QUESTIONS)
-            if self.wait(lambda: self._count(RealTime) >= 4, REALTIME_TIMEOUT_S):
+            self.say(b"".join(bytes((0x10, 0x04, n)) for n in asked))
+            if self.wait(lambda: self._count(RealTime) >= len(asked), REALTIME_TIMEOUT_S):
                 answers = [reply.byte for reply in self._inbox if isinstance(reply, RealTime)]
                 self._forget(RealTime)
-                self.status = status_from_realtime(*answers[:4])
+                told = dict(zip(asked, answers, strict=False))
+                self.status = status_from_realtime(*(told.get(n, REALTIME_WELL) for n in REALTIME_QUESTIONS))
                 return self.status
         return None
+
+    def find_questions(self) -> tuple[int, ...]:
+        """Which of DLE EOT 1 to 4 the printer answers; some clones know only two. They are `questions` from now on."""
+        self.questions = REALTIME_QUESTIONS
+        if self.ask_status() is None:
+            known = []
+            for n in REALTIME_QUESTIONS:
+                self.questions = (n,)
+                if self.ask_status(tries=1) is not None:
+                    known.append(n)
+                elif not known:
+                    break  # who does not know the first one knows none
+            self.questions = tuple(known)
+            if known:
+                self.ask_status()
+        return self.questions
+
+    @property
+    def heard_something(self) -> bool:
+        """Did the printer say anything that nobody has taken?"""
+        return bool(self._inbox or self.tokens)
 
     def process_fence(self, timeout_s: float) -> bool:
         """Did the printer echo a fresh process ID? Then all before it is printed."""

@@ -24,7 +24,7 @@ from agent.model.printer import (
     Tier,
     Unknown,
 )
-from agent.printers.dialogue import STATUS_FENCE, Dialogue, process_id_request
+from agent.printers.dialogue import REALTIME_QUESTIONS, STATUS_FENCE, Dialogue, process_id_request
 from agent.printers.link import Link
 from agent.printers.status import Fence
 
@@ -88,6 +88,7 @@ class Session:
         A printer that never answered is asked one thing only, for half a second.
         """
         self.capabilities = known
+        self._dialogue.questions = known.realtime or REALTIME_QUESTIONS
         if known.tier is not Tier.NONE or known.realtime:
             return True
         return self._dialogue.ask_status(tries=1) is None
@@ -98,7 +99,8 @@ class Session:
         None when it waits for a person: then it answers no fence, and nothing can be said of it. Takes some five
         seconds with a printer that answers nothing at all.
         """
-        realtime = self._dialogue.ask_status() is not None
+        self._dialogue.forget()
+        realtime = self._dialogue.find_questions()
         if realtime and self._dialogue.status.need:
             return None
         self._dialogue.say(RESET)
@@ -120,6 +122,16 @@ class Session:
     def status(self) -> PrinterStatus:
         """The latest look at the sensors."""
         return self._dialogue.status
+
+    @property
+    def blind(self) -> bool:
+        """Is there nothing that this printer could be asked?"""
+        return self.capabilities.tier is Tier.NONE and not self.capabilities.realtime
+
+    def woke_up(self) -> bool:
+        """Did a printer that was taken for mute say something? Then it is worth a `probe`."""
+        self._dialogue.hear()
+        return self.capabilities.tier is Tier.NONE and self._dialogue.heard_something
 
     def look(self) -> Need | None:
         """The printer's sensors, now. None when it is well, or can't say.

@@ -143,9 +143,9 @@ class Worker:
     def _turn(self, session: Session, reader: Tx) -> None:
         self._progress = self._clock.monotonic()
         job = jobs.next_pending(reader, self._printer.name)
-        if job is None and self._watch.need is None and session.fresh():
+        if job is None and self._watch.need is None and (session.blind or session.fresh()):
             session.refresh_counters()
-            self._pause(session)
+            self._pause(session, reader)
         elif not session.fresh() and not self._is_well(session, job):
             self._stopping.wait(POLL_S)
         elif job is not None and (prepared := self._prepare(reader, job)) is not None:
@@ -155,11 +155,13 @@ class Worker:
                 session.refresh_counters()
             self._print_on(session, reader, prepared)
 
-    def _pause(self, session: Session) -> None:
+    def _pause(self, session: Session, reader: Tx) -> None:
         """Nothing to print: sleep until woken, and look at the printer now and then."""
         self._wake.wait(POLL_S)
         if self._wake.is_set():
             self._wake.clear()
+        elif self._printer.confirm == "auto" and session.woke_up():
+            self._probe(session, reader, None)
         elif self._clock.monotonic() - self._looked_at > LOOK_EACH_S:
             self._looked_at = self._clock.monotonic()
             self._watch.note_need(session.look())
@@ -168,18 +170,23 @@ class Worker:
 
     def _meet(self, session: Session, reader: Tx, doubt: Job | None) -> None:
         """Know what the printer can prove: from the journal, else by asking it once it is well."""
-        link = str(self._printer.link)
-        known = notes.known_capabilities(reader, self._printer.name, link)
+        known = notes.known_capabilities(reader, self._printer.name, str(self._printer.link))
         wanted = _TIERS.get(self._printer.confirm)
         if known is None or wanted not in (None, known.tier) or not session.trust(known):
-            while (found := session.probe(wanted)) is None:
-                self._watch.note_need(session.status.need, doubt)
-                if self._stopping.wait(POLL_S):
-                    return
-            if found != known:
-                _log.info("spool.printer_met", printer=self._printer.name, tier=found.tier.name.lower())
-                self._journal.write(lambda tx: notes.keep_capabilities(tx, self._printer.name, link, found))
-        self._watch.met(session.capabilities)
+            self._probe(session, reader, doubt)
+        else:
+            self._watch.met(known)
+
+    def _probe(self, session: Session, reader: Tx, doubt: Job | None) -> None:
+        name, link = self._printer.name, str(self._printer.link)
+        while (found := session.probe(_TIERS.get(self._printer.confirm))) is None:
+            self._watch.note_need(session.status.need, doubt)
+            if self._stopping.wait(POLL_S):
+                return
+        if found != notes.known_capabilities(reader, name, link):
+            _log.info("spool.printer_met", printer=name, tier=found.tier.name.lower(), realtime=found.realtime)
+            self._journal.write(lambda tx: notes.keep_capabilities(tx, name, link, found))
+        self._watch.met(found)
 
     def _is_well(self, session: Session, job: Job | None) -> bool:
         """May a ticket go out now? If a person is needed, `job` is held."""

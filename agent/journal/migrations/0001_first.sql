@@ -85,7 +85,7 @@ CREATE TABLE printers (
     name TEXT PRIMARY KEY,
     link TEXT NOT NULL,
     tier INTEGER NOT NULL,          -- what it was seen to prove
-    realtime INTEGER NOT NULL,
+    realtime TEXT NOT NULL,         -- each n of DLE EOT n that it answers: 1234
     counters INTEGER NOT NULL
 ) WITHOUT ROWID;
 

@@ -1,0 +1,205 @@
+"""What a session makes of printers that answer only some questions, late, or wrongly."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.clock import SystemClock
+from agent.errors import Unavailable
+from agent.model.printer import Capabilities, Confirmed, Need, NeedsHuman, Presumed, Tier, Unknown
+from agent.printers.session import Patience, Session
+from agent.printers.status import Asb, Block, Fence, RealTime, Reply, ReplyParser, status_from_asb, status_from_realtime
+
+QUICK = Patience(fence_s=0.1, probe_s=0.05, late_answer_s=0.05, silence_said_s=0.1, answer_s=0.4)
+
+
+class Answering:
+    """A link to a printer that answers as told: a rule takes what was written and says what comes back."""
+
+    def __init__(self, rule: Callable[[bytes], bytes]) -> None:
+        self.written = b""
+        self._rule = rule
+        self._waiting = b""
+
+    def write(self, data: bytes, timeout_s: float) -> int:
+        """Takes everything."""
+        assert timeout_s > 0
+        self.written += data
+        self._waiting += self._rule(data)
+        return len(data)
+
+    def read(self, max_bytes: int, timeout_s: float) -> bytes:
+        """Says what the rule said."""
+        assert timeout_s >= 0
+        data, self._waiting = self._waiting[:max_bytes], self._waiting[max_bytes:]
+        return data
+
+    def unsent(self) -> int:
+        """Nothing waits."""
+        return 0
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+def printer(
+    *,
+    realtime: dict[int, int] | None = None,
+    fence: bool = False,
+    echo: bool = False,
+    counters: bool = False,
+) -> Callable[[bytes], bytes]:
+    """The rule of a printer that knows these questions; `realtime` has its answer to each n."""
+
+    def answer(data: bytes) -> bytes:
+        said = b""
+        position = 0
+        while position < len(data):
+            rest = data[position:]
+            if rest[:2] == b"\x10\x04":
+                said += bytes([(realtime or {})[rest[2]]]) if rest[2] in (realtime or {}) else b""
+                position += 3
+            elif rest[:2] == b"\x1dr":
+                said += b"\x00" if fence else b""
+                position += 3
+            elif rest[:3] == b"\x1d(H":
+                said += b"\x37\x22" + rest[7:11] + b"\0" if echo else b""
+                position += 11
+            elif rest[:3] == b"\x1dg2":
+                said += b"\x5f123\0" if counters else b""
+                position += 6
+            else:
+                position += 1
+        return said
+
+    return answer
+
+
+def session(rule: Callable[[bytes], bytes]) -> tuple[Session, Answering]:
+    """A session over such a link."""
+    link = Answering(rule)
+    return Session(link, SystemClock(), 1000.0, lambda: False, lambda _: None, QUICK), link
+
+
+WELL = dict.fromkeys((1, 2, 3, 4), 18)
+
+
+@pytest.mark.parametrize(
+    ("rule", "found"),
+    [
+        (
+            printer(realtime=WELL, echo=True, fence=True, counters=True),
+            Capabilities(Tier.PROCESS_ID, ALL, True),
+        ),
+        (printer(realtime=WELL, echo=True), Capabilities(Tier.PROCESS_ID, ALL, False)),
+        (printer(echo=True), Capabilities(Tier.PROCESS_ID, (), False)),
+        (printer(realtime=WELL, fence=True), Capabilities(Tier.STATUS, ALL, False)),
+        (printer(realtime={1: 0x12, 4: 0x12}, fence=True), Capabilities(Tier.STATUS, (1, 4), False)),
+        (printer(fence=True), Capabilities(Tier.STATUS, (), False)),
+        (printer(realtime=WELL), Capabilities(Tier.NONE, ALL, False)),
+        (printer(), Capabilities(Tier.NONE, (), False)),
+    ],
+)
+def test_what_a_printer_can_prove_is_found_by_asking(rule: Callable[[bytes], bytes], found: Capabilities) -> None:
+    """Whatever it answers and whatever it does not."""
+    assert session(rule)[0].probe() == found
+
+
+def test_a_printer_that_knows_only_two_questions_still_tells_that_it_has_no_paper() -> None:
+    """Some clones answer DLE EOT 1 and 4 only."""
+    here, _ = session(printer(realtime={1: 0x1A, 4: 0x72}, fence=True))
+    assert here.probe() is None
+    assert here.status.need is Need.PAPER
+
+
+def test_nothing_can_be_said_of_a_printer_that_waits_for_a_person() -> None:
+    """It answers no fence then: to probe it now would find less than it can."""
+    here, link = session(printer(realtime={**WELL, 1: 0x1A, 2: 0x16}))
+    assert here.probe() is None
+    assert here.status.need is Need.COVER
+    assert b"\x1d(H" not in link.written
+
+
+def test_no_ticket_byte_goes_to_a_printer_that_answers_no_fence() -> None:
+    """Silence before the first byte: it can be tried again, freely."""
+    here, _ = session(printer(realtime=WELL))
+    here.capabilities = Capabilities(Tier.PROCESS_ID, ALL, False)
+    with pytest.raises(Unavailable):
+        here.preflight()
+
+
+def test_a_stale_status_byte_is_no_answer_to_the_fence_of_a_ticket() -> None:
+    """GS r answers carry no name: what came before is thrown away, and only one question is open."""
+    late = iter([b"\x00"])
+    here, _ = session(lambda data: next(late, b"") if b"stale" in data else b"")
+    here.capabilities = Capabilities(Tier.STATUS)
+    here._link.write(b"stale", 1)
+    assert here.send(b"ticket", "000A") is None
+    assert isinstance(here.settle("000A", 6, 1), Unknown)
+
+
+def test_another_tickets_token_is_no_answer() -> None:
+    """Only its own token confirms a ticket."""
+    here, _ = session(lambda data: b"\x37\x220009\0" if b"ticket" in data else b"")
+    here.capabilities = Capabilities(Tier.PROCESS_ID)
+    assert here.send(b"ticket", "000A") is None
+    assert isinstance(here.settle("000A", 6, 1), Unknown)
+
+
+@pytest.mark.parametrize(
+    ("rule", "capabilities", "outcome"),
+    [
+        (printer(echo=True), Capabilities(Tier.PROCESS_ID), Confirmed("process_id")),
+        (printer(fence=True), Capabilities(Tier.STATUS), Confirmed("status")),
+        (
+            printer(fence=True, realtime={**WELL, 4: 0x72}),
+            Capabilities(Tier.STATUS, ALL),
+            NeedsHuman(Need.PAPER),
+        ),
+        (printer(), Capabilities(Tier.NONE), Presumed()),
+    ],
+)
+def test_each_tier_has_its_word(
+    rule: Callable[[bytes], bytes], capabilities: Capabilities, outcome: Confirmed | NeedsHuman | Presumed
+) -> None:
+    """A status fence is only as good as the sensors right after it."""
+    here, _ = session(rule)
+    here.capabilities = capabilities
+    assert here.send(b"ticket", "000A") is None
+    assert here.settle("000A", 6, 1) == outcome
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(1, 20), max_size=20))
+def test_replies_are_the_same_in_whatever_pieces_they_come(data: bytes, cuts: list[int]) -> None:
+    """The parser holds no opinion on packets, and no byte makes it fail."""
+    whole = ReplyParser().feed(data)
+    parser = ReplyParser()
+    pieces: list[Reply] = []
+    rest = data
+    for size in [*cuts, len(data)]:
+        pieces += parser.feed(rest[:size])
+        rest = rest[size:]
+    assert pieces == whole
+
+
+def test_the_classes_of_replies_are_told_apart() -> None:
+    """By their low bits, with a flow control byte within a block."""
+    stream = b"\x12\x00\x14\x00\x0c\x0f\x37\x22" + b"00\x130A\0" + b"\x5f42\0\x16"
+    assert ReplyParser().feed(stream) == [
+        RealTime(0x12),
+        Fence(0x00),
+        Asb(b"\x14\x00\x0c\x0f"),
+        Block(b"\x37\x22000A"),
+        Block(b"\x5f42"),
+        RealTime(0x16),
+    ]
+
+
+@given(st.integers(0, 255), st.integers(0, 255), st.integers(0, 255), st.integers(0, 255))
+def test_a_printer_that_is_offline_always_needs_someone(one: int, two: int, three: int, four: int) -> None:
+    """Whatever the other sensors say, offline is never well."""
+    if one & 0x08:
+        assert status_from_realtime(one, two, three, four).need is not None
+        assert status_from_asb(bytes((one, two, three, four))).need is not None
