@@ -83,7 +83,8 @@ def session(rule: Callable[[bytes], bytes]) -> tuple[Session, Answering]:
     return Session(link, SystemClock(), 1000.0, lambda: False, lambda _: None, QUICK), link
 
 
-WELL = dict.fromkeys((1, 2, 3, 4), 18)
+ALL = (1, 2, 3, 4)
+WELL = dict.fromkeys(ALL, 0x12)
 
 
 @pytest.mark.parametrize(
