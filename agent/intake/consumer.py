@@ -4,14 +4,14 @@ disk it is acknowledged, and the printers are woken.
 
 import hashlib
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
 from agent import log
 from agent.checkpoint import checkpoint
 from agent.errors import DecodeError
-from agent.intake.decode import decode_event
+from agent.intake.decode import decode_data, decode_envelope
 from agent.intake.sequence import Verdict, judge_event, judge_revision
 from agent.journal import jobs, notes, orders
 from agent.journal.store import Journal, Tx
@@ -56,7 +56,24 @@ class Consumer:
 
     def receive(self, delivery: Delivery) -> None:
         """Hand a delivery to the journal; returns at once."""
-        self._journal.submit(lambda tx: self._take_in(tx, delivery), lambda taken: self._kept(delivery, taken))
+        self._journal.submit(
+            lambda tx: self._take_in(tx, delivery),
+            lambda taken: self._kept(delivery, taken),
+            lambda exc: self._failed(delivery, exc),
+        )
+
+    def _failed(self, delivery: Delivery, exc: Exception) -> None:
+        """A fault of ours in taking it in: park it, else the broker sends it again for ever and nothing after it."""
+        reason = f"it could not be taken in: {type(exc).__name__}: {exc}"
+        self._journal.submit(
+            lambda tx: self._park(tx, delivery, "$", reason), lambda taken: self._kept(delivery, taken)
+        )
+
+    def refuse(self, delivery: Delivery, reason: str) -> None:
+        """A delivery that is not for us: kept with its bytes for a person, never printed."""
+        self._journal.submit(
+            lambda tx: self._park(tx, delivery, "$", reason), lambda taken: self._kept(delivery, taken)
+        )
 
     def _kept(self, delivery: Delivery, taken: Taken) -> None:
         checkpoint("intake.after_commit")
@@ -69,18 +86,26 @@ class Consumer:
         _log.info(f"intake.{taken.verdict}", order=taken.order, mid=delivery.mid)
 
     def _take_in(self, tx: Tx, delivery: Delivery) -> Taken:
-        if delivery.retain and delivery.topic != self._replay_topic:
+        if delivery.retain:
             notes.add_report(tx, Rejected(delivery.topic, "$", "a retained message is no order"))
             return Taken("retained_ignored")
         if delivery.topic == self._replay_topic and (end := _replay_end(delivery.payload)) is not None:
             return self._end_replay(tx, end)
         try:
-            event, canonical = decode_event(delivery.payload, _attributes(delivery))
+            envelope = decode_envelope(delivery.payload, _attributes(delivery))
         except DecodeError as exc:
             return self._park(tx, delivery, exc.path, exc.reason)
-        taken = self._judge(tx, delivery, event, canonical)
-        if event.sequence is not None:
-            taken.gap = orders.note_sequence(tx, event.source, event.sequence)
+        try:
+            event, canonical = decode_data(envelope)
+        except DecodeError as exc:
+            taken = self._park(tx, delivery, exc.path, exc.reason, envelope.id)
+        else:
+            taken = self._judge(tx, delivery, event, canonical)
+        if envelope.number is not None:  # also of a parked one: asking for it again would not mend it
+            rebuilt = self._journal.rebuilt_at is not None
+            taken.gap = orders.note_sequence(tx, envelope.source, envelope.number, rebuilt)
+        elif envelope.sequence is not None:
+            _log.warning("intake.sequence_unreadable", source=envelope.source)
         checkpoint("intake.before_commit")
         return taken
 
@@ -116,6 +141,7 @@ class Consumer:
         return Taken("ping_answered")
 
     def _park(self, tx: Tx, delivery: Delivery, path: str, reason: str, event_id: str = "") -> Taken:
+        path, reason = path[:200], reason[:500]  # keys come from outside, and this goes into a report
         digest = hashlib.sha256(delivery.topic.encode() + b"\0" + delivery.payload).hexdigest()
         if orders.park(tx, delivery.topic, delivery.payload, digest, path, reason):
             notes.raise_alarm(tx, "parked", f"an event could not be taken: {reason} - at {path}")
@@ -125,15 +151,14 @@ class Consumer:
     # -- accepting -----------------------------------------------------------------------------------------------
 
     def _accept(self, tx: Tx, event: Event, canonical: bytes, known: orders.KnownOrder | None, replayed: bool) -> Taken:
-        reached = jobs.stations_reached(tx, known.pk) if known else []
         data = event.data
         reason = "the order was cancelled" if isinstance(data, Cancel) else "replaced by a newer revision"
-        mark = jobs.withdraw(tx, known.pk, reason) if known else None
+        marks = jobs.withdraw(tx, known.pk, reason) if known else {}
+        reached = jobs.stations_reached(tx, known.pk) if known else []  # a void that was withdrawn voids nothing
         order_pk = orders.put_order(tx, event, known, "accepted")
         event_pk = orders.add_event(tx, event, canonical, order_pk)
         if isinstance(data, Upsert):
-            mark = mark or self._mark_rebuilt(tx, event.time, replayed)
-            new = self._tickets(data.order, reached, mark)
+            new = self._tickets(data.order, reached, marks, self._mark_rebuilt(event.time, replayed))
         else:
             new = [self._void(station) for station in reached]
         if any(not job.printer for job in new):
@@ -146,14 +171,16 @@ class Consumer:
         verdict = "order_canceled" if isinstance(data, Cancel) else "order_accepted"
         return Taken(verdict, printers={job.printer for job in new}, order=ref.id)
 
-    def _tickets(self, order: Order, reached: list[str], mark: Mark | None) -> list[jobs.NewJob]:
+    def _tickets(
+        self, order: Order, reached: list[str], marks: dict[str, Mark], mark: Mark | None
+    ) -> list[jobs.NewJob]:
         new = []
         targets = list(route(order, self._stations))
         for name in targets:
             station = self._by_name[name]
             kind = JobKind.AMEND if name in reached else JobKind.ORDER
             new += [
-                jobs.NewJob(name, station.printer or "", kind, copy, station.copies, mark)
+                jobs.NewJob(name, station.printer or "", kind, copy, station.copies, marks.get(name, mark))
                 for copy in range(1, station.copies + 1)
             ]
         return new + [self._void(station) for station in reached if station not in targets]
@@ -162,22 +189,43 @@ class Consumer:
         station = self._by_name.get(name) or next(s for s in self._stations if s.default)
         return jobs.NewJob(name, station.printer or "", JobKind.CANCEL)
 
-    def _mark_rebuilt(self, tx: Tx, told_at: datetime | None, replayed: bool) -> Mark | None:
+    def _mark_rebuilt(self, told_at: datetime | None, replayed: bool) -> Mark | None:
         """An order from before the journal was lost may have been printed by the journal that is gone."""
-        rebuilt = notes.get_meta(tx, "rebuilt_at")
-        if rebuilt is None:
+        rebuilt_at = self._journal.rebuilt_at
+        if rebuilt_at is None:
             return None
-        before = replayed if told_at is None else told_at.timestamp() < datetime.fromisoformat(rebuilt).timestamp()
+        if told_at is not None and told_at.tzinfo is None:
+            told_at = told_at.replace(tzinfo=UTC)
+        before = replayed if told_at is None else told_at < rebuilt_at
         return Mark.JOURNAL_REBUILT if before else None
 
     def _end_replay(self, tx: Tx, end: ReplayEnd) -> Taken:
+        rebuilt = self._journal.rebuilt_at is not None
         gone = sorted(int(sequence) for sequence in end.unavailable)
         for sequence in gone:
-            orders.note_sequence(tx, end.source, sequence)
+            orders.note_sequence(tx, end.source, sequence, rebuilt)
         if gone:
             notes.raise_alarm(tx, f"missing:{end.source}", f"the cloud no longer has events {gone[:20]}")
-        last = orders.cursors(tx).get(end.source, 0)
-        return Taken("replay_ended", gap=last < int(end.last))
+        last, head = orders.cursors(tx).get(end.source), max(int(end.last), int(end.head))
+        if last is None and not rebuilt:
+            return Taken("replay_ended")  # of a source that we never heard of: its counting has not begun
+        missing = self._still_missing(tx, end.source, (last or 0) + 1, head)
+        if not missing:
+            notes.clear_alarm(tx, "session")
+        return Taken("replay_ended", gap=missing)
+
+    def _still_missing(self, tx: Tx, source: str, first: int, head: int) -> bool:
+        """Shall we ask again for what a replay did not bring? Once; then a person is told, and the counting goes on."""
+        if first > head:
+            return False
+        key = f"hole:{source}"
+        if notes.get_meta(tx, key) != str(first):
+            notes.set_meta(tx, key, str(first))
+            return True
+        last = (orders.first_ahead(tx, source) or head + 1) - 1
+        orders.skip_to(tx, source, last)
+        notes.raise_alarm(tx, f"missing:{source}", f"events {first} to {last} did not come, though asked for twice")
+        return orders.cursors(tx)[source] < head
 
 
 def _attributes(delivery: Delivery) -> dict[str, str] | None:
@@ -189,7 +237,7 @@ def _attributes(delivery: Delivery) -> dict[str, str] | None:
 def _replay_end(payload: bytes) -> ReplayEnd | None:
     try:
         end = msgspec.json.decode(payload, type=ReplayEnd)
-        _ = [int(number) for number in (end.first, end.last, end.head, *end.unavailable)]
+        numbers = [int(number) for number in (end.first, end.last, end.head, *end.unavailable)]
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError):
         return None
-    return end
+    return end if all(0 <= number < 2**62 for number in numbers) else None

@@ -2,35 +2,52 @@
 
 CloudEvents 1.0 in structured mode (one JSON object) and, on MQTT 5, in binary mode (attributes as user properties).
 What JSON leaves open is refused here: NaN, a key twice in an object, lone surrogates, too deep, too large.
+
+What the kitchen cooks from must be sound, or the event is parked. A time that can't be read is not worth an order's
+paper: it is taken out, and what was written there is printed in the order's note, so that nobody loses it.
 """
 
 import hashlib
 import json
 import math
 import re
+from collections import deque
 from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
 
 from agent.errors import DecodeError
-from agent.model.order import MAX_ITEMS, Cancel, Event, Item, Upsert, quantity
+from agent.model.order import MAX_ITEMS, Cancel, Event, Item, Quantity, Upsert
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 T = TypeVar("T")
+_TIMES = ("due_at", "release_at", "expires_at", "placed_at")
+_QUANTITY = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?", re.ASCII)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-_VALIDATION = re.compile(r"^(.*?)(?: - at `(.*)`)?$", re.DOTALL)
+_VALIDATION = re.compile(r"(.*?)(?: - at `(.*)`)?", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`")
 
 
-class _Envelope(msgspec.Struct, frozen=True):
+class Envelope(msgspec.Struct, frozen=True):
+    """An event whose attributes are sound, and whose data nobody has read yet."""
+
     specversion: str
     id: str
     source: str
     type: str
     data: Any = None
-    time: datetime | None = None
-    sequence: str | int | None = None
+    time: Any = None
+    sequence: Any = None
+
+    @property
+    def number(self) -> int | None:
+        """The sequence; None where the cloud does not count, or not in decimal numbers: then nobody can see a gap."""
+        value = self.sequence
+        if type(value) is str and value.isascii() and value.isdigit() and len(value) <= 40:
+            value = int(value)
+        return value if type(value) is int and 0 <= value < 2**63 else None
 
 
 class _DuplicateKey(ValueError):
@@ -45,75 +62,111 @@ def decode_event(payload: bytes, attributes: dict[str, str] | None = None) -> tu
     Raises:
         DecodeError: park the message.
     """
-    tree = _parse(payload)
+    return decode_data(decode_envelope(payload, attributes))
+
+
+def decode_envelope(payload: bytes, attributes: dict[str, str] | None = None) -> Envelope:
+    """The first half of `decode_event`: who sent what kind of event.
+
+    Raises:
+        DecodeError: park the message.
+    """
+    tree, escapes = _parse(payload)
     if attributes is not None:
-        tree = {**attributes, "data": tree}
-    envelope = _convert(tree, _Envelope, "$")
-    _check_envelope(envelope)
-    sequence = _sequence(envelope.sequence)
-    data = _data(envelope)
-    canonical = msgspec.json.encode(envelope.data, order="sorted")
-    digest = hashlib.sha256(envelope.type.encode() + b"\0" + canonical).hexdigest()
-    event = Event(envelope.id, envelope.source, envelope.type, data, digest, envelope.time, sequence)
-    return event, canonical
-
-
-def _check_envelope(envelope: _Envelope) -> None:
+        tree, escapes = {**attributes, "data": tree}, True
+    _check_tree(tree, escapes)
+    envelope = _convert(tree, Envelope, "$")
     if envelope.specversion != "1.0":
-        raise DecodeError("$.specversion", f"CloudEvents 1.0 is understood, not {envelope.specversion!r}")
+        raise DecodeError("$.specversion", f"CloudEvents 1.0 is understood, not {envelope.specversion[:20]!r}")
     for name, value in (("id", envelope.id), ("source", envelope.source)):
         if not value or len(value) > 500:
             raise DecodeError(f"$.{name}", "must have 1 to 500 characters")
+    return envelope
 
 
-def _sequence(value: str | int | None) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
-        raise DecodeError("$.sequence", "must be a decimal number, zero-padded to 20 digits")
-    number = int(str(value)[:40])
-    if not 0 <= number < 2**63:
-        raise DecodeError("$.sequence", "must fit 63 bits")
-    return number
+def decode_data(envelope: Envelope) -> tuple[Event, bytes]:
+    """The second half: what the event says. The digest is that of the data as it came.
+
+    Raises:
+        DecodeError: park the message.
+    """
+    tree = envelope.data
+    said = msgspec.json.encode(tree, order="sorted")
+    digest = hashlib.sha256(envelope.type.encode() + b"\0" + said).hexdigest()
+    if envelope.type == "order.upsert" and (mended := _without_bad_times(tree)) is not tree:
+        tree, said = mended, msgspec.json.encode(mended, order="sorted")
+    data = _data(envelope.type, tree)
+    time = _moment(envelope.time)
+    return Event(envelope.id, envelope.source, envelope.type, data, digest, time, envelope.number), said
 
 
-def _data(envelope: _Envelope) -> Upsert | Cancel | None:
-    match envelope.type:
+def _data(kind: str, tree: Any) -> Upsert | Cancel | None:
+    match kind:
         case "order.upsert":
-            upsert = _convert(envelope.data, Upsert, "$.data")
+            upsert = _convert(tree, Upsert, "$.data")
             _check_items(upsert.order.items, "$.data.order.items")
             return upsert
         case "order.cancel":
-            return _convert(envelope.data, Cancel, "$.data")
+            return _convert(tree, Cancel, "$.data")
         case "ping":
             return None
-    raise DecodeError("$.type", f"{envelope.type!r} is not known here: order.upsert, order.cancel or ping")
+    raise DecodeError("$.type", f"{kind[:50]!r} is not known here: order.upsert, order.cancel or ping")
 
 
 def _check_items(items: list[Item], path: str) -> None:
     if not items:
         raise DecodeError(path, "an order without items; to take it back send order.cancel")
     total = 0
-    pending = [(item, f"{path}[{index}]") for index, item in enumerate(items)]
+    pending = deque((item, f"{path}[{index}]") for index, item in enumerate(items))
     while pending:
-        item, where = pending.pop()
+        item, where = pending.popleft()
         total += 1 + len(item.mods)
         if total > MAX_ITEMS:
             raise DecodeError(path, f"more than {MAX_ITEMS} items and modifiers")
-        if quantity(item.qty) is None:
-            raise DecodeError(f"{where}.qty", "must be a decimal number, such as 2 or 0.5")
+        _check_quantity(item.qty, where)
         for index, modifier in enumerate(item.mods):
-            if quantity(modifier.qty) is None:
-                raise DecodeError(f"{where}.mods[{index}].qty", "must be a decimal number, such as 1")
-        pending += [(child, f"{where}.children[{index}]") for index, child in enumerate(item.children)]
+            _check_quantity(modifier.qty, f"{where}.mods[{index}]")
+        pending.extend((child, f"{where}.children[{index}]") for index, child in enumerate(item.children))
 
 
-def _parse(payload: bytes) -> Any:
-    """JSON, strictly."""
+def _check_quantity(value: Quantity, where: str) -> None:
+    """Plain digits, as it will stand on paper: a cook must not have to read 1e5, .5 or ２, nor make -1 of a dish."""
+    if not _QUANTITY.fullmatch(str(value)):
+        raise DecodeError(f"{where}.qty", "must be a plain decimal number of at most 7 digits, such as 2 or 0.5")
+
+
+def _without_bad_times(tree: Any) -> Any:
+    """The data with every time that can't be read moved into the order's note; the same object where there is none.
+
+    The paper comes first: an order parked for a time would not be cooked until somebody sees the alarm, and an order
+    on paper with the words as they came is right. Year 1 is what some platforms write for "no time".
+    """
+    order = tree.get("order") if type(tree) is dict else None
+    if type(order) is not dict:
+        return tree
+    bad = {name: order[name] for name in _TIMES if order.get(name) is not None and _moment(order[name]) is None}
+    if not bad or type(order.get("note")) not in (str, type(None)):
+        return tree
+    words = [f"{name}: {value}" for name, value in bad.items() if not str(value).startswith("0001-") and value != ""]
+    note = "; ".join([*filter(None, [order.get("note")]), *words])
+    return {**tree, "order": {**order, **dict.fromkeys(bad), "note": note}}
+
+
+def _moment(value: object) -> datetime | None:
+    """An RFC 3339 time of our era, else None."""
+    try:
+        moment = msgspec.convert(value, datetime)
+    except msgspec.ValidationError:
+        return None
+    return moment if 1970 <= moment.year < 9999 else None
+
+
+def _parse(payload: bytes) -> tuple[Any, bool]:
+    """JSON, strictly; and whether it holds escapes. A byte order mark is passed over (RFC 8259 section 8.1)."""
     if len(payload) > MAX_BYTES:
         raise DecodeError("$", f"{len(payload)} bytes; at most {MAX_BYTES} are taken")
     try:
-        text = payload.decode("utf-8")
+        text = payload.decode("utf-8").removeprefix("\ufeff")
         tree = json.loads(
             text,
             object_pairs_hook=_object,
@@ -129,8 +182,7 @@ def _parse(payload: bytes) -> Any:
         raise DecodeError("$", f"not JSON: {exc.msg} at character {exc.pos}") from exc
     except ValueError as exc:
         raise DecodeError("$", str(exc)) from exc
-    _check_tree(tree, "\\u" in text)
-    return tree
+    return tree, "\\u" in text
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -153,14 +205,16 @@ def _real(digits: str) -> float:
     return value
 
 
-def _integer(digits: str) -> int:
-    if len(digits) > 20:
-        raise ValueError(f"the number {digits[:20]}… is too long")
-    return int(digits)
+def _integer(digits: str) -> int | float:
+    """An integer past 64 bits becomes a float: no field of ours takes it, but one that we ignore may hold it."""
+    value = _real(digits) if len(digits) > 18 else 0.0
+    return int(digits) if abs(value) < 2**63 else value
 
 
 def _check_tree(tree: Any, escapes: bool) -> None:
     """Depth, and characters that no text may hold: a lone surrogate can only come from an escape."""
+    if escapes and type(tree) is str and _SURROGATE.search(tree):
+        raise DecodeError("$", "half a character (a lone surrogate)")
     pending = [(tree, "$", 1)]
     while pending:
         node, path, depth = pending.pop()
@@ -188,6 +242,7 @@ def _convert(tree: Any, kind: type[T], path: str) -> T:
     try:
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as exc:
-        match = _VALIDATION.match(str(exc))
+        match = _VALIDATION.fullmatch(str(exc))
         reason, where = match.groups() if match else (str(exc), None)
-        raise DecodeError(path + (where or "$")[1:], reason) from exc
+        missing = _MISSING.fullmatch(reason)
+        raise DecodeError(path + (where or "$")[1:] + (f".{missing[1]}" if missing else ""), reason) from exc

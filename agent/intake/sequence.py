@@ -27,10 +27,11 @@ def judge_revision(
     known: tuple[int, bool] | None, rev: int, cancel: bool, same_revision_digest: str | None, digest: str
 ) -> Verdict:
     """By the order's revision. `known` is the newest one (revision, was it a cancel), None for a new order;
-    `same_revision_digest` is what an accepted event of this very revision and kind said.
+    `same_revision_digest` is what an accepted event of this very revision and kind said. Two cancels of one revision
+    mean the same, whatever reason they give.
     """
     if same_revision_digest is not None:
-        return judge_event(same_revision_digest, digest)
+        return Verdict.DUPLICATE if cancel else judge_event(same_revision_digest, digest)
     if known is None or (rev, cancel) > known:
         return Verdict.ACCEPT
     return Verdict.STALE

@@ -13,8 +13,10 @@ from agent.model.report import Evidence, OrderRef, OrderState, OrderStateName, T
 _COLUMNS = """
     SELECT j.id, j.order_pk, o.channel, o.order_id, j.rev, j.kind, j.station, j.printer, j.copy, j.copies, j.state,
            j.attempt, j.mark, j.number, j.intent, j.reason, e.payload, j.created_at
-    FROM jobs j JOIN orders o ON o.pk = j.order_pk JOIN events e ON e.pk = j.event_pk
+    FROM jobs j {index} JOIN orders o ON o.pk = j.order_pk JOIN events e ON e.pk = j.event_pk
 """
+_OPEN = "state IN ('pending', 'held', 'processing', 'unconfirmed')"
+"""As the index jobs_open has it, word for word: without it SQLite reads every ticket that there ever was."""
 _TO_STATES = {new: ", ".join(f"'{old}'" for old, after in TRANSITIONS.items() if new in after) for new in TRANSITIONS}
 _EVIDENCE: dict[JobState, Evidence] = {JobState.HELD: "held", JobState.UNCONFIRMED: "unconfirmed"}
 
@@ -59,7 +61,8 @@ def add_jobs(tx: Tx, order_pk: int, event_pk: int, rev: int, jobs: list[NewJob])
 def next_pending(tx: Tx, printer: str, after_id: int = 0) -> Job | None:
     """The oldest ticket that this printer may print, or None. Held tickets wait for `release`."""
     row = tx.execute(
-        f"{_COLUMNS} WHERE j.printer = ? AND j.state = 'pending' AND j.id > ? ORDER BY j.id LIMIT 1",
+        f"{_COLUMNS.format(index='INDEXED BY jobs_open')} "
+        f"WHERE j.printer = ? AND j.{_OPEN} AND j.state = 'pending' AND j.id > ? ORDER BY j.id LIMIT 1",
         (printer, after_id),
     ).fetchone()
     return _job(row)
@@ -67,20 +70,23 @@ def next_pending(tx: Tx, printer: str, after_id: int = 0) -> Job | None:
 
 def in_doubt(tx: Tx, printer: str) -> Job | None:
     """The ticket whose bytes may have gone out to this printer without a settled outcome."""
-    return _job(tx.execute(f"{_COLUMNS} WHERE j.printer = ? AND j.intent IS NOT NULL", (printer,)).fetchone())
+    columns = _COLUMNS.format(index="INDEXED BY jobs_one_in_flight")
+    return _job(tx.execute(f"{columns} WHERE j.printer = ? AND j.intent IS NOT NULL", (printer,)).fetchone())
 
 
 def claim(tx: Tx, job: Job, day: str, lines: int, cuts: int, baseline: Counters | None) -> Intent | None:
     """Write the intent: from here on bytes may go out. None when the ticket is no longer to be printed as it was read.
 
-    Gives the ticket its station's running number (`job.number` must be the next one) and a token of its own.
+    Gives the ticket its station's running number (`job.number` must be the one that it has, or the next one) and a
+    token of its own.
     """
-    found = tx.execute("SELECT 1 FROM jobs WHERE id = ? AND state = 'pending'", (job.id,)).fetchone()
-    if found is None or job.number != running_number(tx, job, day):
+    found = tx.execute("SELECT number FROM jobs WHERE id = ? AND state = 'pending'", (job.id,)).fetchone()
+    if found is None or job.number != (found[0] or next_number(tx, job.station, day)):
         return None
     print_number = next_number(tx, "prints", "")
     keep_number(tx, "prints", "", print_number)
-    keep_number(tx, job.station, day, job.number)
+    if not found[0]:
+        keep_number(tx, job.station, day, job.number)
     intent = Intent(token(print_number), lines, cuts, baseline)
     _move(tx, job.id, JobState.PROCESSING, "")
     tx.execute(
@@ -96,16 +102,25 @@ def running_number(tx: Tx, job: Job, day: str) -> int:
 
 
 def settle(tx: Tx, job: Job, outcome: Settlement) -> JobState:
-    """Close an attempt. A ticket that would be printed again is canceled instead when its order has moved on."""
+    """Close an attempt. A ticket that would be printed again is canceled instead when its order has moved on.
+
+    `job` is as the caller knows it. One that was not under way may have been withdrawn since: then nothing happens.
+    Returns where the ticket is now.
+    """
+    if job.state is JobState.PENDING and (now_is := _state(tx, job.id)) is not JobState.PENDING:
+        return now_is
     state, reason = outcome.state, outcome.reason
     if state is JobState.PENDING and _overtaken(tx, job):
+        _move(tx, job.id, state, reason)
         state, reason = JobState.CANCELED, "replaced by a newer revision"
+        if outcome.mark is not None:
+            _hand_on_mark(tx, job, outcome.mark)
     tx.execute(
         "UPDATE jobs SET mark = coalesce(?, mark), intent = CASE WHEN ? THEN intent END WHERE id = ?",
         (outcome.mark, outcome.keep_intent, job.id),
     )
     _move(tx, job.id, state, reason)
-    _report(tx, job, state, outcome.evidence or _EVIDENCE.get(state, ""), reason)
+    _report(tx, job.id, outcome.evidence or _EVIDENCE.get(state, ""))
     if state in FINAL:
         close_order(tx, job.order_pk)
     return state
@@ -118,7 +133,10 @@ def hold(tx: Tx, job: Job, reason: str) -> None:
 
 def release(tx: Tx, printer: str) -> None:
     """The printer is well again: its held tickets that were never sent may go."""
-    rows = tx.execute("SELECT id FROM jobs WHERE printer = ? AND state = 'held' AND intent IS NULL", (printer,))
+    rows = tx.execute(
+        f"SELECT id FROM jobs INDEXED BY jobs_open WHERE printer = ? AND {_OPEN} AND state = 'held' AND intent IS NULL",
+        (printer,),
+    )
     for (job_id,) in rows.fetchall():
         _move(tx, job_id, JobState.PENDING, "the printer is well again")
 
@@ -128,17 +146,19 @@ def resume(tx: Tx, job: Job) -> None:
     _move(tx, job.id, JobState.PROCESSING, "the printer is well again")
 
 
-def withdraw(tx: Tx, order_pk: int, reason: str) -> Mark | None:
-    """Cancel an order's tickets that are still to be printed. Returns the mark that one of them bore, if any: then
-    a piece of it may be on paper.
+def withdraw(tx: Tx, order_pk: int, reason: str) -> dict[str, Mark]:
+    """Cancel an order's tickets that are still to be printed. Returns the marks that they bore, by station: there a
+    piece of one may be on paper.
     """
     rows = tx.execute(
-        "SELECT id, mark FROM jobs WHERE order_pk = ? AND state IN ('pending', 'held') AND intent IS NULL ORDER BY id",
+        "SELECT id, station, mark FROM jobs "
+        "WHERE order_pk = ? AND state IN ('pending', 'held') AND intent IS NULL ORDER BY id",
         (order_pk,),
     ).fetchall()
-    for job_id, _ in rows:
+    for job_id, _, _ in rows:
         _move(tx, job_id, JobState.CANCELED, reason)
-    return next((Mark(mark) for _, mark in rows if mark is not None), None)
+        _report(tx, job_id, "")
+    return {str(station): Mark(mark) for _, station, mark in rows if mark is not None}
 
 
 def stations_reached(tx: Tx, order_pk: int) -> list[str]:
@@ -163,7 +183,7 @@ def reroute(tx: Tx, printers: dict[str, str], fallback: str) -> int:
     moved = 0
     known = {*printers.values(), fallback}
     rows = tx.execute(
-        "SELECT id, station, printer, intent FROM jobs WHERE state IN ('pending', 'held', 'processing', 'unconfirmed')"
+        f"SELECT id, station, printer, intent FROM jobs INDEXED BY jobs_open WHERE {_OPEN} ORDER BY id"
     ).fetchall()
     for job_id, station, printer, intent in rows:
         wanted = printers.get(station, fallback)
@@ -185,31 +205,26 @@ def _unconfirmed_again(tx: Tx, job: Job) -> None:
 
 def waiting(tx: Tx) -> dict[str, int]:
     """How many tickets wait for each printer."""
-    rows = tx.execute(
-        "SELECT printer, count(*) FROM jobs WHERE state IN ('pending', 'held', 'processing', 'unconfirmed') "
-        "GROUP BY printer"
-    )
+    rows = tx.execute(f"SELECT printer, count(*) FROM jobs INDEXED BY jobs_open WHERE {_OPEN} GROUP BY printer")
     return {str(printer): int(count) for printer, count in rows}
 
 
 def oldest_waiting(tx: Tx) -> str | None:
     """When the oldest ticket that is not settled was entered."""
-    row = tx.execute(
-        "SELECT created_at FROM jobs WHERE state IN ('pending', 'held', 'processing', 'unconfirmed') "
-        "ORDER BY id LIMIT 1"
-    ).fetchone()
+    row = tx.execute(f"SELECT created_at FROM jobs INDEXED BY jobs_open WHERE {_OPEN} ORDER BY id LIMIT 1").fetchone()
     return None if row is None else str(row[0])
 
 
 def close_order(tx: Tx, order_pk: int) -> None:
-    """When an order's last ticket is settled, say what became of the order."""
-    states = dict(tx.execute("SELECT state, count(*) FROM jobs WHERE order_pk = ? GROUP BY state", (order_pk,)))
-    if any(JobState(state) not in FINAL for state in states):
+    """When an order's last ticket is settled, say what became of the order. The last word at each station counts."""
+    rows = tx.execute("SELECT station, copy, state FROM jobs WHERE order_pk = ? ORDER BY id", (order_pk,)).fetchall()
+    if any(JobState(state) not in FINAL for _, _, state in rows):
         return
+    last = {(station, copy): JobState(state) for station, copy, state in rows if state != JobState.CANCELED}
     rev, canceled = tx.execute("SELECT rev, canceled FROM orders WHERE pk = ?", (order_pk,)).fetchone()
     state: OrderStateName = "canceled" if canceled else "printed"
-    if "aborted" in states:
-        state = "partly_printed" if "completed" in states else "rejected"
+    if not canceled and JobState.ABORTED in last.values():
+        state = "partly_printed" if JobState.COMPLETED in last.values() else "rejected"
     tx.execute("UPDATE orders SET state = ? WHERE pk = ?", (state, order_pk))
     add_report(tx, OrderState(order_ref(tx, order_pk), rev, state))
 
@@ -226,6 +241,19 @@ def _overtaken(tx: Tx, job: Job) -> bool:
     return bool(canceled) or int(rev) > job.rev
 
 
+def _hand_on_mark(tx: Tx, job: Job, mark: Mark) -> None:
+    """What may be on paper of an overtaken ticket is said by the one that takes its place."""
+    tx.execute(
+        "UPDATE jobs SET mark = ? WHERE order_pk = ? AND station = ? AND id > ? AND kind <> 'cancel' AND mark IS NULL "
+        "AND state IN ('pending', 'held') AND intent IS NULL",
+        (mark, job.order_pk, job.station, job.id),
+    )
+
+
+def _state(tx: Tx, job_id: int) -> JobState:
+    return JobState(tx.execute("SELECT state FROM jobs WHERE id = ?", (job_id,)).fetchone()[0])
+
+
 def _move(tx: Tx, job_id: int, state: JobState, reason: str) -> None:
     moved = tx.execute(
         f"UPDATE jobs SET state = ?, reason = ? WHERE id = ? AND (state = ? OR state IN ({_TO_STATES[state]}))",
@@ -235,18 +263,24 @@ def _move(tx: Tx, job_id: int, state: JobState, reason: str) -> None:
         raise IllegalTransition(f"ticket {job_id} can't become {state}")
 
 
-def _report(tx: Tx, job: Job, state: JobState, evidence: Evidence, reason: str) -> None:
-    attempt, mark, number = tx.execute("SELECT attempt, mark, number FROM jobs WHERE id = ?", (job.id,)).fetchone()
+def _report(tx: Tx, job_id: int, evidence: Evidence) -> None:
+    """Tell the cloud where a ticket is now."""
+    row = tx.execute(
+        "SELECT o.order_id, o.channel, o.number, j.rev, j.id, j.kind, j.station, j.printer, j.state, j.attempt, "
+        "j.reason, j.mark, j.number FROM jobs j JOIN orders o ON o.pk = j.order_pk WHERE j.id = ?",
+        (job_id,),
+    ).fetchone()
+    rev, ticket, kind, station, printer, state, attempt, reason, mark, number = row[3:]
     add_report(
         tx,
         TicketState(
-            order=order_ref(tx, job.order_pk),
-            rev=job.rev,
-            ticket=job.id,
-            kind_of_ticket=job.kind,
-            station=job.station,
-            printer=job.printer,
-            state=state,
+            order=OrderRef(*row[:3]),
+            rev=rev,
+            ticket=ticket,
+            kind_of_ticket=JobKind(kind),
+            station=station,
+            printer=printer,
+            state=JobState(state),
             attempt=attempt,
             evidence=evidence,
             reason=reason,

@@ -6,6 +6,9 @@ from agent.journal.notes import now
 from agent.journal.store import Tx
 from agent.model.order import Cancel, Event, Order, Upsert
 
+KEEP_WHOLE = 1000
+"""So many parked events are kept with all their bytes, then only their beginning: a flood must not fill the disk."""
+
 
 class KnownOrder(msgspec.Struct, frozen=True):
     """What the ledger knows of an order. `canceled` with a revision is the tombstone of a cancel."""
@@ -109,9 +112,11 @@ def set_order_state(tx: Tx, order_pk: int, state: str) -> None:
 
 def park(tx: Tx, topic: str, payload: bytes, digest: str, path: str, reason: str) -> bool:
     """Keep what can't be taken, with its bytes, for a person; True when these bytes are new."""
+    (parked,) = tx.execute("SELECT count(*) FROM parked").fetchone()
+    kept = payload[: 256 * 1024 if parked < KEEP_WHOLE else 1024]
     cursor = tx.execute(
         "INSERT OR IGNORE INTO parked (topic, payload, digest, path, reason, received_at) VALUES (?, ?, ?, ?, ?, ?)",
-        (topic, payload, digest, path, reason, now()),
+        (topic, kept, digest, path, reason, now()),
     )
     return cursor.rowcount == 1
 
@@ -121,37 +126,44 @@ def cursors(tx: Tx) -> dict[str, int]:
     return {str(source): int(last) for source, last in tx.execute("SELECT source, last FROM cursors")}
 
 
-def note_sequence(tx: Tx, source: str, sequence: int) -> bool:
+def note_sequence(tx: Tx, source: str, sequence: int, from_start: bool = False) -> bool:
     """A sequence number was taken in; True when one before it is missing.
 
-    The first number ever seen of a source is where its counting starts for us.
+    The first number ever seen of a source is where its counting starts for us, unless we knew it before (`from_start`)
+    and lost the journal: then everything before it is missing.
     """
     row = tx.execute("SELECT last FROM cursors WHERE source = ?", (source,)).fetchone()
-    last = int(row[0]) if row is not None else sequence - 1
+    last = int(row[0]) if row is not None else 0 if from_start else sequence - 1
     if sequence > last + 1:
         tx.execute("INSERT OR IGNORE INTO ahead VALUES (?, ?)", (source, sequence))
+        if row is None:
+            tx.execute("INSERT INTO cursors VALUES (?, ?)", (source, last))
         return True
     if sequence == last + 1:
-        last = _close_up(tx, source, sequence)
-        tx.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (source, last))
+        _advance(tx, source, sequence)
     return False
 
 
 def skip_to(tx: Tx, source: str, sequence: int) -> None:
-    """The cloud says that everything up to `sequence` was sent, or is no longer to be had."""
+    """Everything up to `sequence` was sent, or is no longer to be had. One that comes after all is still taken."""
     row = tx.execute("SELECT last FROM cursors WHERE source = ?", (source,)).fetchone()
     if row is None or int(row[0]) < sequence:
-        tx.execute("DELETE FROM ahead WHERE source = ? AND sequence <= ?", (source, sequence))
-        tx.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (source, _close_up(tx, source, sequence)))
+        _advance(tx, source, sequence)
 
 
-def _close_up(tx: Tx, source: str, last: int) -> int:
-    """The end of the run without a gap that starts after `last`; what it covers is no longer ahead."""
-    for (sequence,) in tx.execute(
-        "SELECT sequence FROM ahead WHERE source = ? AND sequence > ? ORDER BY sequence", (source, last)
-    ).fetchall():
+def first_ahead(tx: Tx, source: str) -> int | None:
+    """The lowest sequence that came although one before it is missing; None without a gap."""
+    row = tx.execute("SELECT min(sequence) FROM ahead WHERE source = ?", (source,)).fetchone()
+    return None if row[0] is None else int(row[0])
+
+
+def _advance(tx: Tx, source: str, last: int) -> None:
+    """The cursor goes to `last`, and on over what is there already without a gap."""
+    rows = tx.execute("SELECT sequence FROM ahead WHERE source = ? AND sequence > ? ORDER BY sequence", (source, last))
+    for (sequence,) in rows:  # not all at once: there may be thousands behind the next gap
         if sequence != last + 1:
             break
         last = sequence
-        tx.execute("DELETE FROM ahead WHERE source = ? AND sequence = ?", (source, sequence))
-    return last
+    rows.close()
+    tx.execute("DELETE FROM ahead WHERE source = ? AND sequence <= ?", (source, last))
+    tx.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (source, last))

@@ -5,6 +5,8 @@ done survives a power cut (WAL, synchronous=FULL). Readers open their own connec
 connection could corrupt the WAL in SQLite before 3.51.3.
 """
 
+import contextlib
+import os
 import queue
 import shutil
 import sqlite3
@@ -17,39 +19,54 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from agent import log
-from agent.errors import AgentError, JournalBroken, JournalError, JournalFull
+from agent.errors import JournalBroken, JournalError, JournalFull
 
 Tx = sqlite3.Connection
 T = TypeVar("T")
 MOST_PER_COMMIT = 200
 RETRY_FULL_S = 1.0
-_MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "migrations"
+_WORKS_OWN = frozenset(
+    {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, None}
+)
+"""What SQLite says when a statement is at fault; everything else is the file's or the disk's."""
+_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _log = log.get("journal")
 
 
 class _Task(Generic[T]):
     """One piece of work for the writer. It may run more than once, but only its last run is committed."""
 
-    def __init__(self, work: Callable[[Tx], T], after: Callable[[T], None] | None) -> None:
+    def __init__(
+        self,
+        work: Callable[[Tx], T],
+        after: Callable[[T], None] | None = None,
+        otherwise: Callable[[Exception], None] | None = None,
+    ) -> None:
         self.work = work
         self.after = after
+        self.otherwise = otherwise
         self.done = threading.Event()
         self.result: T | None = None
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
 
 
 class Journal:
     """The ledger's file and its writer thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, migrations: Path = MIGRATIONS) -> None:
         self._path = path
+        self._migrations = migrations
         self._tasks: queue.SimpleQueue[_Task[Any] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._stopping = threading.Event()
+        self._door = threading.Lock()
+        self._closed = False
         self._progress = time.monotonic()
         self.failed: JournalError | None = None
         self.full = False
         self.rebuilt = False
+        self.rebuilt_at: datetime | None = None
         self.id = ""
         self._connection = self._open_or_quarantine()
 
@@ -62,21 +79,26 @@ class Journal:
 
         Raises:
             JournalError: it is not on disk, and won't be.
-            AgentError: whatever `work` raised; nothing of it is on disk.
+            Exception: whatever `work` raised; nothing of it is on disk.
         """
-        task: _Task[T] = _Task(work, None)
+        task: _Task[T] = _Task(work)
         self._put(task)
         task.done.wait()
         if task.error is not None:
             raise task.error
         return cast(T, task.result)
 
-    def submit(self, work: Callable[[Tx], T], after: Callable[[T], None]) -> None:
+    def submit(
+        self,
+        work: Callable[[Tx], T],
+        after: Callable[[T], None],
+        otherwise: Callable[[Exception], None] | None = None,
+    ) -> None:
         """Like `write` without waiting: `after` gets the result, on the writer's thread, once it is on disk.
 
-        If it never gets there, `after` is never called.
+        `otherwise` gets what `work` raised. When the journal fails or stops first, neither is ever called.
         """
-        self._put(_Task(work, after))
+        self._put(_Task(work, after, otherwise))
 
     def reader(self) -> Tx:
         """A connection of the caller's own that can only read. The caller's thread closes it."""
@@ -92,10 +114,15 @@ class Journal:
         self._thread.start()
 
     def stop(self, deadline_s: float) -> None:
-        """Commit what is waiting, then close. What comes later is refused."""
+        """Commit what is waiting, then close. What comes later is refused; so is what waits for room on the disk."""
+        with self._door:
+            self._closed = True
         self._stopping.set()
         self._tasks.put(None)
-        self._thread.join(deadline_s)
+        if self._thread.is_alive():
+            self._thread.join(deadline_s)
+        elif self._thread.ident is None:  # never started
+            self._close()
 
     def alive(self) -> bool:
         """Does the writer run?"""
@@ -108,40 +135,52 @@ class Journal:
     # -- the writer ----------------------------------------------------------------------------------------------
 
     def _put(self, task: _Task[Any]) -> None:
-        if self.failed or (self._stopping.is_set() and not self._thread.is_alive()):
-            task.error = self.failed or JournalError("the journal is closed")
-            task.done.set()
-            return
-        self._tasks.put(task)
+        with self._door:  # nothing may slip in behind the writer's last look, nobody would ever answer it
+            if not self._closed:
+                self._tasks.put(task)
+                return
+        _fail([task], self.failed or JournalError("the journal is closed"))
 
     def _run(self) -> None:
+        batch: list[_Task[Any]] = []
         try:
             while batch := self._next_batch():
                 self._commit_until_kept(batch)
+        except Exception as exc:  # noqa: BLE001  # the thread's outermost loop: whatever it is, nobody may wait for ever
+            self.failed = exc if isinstance(exc, JournalError) else JournalBroken(f"{type(exc).__name__}: {exc}")
+            _log.exception("journal.broken", reason=str(exc))
+            if _is_corrupt(exc):
+                with contextlib.suppress(OSError):
+                    self._suspect.touch()
         finally:
-            try:
-                self._connection.close()
-            except sqlite3.Error as exc:
-                _log.warning("journal.close_failed", reason=str(exc))
-            self._refuse_waiting()
+            self._close()
+            _fail(batch, self.failed or JournalError("the journal is closed"))
+
+    def _close(self) -> None:
+        with self._door:
+            self._closed = True
+        try:
+            self._connection.close()
+        except sqlite3.Error as exc:
+            _log.warning("journal.close_failed", reason=str(exc))
+        while not self._tasks.empty():
+            if (task := self._tasks.get()) is not None:
+                _fail([task], self.failed or JournalError("the journal is closed"))
 
     def _next_batch(self) -> list[_Task[Any]]:
         """What is waiting, at least one; nothing once the last was done after a stop."""
         batch: list[_Task[Any]] = []
-        while True:
+        while len(batch) < MOST_PER_COMMIT:
             self._progress = time.monotonic()
             try:
-                task = self._tasks.get(block=not batch, timeout=1.0)
+                task = self._tasks.get(block=not batch and not self._stopping.is_set(), timeout=1.0)
             except queue.Empty:
                 if batch or self._stopping.is_set():
-                    return batch
+                    break
                 continue
             if task is not None:
                 batch.append(task)
-            elif not batch and self._tasks.empty():
-                return batch
-            if len(batch) >= MOST_PER_COMMIT:
-                return batch
+        return batch
 
     def _commit_until_kept(self, batch: list[_Task[Any]]) -> None:
         while True:
@@ -155,51 +194,40 @@ class Journal:
                 if self._stopping.wait(RETRY_FULL_S):
                     return _fail(batch, exc)
                 continue
-            except JournalError as exc:
-                self.failed = exc
-                _log.error("journal.broken", reason=str(exc))
-                _fail(batch, exc)
-                raise
             if self.full:
                 self.full = False
                 _log.info("journal.disk_has_room")
             return None
 
     def _commit(self, batch: list[_Task[Any]]) -> None:
-        """All in one transaction; if one of them fails, each in its own, so that the others are kept."""
-        try:
-            self._transaction(batch)
-        except (AgentError, sqlite3.IntegrityError) as exc:
-            if isinstance(exc, JournalFull | JournalBroken):
-                raise
-            if len(batch) == 1:
-                batch[0].error = exc
-                batch[0].done.set()
-                return
-            for task in batch:
-                self._commit([task])
-            return
+        """All in one transaction, but for those whose own work fails: they are told, and the others are kept."""
+        while (spoiler := self._transaction(batch)) is not None:
+            batch.remove(spoiler)
+            self._tell_failed(spoiler)
         for task in batch:
             task.done.set()
             if task.after is not None:
-                task.after(task.result)
+                _call(task.after, task.result)
 
-    def _transaction(self, batch: list[_Task[Any]]) -> None:
-        connection = self._connection
+    def _transaction(self, batch: list[_Task[Any]]) -> _Task[Any] | None:
+        """Commit them all and return None; or, when the work of one raised, none of them, and return that one."""
+        if not batch:
+            return None
+        under_way: _Task[Any] | None = None
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            for task in batch:
-                task.result = task.work(connection)
-            connection.execute("COMMIT")
-        except sqlite3.IntegrityError:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for under_way in batch:
+                under_way.result = under_way.work(self._connection)
+            under_way = None
+            self._connection.execute("COMMIT")
+        except Exception as exc:
             self._rollback()
-            raise
-        except sqlite3.Error as exc:
-            self._rollback()
-            raise _translate(exc) from exc
-        except AgentError:
-            self._rollback()
-            raise
+            if isinstance(exc, sqlite3.Error) and (under_way is None or _code(exc) not in _WORKS_OWN):
+                raise _translate(exc) from exc
+            if under_way is None:
+                raise
+            under_way.error = exc
+        return under_way
 
     def _rollback(self) -> None:
         if self._connection.in_transaction:
@@ -208,13 +236,20 @@ class Journal:
             except sqlite3.Error as exc:
                 raise _translate(exc) from exc
 
-    def _refuse_waiting(self) -> None:
-        error = self.failed or JournalError("the journal is closed")
-        while not self._tasks.empty():
-            if (task := self._tasks.get()) is not None:
-                _fail([task], error)
+    def _tell_failed(self, task: _Task[Any]) -> None:
+        error = task.error
+        task.done.set()
+        if error is not None and task.after is not None:  # nobody waits for it
+            _log.error("journal.work_failed", reason=f"{type(error).__name__}: {error}")
+            if task.otherwise is not None:
+                _call(task.otherwise, error)
 
     # -- opening -------------------------------------------------------------------------------------------------
+
+    @property
+    def _suspect(self) -> Path:
+        """Marks a journal that SQLite called corrupt while it worked: it is examined to the last index next time."""
+        return self._path.with_suffix(".suspect")
 
     def _open_or_quarantine(self) -> Tx:
         try:
@@ -222,84 +257,147 @@ class Journal:
         except JournalBroken as exc:
             if not _is_corrupt(exc):
                 raise
-            aside = _set_aside(self._path)
-            _log.error("journal.set_aside", reason=str(exc), file=str(aside))
-            self.rebuilt = True
-            return self._open()
+            reason = str(exc)
+        aside = _set_aside(self._path)
+        self._suspect.unlink(missing_ok=True)
+        _log.error("journal.set_aside", reason=reason, file=str(aside))
+        return self._open()
 
     def _open(self) -> Tx:
         existed = self._path.exists()
+        if existed and self._path.stat().st_size == 0:  # SQLite would take it for a new one, and delete its WAL
+            raise JournalBroken("malformed: the file is empty")
         try:
             connection = sqlite3.connect(
                 self._path, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=256
             )
-            mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-            if mode != "wal":
-                raise JournalError(f"SQLite keeps this file in {mode} mode; the data directory must be on a local disk")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA foreign_keys=ON")
-            connection.execute("PRAGMA busy_timeout=5000")
-            connection.execute("PRAGMA journal_size_limit=4194304")
-            if existed and (fault := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-                connection.close()
-                raise sqlite3.DatabaseError(f"malformed: {fault}")
-            self._migrate(connection)
-            self.id = self._identify(connection)
         except sqlite3.Error as exc:
             raise _translate(exc) from exc
+        try:
+            self._prepare(connection, existed)
+        except BaseException as exc:
+            # Left open it would, when it is collected, delete the WAL of the journal that takes its place.
+            connection.close()
+            if isinstance(exc, sqlite3.Error):
+                raise _translate(exc) from exc
+            raise
         _log.info("journal.opened", file=str(self._path), sqlite=sqlite3.sqlite_version)
         return connection
 
-    def _identify(self, connection: Tx) -> str:
+    def _prepare(self, connection: Tx, existed: bool) -> None:
+        connection.execute("PRAGMA busy_timeout=5000")
+        mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        if mode != "wal":
+            raise JournalError(f"SQLite keeps this file in {mode} mode; the data directory must be on a local disk")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA journal_size_limit=4194304")
+        check = "integrity_check" if self._suspect.exists() else "quick_check"
+        if existed and (fault := connection.execute(f"PRAGMA {check}(1)").fetchone()[0]) != "ok":
+            raise JournalBroken(f"malformed: {fault}")
+        self._suspect.unlink(missing_ok=True)
+        self._migrate(connection)
+        self._identify(connection)
+        _prove_writable(connection)
+
+    def _identify(self, connection: Tx) -> None:
         """A journal has a name of its own; one that replaces a broken one also knows since when."""
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('id', ?)", (uuid.uuid4().hex[:12],))
-        if self.rebuilt:
-            connection.execute("INSERT OR IGNORE INTO meta VALUES ('rebuilt_at', ?)", (datetime.now(UTC).isoformat(),))
-        return str(connection.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()[0])
+        facts = dict(connection.execute("SELECT key, value FROM meta WHERE key IN ('id', 'rebuilt_at')"))
+        if "id" not in facts:
+            facts["id"] = uuid.uuid4().hex[:12]
+            if (broken := _last_set_aside(self._path)) is not None:
+                facts["rebuilt_at"] = broken.isoformat()
+                self.rebuilt = True
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
+            connection.execute("COMMIT")
+        self.id = str(facts["id"])
+        self.rebuilt_at = datetime.fromisoformat(facts["rebuilt_at"]) if "rebuilt_at" in facts else None
 
     def _migrate(self, connection: Tx) -> None:
         """Bring the schema up to date, one transaction a step, after a copy of the file as it was."""
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        steps = sorted(_MIGRATIONS.glob("*.sql"))
+        steps = sorted(self._migrations.glob("*.sql"))
         if version > len(steps):
             raise JournalError(
                 f"{self._path} was written by a newer shop-agent (schema {version}, this one knows {len(steps)}); "
                 "install the newer version again"
             )
         if 0 < version < len(steps):
-            connection.execute("VACUUM INTO ?", (str(self._path.with_suffix(f".v{version}.db")),))
+            _copy(connection, self._path.with_suffix(f".v{version}.db"))
         for number, step in enumerate(steps[version:], version + 1):
             connection.executescript(f"BEGIN IMMEDIATE;\n{step.read_text()}\nPRAGMA user_version={number};\nCOMMIT;")
             _log.info("journal.migrated", schema=number)
 
 
-def _fail(batch: list[_Task[Any]], error: BaseException) -> None:
+def _call(told: Callable[[Any], None], what: object) -> None:
+    """Tell somebody, whose mistakes must not stop the ledger."""
+    try:
+        told(what)
+    except Exception:  # noqa: BLE001  # it is on disk; an order that is not acknowledged is sent again
+        _log.exception("journal.callback_failed")
+
+
+def _fail(batch: list[_Task[Any]], error: Exception) -> None:
     for task in batch:
-        task.error = error
-        task.done.set()
+        if not task.done.is_set():
+            task.error = error
+            task.done.set()
+
+
+def _code(exc: sqlite3.Error) -> int | None:
+    """SQLite's primary result code, None where Python itself complains."""
+    code: int | None = getattr(exc, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
 
 
 def _translate(exc: sqlite3.Error) -> JournalError:
-    code = getattr(exc, "sqlite_errorcode", None)
-    if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
-        return JournalFull(str(exc))
-    return JournalBroken(str(exc))
+    return JournalFull(str(exc)) if _code(exc) == sqlite3.SQLITE_FULL else JournalBroken(str(exc))
 
 
-def _is_corrupt(exc: JournalBroken) -> bool:
+def _is_corrupt(exc: Exception) -> bool:
     cause = exc.__cause__
-    code = getattr(cause, "sqlite_errorcode", None)
-    if code is None:
-        return "malformed" in str(exc)
-    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    if isinstance(cause, sqlite3.Error):
+        return _code(cause) in _CORRUPT
+    return isinstance(exc, JournalBroken) and str(exc).startswith("malformed")
+
+
+def _prove_writable(connection: Tx) -> None:
+    """SQLite opens a file on a read-only or failing disk without a word. A full one is let pass: it gets room again."""
+    try:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('opened_at', ?)", (datetime.now(UTC).isoformat(),))
+    except sqlite3.Error as exc:
+        if _code(exc) != sqlite3.SQLITE_FULL:
+            raise
+
+
+def _copy(connection: Tx, to: Path) -> None:
+    """A copy of the journal that is either whole or not there."""
+    growing = to.with_suffix(".growing")
+    growing.unlink(missing_ok=True)
+    connection.execute("VACUUM INTO ?", (str(growing),))
+    with growing.open("rb") as file:
+        os.fsync(file.fileno())
+    growing.replace(to)
 
 
 def _set_aside(path: Path) -> Path:
     """Move a broken journal with its WAL away together; it is never deleted."""
     folder = path.with_name(f"broken-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
     folder.mkdir()
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-wal", "-shm"):  # the file itself first: without its WAL it would look whole, and be too old
         part = path.with_name(path.name + suffix)
         if part.exists():
             shutil.move(part, folder / part.name)
     return folder
+
+
+def _last_set_aside(path: Path) -> datetime | None:
+    """When the last broken journal was given up, None without one. Not before its last change: the clock may have
+    gone back since.
+    """
+    folders = list(path.parent.glob("broken-*"))
+    if not folders:
+        return None
+    changed = max(file.stat().st_mtime for folder in folders for file in (folder, *folder.iterdir()))
+    return max(datetime.now(UTC), datetime.fromtimestamp(changed, UTC))
