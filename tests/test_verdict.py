@@ -53,7 +53,7 @@ def print_ticket(event: dict[str, Any], station: str = "kitchen", number: int = 
 
 
 def torn(piece: Piece, lines: int = 4) -> Piece:
-    lines_only: list[Item] = [line for line in piece.lines[:lines]]
+    lines_only: list[Item] = list(piece.lines[:lines])
     return Piece(piece.width_dots, lines_only)
 
 
