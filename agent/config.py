@@ -102,12 +102,9 @@ class Console(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much and how old an order may be, and how long things are kept."""
+    """How much is kept. Counted, not dated: a box without a clock battery may believe in any year."""
 
-    event_bytes: Annotated[int, msgspec.Meta(ge=1024, le=4_194_304)] = 262_144
-    order_age_s: Annotated[int, msgspec.Meta(ge=0, le=604_800)] = 900
-    gap_wait_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 2.0
-    keep_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
+    keep_orders: Annotated[int, msgspec.Meta(ge=1000, le=1_000_000)] = 20_000
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

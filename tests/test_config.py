@@ -141,16 +141,19 @@ ONE_FAULT = [
     (START + "timezone: ../../etc/passwd", "3:11: timezone: there is no time zone"),
     (START + "console: of", "3:10: console: 'of' is not possible; did you mean 'off'?"),
     (START + 'console: {listen: "a:b"}', "3:19: console.listen: the port 'b' is not a number"),
-    (START + "limits: 3", "3:9: limits: a group of settings is wanted here (event_bytes, "),
+    (START + "limits: 3", "3:9: limits: a group of settings is wanted here (keep_orders)"),
     (
-        START + "limits: {keep_days: 0}",
-        "3:21: limits.keep_days: 0 is out of range; write a number from 1 to 3650",
+        START + "limits: {keep_orders: 0}",
+        "3:23: limits.keep_orders: 0 is out of range; write a number from 1000 to 1000000",
     ),
     (
-        START + "limits: {keep_days: 1e3}",
-        "3:21: limits.keep_days: '1e3' is not a whole number; write digits only",
+        START + "limits: {keep_orders: 1e3}",
+        "3:23: limits.keep_orders: '1e3' is not a whole number; write digits only",
     ),
-    (START + "limits: {gap_wait_s: .inf}", "3:22: limits.gap_wait_s: '.inf' is not a number"),
+    (
+        START + "printers: [{name: k, link: 'tcp://h', connect_timeout_s: .inf}]",
+        "3:58: printers[0].connect_timeout_s: '.inf' is not a number",
+    ),
     (START + "printers: kitchen", "3:11: printers: a list is wanted here"),
     (
         START + "printers: [{name: a}]",

@@ -90,7 +90,7 @@ def test_nobody_listening_is_no_error(address: str, monkeypatch: pytest.MonkeyPa
 
 PERIODS = [
     ("30000000", "", 15.0),
-    ("30000000", str(os.getpid()), 15.0),
+    pytest.param("30000000", str(os.getpid()), 15.0, id="our own"),
     ("30000000", "1", None),
     ("0", "", None),
     ("", "", None),

@@ -12,7 +12,8 @@ from agent.model.report import Evidence, OrderRef, OrderState, OrderStateName, T
 
 _COLUMNS = """
     SELECT j.id, j.order_pk, o.channel, o.order_id, j.rev, j.kind, j.station, j.printer, j.copy, j.copies, j.state,
-           j.attempt, j.mark, j.number, j.intent, j.reason, e.payload, j.created_at
+           j.attempt, j.mark, j.number, j.intent, j.reason, e.payload, j.created_at,
+           j.whole
     FROM jobs j {index} JOIN orders o ON o.pk = j.order_pk JOIN events e ON e.pk = j.event_pk
 """
 _OPEN = "state IN ('pending', 'held', 'processing', 'unconfirmed')"
@@ -196,6 +197,13 @@ def reroute(tx: Tx, printers: dict[str, str], fallback: str) -> int:
     return moved
 
 
+def widen(tx: Tx) -> None:
+    """After a change of the stations: tickets that were routed by the old rules bear the whole order, so that no item
+    falls between a rule that was and one that is.
+    """
+    tx.execute(f"UPDATE jobs SET whole = 1 WHERE id IN (SELECT id FROM jobs INDEXED BY jobs_open WHERE {_OPEN})")
+
+
 def _unconfirmed_again(tx: Tx, job: Job) -> None:
     reason = f"printer {job.printer} is no longer configured"
     if job.state is not JobState.UNCONFIRMED:
@@ -294,5 +302,6 @@ def _job(row: tuple[object, ...] | None) -> Job | None:
     if row is None:
         return None
     values = list(row)
+    values[-1] = bool(values[-1])
     values[14] = None if values[14] is None else msgspec.json.decode(str(values[14]), type=Intent)
     return msgspec.convert(dict(zip(Job.__struct_fields__, values, strict=True)), Job)

@@ -84,7 +84,10 @@ class Intent(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One ticket for one printer. `number` is the station's running number of the day, 0 until the first byte."""
+    """One ticket for one printer. `number` is the station's running number of the day, 0 until the first byte.
+
+    `whole`: the stations were changed since the order was routed, so that the ticket bears all of its items.
+    """
 
     id: int
     order_pk: int
@@ -104,6 +107,7 @@ class Job(msgspec.Struct, frozen=True):
     reason: str
     payload: bytes
     created_at: str
+    whole: bool
 
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -13,7 +13,7 @@ from agent.journal.store import Tx
 from agent.model.job import Job, JobKind
 from agent.model.order import CanceledOrder, Order, Upsert
 from agent.model.station import Station
-from agent.model.ticket import Language, Ticket
+from agent.model.ticket import Language, Portion, Ticket
 from agent.tickets.routing import route
 from agent.tickets.template import kitchen
 
@@ -42,10 +42,12 @@ class Press:
     def _ticket(self, tx: Tx, job: Job, now: datetime) -> Ticket:
         order, reason = self._order(tx, job)
         routed = route(order, self._stations)
+        if job.whole or job.station not in routed:
+            routed = {job.station: [Portion(item) for item in order.items]}
         others = tuple(name for name in routed if name != job.station)
         return Ticket(
             order=order,
-            portions=tuple(routed.get(job.station, ())),
+            portions=tuple(routed[job.station]),
             station=job.station,
             kind=job.kind,
             reason=reason,
@@ -54,8 +56,8 @@ class Press:
             copy=job.copy,
             copies=job.copies,
             number=job.number,
-            part=list(routed).index(job.station) + 1 if job.station in routed else 1,
-            parts=max(1, len(routed)),
+            part=list(routed).index(job.station) + 1,
+            parts=len(routed),
             also_at=others,
             language=self._language,
             printed_at=now.astimezone(self._timezone),

@@ -216,8 +216,8 @@ class Worker:
             return None
 
     def _abort(self, tx: Tx, job: Job, reason: str) -> None:
-        jobs.settle(tx, job, Settlement(JobState.ABORTED, reason=reason))
-        notes.raise_alarm(tx, f"ticket:{job.id}", f"order {job.order_id}: {reason}")
+        if jobs.settle(tx, job, Settlement(JobState.ABORTED, reason=reason)) is JobState.ABORTED:
+            notes.raise_alarm(tx, f"ticket:{job.id}", f"order {job.order_id}: {reason}")
 
     def _print_on(self, session: Session, reader: Tx, prepared: Prepared) -> None:
         """Print this ticket and those that follow while the printer keeps confirming: the word on one and the intent

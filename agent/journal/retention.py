@@ -1,0 +1,32 @@
+"""What the journal forgets: settled orders beyond the newest so many. Counted and not dated, because a box without a
+clock battery may believe in any year.
+"""
+
+from agent.journal.store import Tx
+
+A_SITTING = 100
+"""Orders forgotten in one transaction, so that nobody waits for it."""
+
+
+def prune(tx: Tx, keep_orders: int) -> int:
+    """Forget the oldest settled orders with their events, tickets and moves, at most a sitting; returns how many.
+
+    An order with a ticket that is not settled stays, however old. Parked events beyond the same number go too.
+    """
+    newest = tx.execute("SELECT max(pk) FROM orders").fetchone()[0] or 0
+    old = [
+        pk
+        for (pk,) in tx.execute(
+            "SELECT pk FROM orders o WHERE pk <= ? AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.order_pk = o.pk "
+            "AND j.state IN ('pending', 'held', 'processing', 'unconfirmed')) ORDER BY pk LIMIT ?",
+            (newest - keep_orders, A_SITTING),
+        )
+    ]
+    for pk in old:
+        tx.execute("DELETE FROM moves WHERE job_id IN (SELECT id FROM jobs WHERE order_pk = ?)", (pk,))
+        tx.execute("DELETE FROM jobs WHERE order_pk = ?", (pk,))
+        tx.execute("DELETE FROM events WHERE order_pk = ?", (pk,))
+        tx.execute("DELETE FROM orders WHERE pk = ?", (pk,))
+    tx.execute("DELETE FROM parked WHERE pk <= (SELECT max(pk) FROM parked) - ?", (keep_orders,))
+    tx.execute("DELETE FROM events WHERE order_pk IS NULL AND pk <= (SELECT max(pk) FROM events) - ?", (keep_orders,))
+    return len(old)
