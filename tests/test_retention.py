@@ -1,9 +1,16 @@
 """What the journal forgets, and what it never does."""
 
+from functools import partial
 from pathlib import Path
 
 from agent.journal.retention import prune
+from agent.journal.store import Tx
 from tests.kitchen import kitchen
+
+
+def count(tx: Tx, table: str) -> int:
+    """How many rows there are."""
+    return int(tx.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
 def test_the_oldest_settled_orders_go_and_open_ones_stay(tmp_path: Path) -> None:
@@ -24,8 +31,5 @@ def test_the_oldest_settled_orders_go_and_open_ones_stay(tmp_path: Path) -> None
         left = here.journal.write(lambda tx: [row[0] for row in tx.execute("SELECT number FROM orders ORDER BY pk")])
         assert left == ["open", "5", "6", "7"]
         for table in ("jobs", "events"):
-            count = here.journal.write(
-                lambda tx, table=table: tx.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            )
-            assert count == 4
+            assert here.journal.write(partial(count, table=table)) == 4
         assert here.journal.write(lambda tx: prune(tx, keep_orders=3)) == 0

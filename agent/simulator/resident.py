@@ -1,4 +1,4 @@
-"""A virtual printer that lives in the agent's own process, for `link: virtual://NAME`: paper in a folder, no hardware."""
+"""A virtual printer that lives in the agent's own process, for `virtual://NAME`: paper in a folder, no hardware."""
 
 import queue
 import threading
