@@ -19,6 +19,7 @@ from agent.config import Config, Printer
 from agent.errors import DataDirLocked, JournalError
 from agent.intake.consumer import Consumer
 from agent.journal import jobs, notes
+from agent.journal.retention import prune
 from agent.journal.store import Journal, Tx
 from agent.model.link import SerialLink, TcpLink
 from agent.model.wire import Delivery
@@ -32,11 +33,14 @@ from agent.spool.worker import Worker
 
 STOP_S = 4.5
 EXIT_JOURNAL = 74
+EXIT_BROKEN = 70
+TIDY_EACH_S = 60.0
 _log = log.get("app")
 
 
 def run_agent(config: Config) -> int:
-    """Run until SIGTERM or SIGINT; returns the exit code: 0, or 74 when the journal failed and we must start afresh.
+    """Run until SIGTERM or SIGINT; returns the exit code: 0; or, to be started afresh, 74 when the journal failed and
+    70 when a thread ended.
 
     Raises:
         DataDirLocked: another agent works here.
@@ -84,7 +88,7 @@ class Agent:
             (self._topics.order, self._topics.replay),
             Will(self._topics.state, state_payload(identity, False)),
             clock,
-            self._consumer.receive,
+            self._receive,
             self._line_up,
         )
         self._publisher.line = self._line
@@ -98,13 +102,25 @@ class Agent:
             with running(services[1:], STOP_S - 0.5, self._clock):
                 sd_notify("READY=1")
                 _log.info("app.started", version=__version__, shop=self._config.shop, printers=len(self._workers))
-                wait_s = min(1.0, watchdog.turn())
-                while not stop.wait(wait_s) and self._journal.failed is None:
-                    wait_s = min(1.0, watchdog.turn())
+                code = self._watch(stop, watchdog)
                 sd_notify("STOPPING=1")
-        if self._journal.failed is not None:
-            return EXIT_JOURNAL
+        if code:
+            return code
         _log.info("app.stopped")
+        return 0
+
+    def _watch(self, stop: threading.Event, watchdog: Watchdog) -> int:
+        """Until told to stop: feed the watchdog, forget what is old, and end when a thread of ours has ended."""
+        tidied_at = self._clock.monotonic()
+        while not stop.wait(min(1.0, watchdog.turn())):
+            if self._journal.failed is not None:
+                return EXIT_JOURNAL
+            if dead := [worker.name for worker in self._workers.values() if not worker.alive()]:
+                _log.error("app.thread_ended", services=dead)
+                return EXIT_BROKEN
+            if self._clock.monotonic() - tidied_at > TIDY_EACH_S:
+                tidied_at = self._clock.monotonic()
+                self._journal.submit(lambda tx: prune(tx, self._config.limits.keep_orders), lambda _: None)
         return 0
 
     def _prepare(self, tx: Tx) -> None:
@@ -113,7 +129,13 @@ class Agent:
         default = next(station for station in self._stations if station.default)
         if moved := jobs.reroute(tx, by_station, default.printer or ""):
             _log.info("app.tickets_rerouted", count=moved)
-        if jobs.waiting(tx).get("") is None:
+        stations = ",".join(map(str, self._stations))
+        if notes.get_meta(tx, "stations") not in (None, stations):
+            jobs.widen(tx)
+        notes.set_meta(tx, "stations", stations)
+        if "" in jobs.waiting(tx):
+            notes.raise_alarm(tx, "no_printer", "a station has no printer: write one into the configuration")
+        else:
             notes.clear_alarm(tx, "no_printer")
         if self._journal.rebuilt:
             notes.raise_alarm(
@@ -121,6 +143,14 @@ class Agent:
             )
 
     # -- between the rooms ---------------------------------------------------------------------------------------
+
+    def _receive(self, delivery: Delivery) -> None:
+        if delivery.topic == self._topics.replay:
+            self._publisher.answered()
+        if delivery.topic in (self._topics.order, self._topics.replay):
+            self._consumer.receive(delivery)
+        else:
+            self._consumer.refuse(delivery, "not a topic that this box subscribes to")
 
     def _acknowledge(self, delivery: Delivery) -> None:
         self._publisher.last_heard = stamp(self._clock.utc())
@@ -132,8 +162,7 @@ class Agent:
                 worker.wake()
 
     def _line_up(self, session_present: bool) -> None:
-        del session_present  # whatever the broker says, the replay is asked for
-        self._publisher.connected()
+        self._publisher.connected(session_present)
 
     def _printers_seen(self) -> dict[str, Any]:
         return {name: worker.seen() for name, worker in self._workers.items()}

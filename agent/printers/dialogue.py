@@ -54,7 +54,7 @@ class Dialogue:
         self.link = link
         self.status = PrinterStatus()
         self.tokens: set[str] = set()
-        self.questions = REALTIME_QUESTIONS
+        self.questions: tuple[int, ...] = REALTIME_QUESTIONS
         self._clock = clock
         self._parser = ReplyParser()
         self._inbox: list[Reply] = []
