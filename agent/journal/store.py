@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from agent import log
 from agent.errors import JournalBroken, JournalError, JournalFull
@@ -25,6 +25,8 @@ Tx = sqlite3.Connection
 T = TypeVar("T")
 MOST_PER_COMMIT = 200
 RETRY_FULL_S = 1.0
+IDLE_CHECKPOINT, LATEST_CHECKPOINT = 50, 1000
+"""Commits (some ten pages each) after which the WAL is moved into the file: when idle, and in any case."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 _WORKS_OWN = frozenset(
     {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, None}
@@ -51,6 +53,16 @@ class _Task(Generic[T]):
         self.error: Exception | None = None
 
 
+class Rider(Protocol):
+    """Somebody who does his work within whatever transaction goes next, instead of waiting for one of his own."""
+
+    def board(self, tx: Tx) -> None:
+        """Called on the writer's thread after the work of a transaction, before its commit; `leave` always follows."""
+
+    def leave(self, committed: bool) -> None:
+        """The transaction is on disk, or nothing of it is."""
+
+
 class Journal:
     """The ledger's file and its writer thread."""
 
@@ -68,6 +80,8 @@ class Journal:
         self.rebuilt = False
         self.rebuilt_at: datetime | None = None
         self.id = ""
+        self._riders: list[Rider] = []
+        self._since_checkpoint = 0
         self._connection = self._open_or_quarantine()
 
     # -- for everybody -------------------------------------------------------------------------------------------
@@ -99,6 +113,10 @@ class Journal:
         `otherwise` gets what `work` raised. When the journal fails or stops first, neither is ever called.
         """
         self._put(_Task(work, after, otherwise))
+
+    def carry(self, rider: Rider) -> None:
+        """Take somebody along from now on. Call it before `start`."""
+        self._riders.append(rider)
 
     def reader(self) -> Tx:
         """A connection of the caller's own that can only read. The caller's thread closes it."""
@@ -146,6 +164,7 @@ class Journal:
         try:
             while batch := self._next_batch():
                 self._commit_until_kept(batch)
+                self._tidy(LATEST_CHECKPOINT)
         except Exception as exc:  # noqa: BLE001  # the thread's outermost loop: whatever it is, nobody may wait for ever
             self.failed = exc if isinstance(exc, JournalError) else JournalBroken(f"{type(exc).__name__}: {exc}")
             _log.exception("journal.broken", reason=str(exc))
@@ -172,15 +191,27 @@ class Journal:
         batch: list[_Task[Any]] = []
         while len(batch) < MOST_PER_COMMIT:
             self._progress = time.monotonic()
+            patience_s = 0.05 if self._since_checkpoint > IDLE_CHECKPOINT else 1.0
             try:
-                task = self._tasks.get(block=not batch and not self._stopping.is_set(), timeout=1.0)
+                task = self._tasks.get(block=not batch and not self._stopping.is_set(), timeout=patience_s)
             except queue.Empty:
                 if batch or self._stopping.is_set():
                     break
+                self._tidy(IDLE_CHECKPOINT)
                 continue
             if task is not None:
                 batch.append(task)
         return batch
+
+    def _tidy(self, after: int) -> None:
+        """Move the WAL into the file: when nobody waits, or when it has grown too long to wait for that."""
+        if self._since_checkpoint > after:
+            self._since_checkpoint = 0
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            except sqlite3.Error as exc:
+                if isinstance(trouble := _translate(exc), JournalBroken):
+                    raise trouble from exc
 
     def _commit_until_kept(self, batch: list[_Task[Any]]) -> None:
         while True:
@@ -214,12 +245,19 @@ class Journal:
         if not batch:
             return None
         under_way: _Task[Any] | None = None
+        aboard: list[Rider] = []
+        committed = False
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for under_way in batch:
                 under_way.result = under_way.work(self._connection)
             under_way = None
+            for rider in self._riders:
+                aboard.append(rider)
+                rider.board(self._connection)
             self._connection.execute("COMMIT")
+            committed = True
+            self._since_checkpoint += 1
         except Exception as exc:
             self._rollback()
             if isinstance(exc, sqlite3.Error) and (under_way is None or _code(exc) not in _WORKS_OWN):
@@ -227,6 +265,9 @@ class Journal:
             if under_way is None:
                 raise
             under_way.error = exc
+        finally:
+            for rider in aboard:
+                rider.leave(committed)
         return under_way
 
     def _rollback(self) -> None:
@@ -291,6 +332,7 @@ class Journal:
             raise JournalError(f"SQLite keeps this file in {mode} mode; the data directory must be on a local disk")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA wal_autocheckpoint=0")  # see _tidy
         connection.execute("PRAGMA journal_size_limit=4194304")
         check = "integrity_check" if self._suspect.exists() else "quick_check"
         if existed and (fault := connection.execute(f"PRAGMA {check}(1)").fetchone()[0]) != "ok":

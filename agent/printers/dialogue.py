@@ -54,6 +54,7 @@ class Dialogue:
         self.link = link
         self.status = PrinterStatus()
         self.tokens: set[str] = set()
+        self.poured = 0
         self.questions: tuple[int, ...] = REALTIME_QUESTIONS
         self._clock = clock
         self._parser = ReplyParser()
@@ -144,10 +145,11 @@ class Dialogue:
             if data and self._clock.monotonic() > deadline:
                 raise Unavailable("it takes no bytes")
 
-    def pour(self, data: bytes, give_up: Callable[[], bool], on_stall: Callable[[str], None]) -> int:
-        """Write a ticket, for as long as the link lives; returns the bytes taken, fewer only when told to give up.
+    def pour(self, data: bytes, give_up: Callable[[], bool], on_stall: Callable[[str], None]) -> bool:
+        """Write a ticket, for as long as the link lives; true when all was taken, false when told to give up.
 
-        A printer that takes nothing is waited for: to break off would turn a late ticket into a doubtful one.
+        `poured` grows by what is taken, so that it is known also when the link breaks. A printer that takes nothing is
+        waited for: to break off would turn a late ticket into a doubtful one.
         """
         sent = 0
         last_taken = self._clock.monotonic()
@@ -155,6 +157,7 @@ class Dialogue:
         while sent < len(data):
             taken = self.link.write(data[sent : sent + CHUNK], 0.5)
             sent += taken
+            self.poured += taken
             if taken:
                 last_taken = self._clock.monotonic()
                 continue
@@ -164,7 +167,7 @@ class Dialogue:
             if not said and self._clock.monotonic() - last_taken > self._silence_said_s:
                 said = True
                 on_stall("it takes no more bytes")
-        return sent
+        return sent == len(data)
 
     # -- bytes in ------------------------------------------------------------------------------------------------
 

@@ -156,6 +156,10 @@ class Session:
             LinkBroken: the link is gone.
         """
         self._dialogue.hear()
+        return self.was_well_lately()
+
+    def was_well_lately(self) -> bool:
+        """The same from memory, without listening to the link."""
         if self._well_at is None or self._dialogue.status.need:
             return False
         return self._clock.monotonic() - self._well_at < FRESH_S
@@ -194,19 +198,23 @@ class Session:
         checkpoint("print.before_write")
         data = ticket + self._question(token)
         sent = 0
+        self._dialogue.poured = 0
         try:
             self._dialogue.forget()
             for name, end in (("print.mid_ticket", len(ticket) // 2), ("print.before_fence", len(ticket))):
                 if armed(name):
-                    sent += self._pour(data[sent:end])
+                    self._pour(data[sent:end])
+                    sent = end
                     checkpoint(name)
-            sent += self._pour(data[sent:])
+            complete = self._pour(data[sent:])
         except LinkBroken as exc:
-            return Unknown(f"link lost while sending: {exc}")
+            reason = f"link lost while sending: {exc}"
+            return Unknown(reason) if self._dialogue.poured else NotPrinted(reason)
         checkpoint("print.after_write")
-        if sent == len(data):
+        if complete:
             return None
-        return Unknown("stopped while it took no bytes") if sent else NotPrinted("stopped before the first byte")
+        reason = "stopped while it took no bytes"
+        return Unknown(reason) if self._dialogue.poured else NotPrinted(reason)
 
     def settle(self, token: str, size: int, lines: int) -> Outcome:
         """Wait for the printer's word on the ticket just sent, of `size` bytes and so many printed lines.
@@ -331,5 +339,5 @@ class Session:
             case Tier.NONE:
                 return True
 
-    def _pour(self, data: bytes) -> int:
+    def _pour(self, data: bytes) -> bool:
         return self._dialogue.pour(data, self._give_up, self._on_silence)

@@ -46,8 +46,17 @@ class Prepared(msgspec.Struct, frozen=True):
     encoded: Encoded
 
 
+class Claimed(msgspec.Struct, frozen=True):
+    """A ticket whose intent is on disk."""
+
+    prepared: Prepared
+    intent: Intent
+
+
 class Worker:
-    """One printer's thread."""
+    """One printer's thread. While it sleeps beside a printer that is well, the journal's thread claims for it, in the
+    very transaction that brings a ticket (`board`): one commit less before paper.
+    """
 
     limit_s = 60.0
 
@@ -70,6 +79,11 @@ class Worker:
         self._watch = Watch(printer.name, journal, clock)
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self._wake = threading.Event()
+        self._desk = threading.Lock()
+        self._asleep: Session | None = None
+        self._offer: Claimed | None = None
+        self._claimed: Claimed | None = None
+        journal.carry(self)
         self._stopping = threading.Event()
         self._stop_at = float("inf")
         self._progress = clock.monotonic()
@@ -153,18 +167,55 @@ class Worker:
                 session.separate()
                 session.counters = None
                 session.refresh_counters()
-            self._print_on(session, reader, prepared)
+            intent = self._journal.write(lambda tx: self._claim(tx, session, prepared))
+            if intent is not None:
+                self._print_on(session, reader, Claimed(prepared, intent))
 
     def _pause(self, session: Session, reader: Tx) -> None:
         """Nothing to print: sleep until woken, and look at the printer now and then."""
+        with self._desk:
+            self._asleep = session
         self._wake.wait(POLL_S)
-        if self._wake.is_set():
+        with self._desk:
+            self._asleep = None
+            claimed, self._claimed = self._claimed, None
+        if claimed is not None:
+            self._wake.clear()
+            self._print_on(session, reader, claimed)
+        elif self._wake.is_set():
             self._wake.clear()
         elif self._printer.confirm == "auto" and session.woke_up():
             self._probe(session, reader, None)
         elif self._clock.monotonic() - self._looked_at > LOOK_EACH_S:
             self._looked_at = self._clock.monotonic()
             self._watch.note_need(session.look())
+
+    # -- on the journal's thread, while the worker sleeps --------------------------------------------------------
+
+    def board(self, tx: Tx) -> None:
+        """Claim what this transaction brings. The desk is ours until `leave`: the worker can't get up meanwhile."""
+        self._desk.acquire()
+        self._offer = None
+        session = self._asleep
+        if session is None or self._claimed is not None or self._stopping.is_set() or not session.was_well_lately():
+            return
+        job = jobs.next_pending(tx, self._printer.name)
+        if job is None or job.mark is not None:
+            return
+        try:
+            prepared = self._render(tx, job)
+        except Exception:  # noqa: BLE001  # the worker will meet it again, and set it aside
+            return
+        if (intent := self._claim(tx, session, prepared)) is not None:
+            self._offer = Claimed(prepared, intent)
+
+    def leave(self, committed: bool) -> None:
+        """Hand the ticket over once its intent is on disk."""
+        if committed and self._offer is not None:
+            self._claimed = self._offer
+            self._wake.set()
+        self._offer = None
+        self._desk.release()
 
     # -- the printer ---------------------------------------------------------------------------------------------
 
@@ -204,55 +255,64 @@ class Worker:
         """Render a ticket with the number that it will bear; one that can't be rendered is set aside with an alarm."""
         if job is None:
             return None
-        now = self._clock.utc()
-        day = self._press.business_day(now)
-        job = msgspec.structs.replace(job, number=jobs.running_number(reader, job, day))
         try:
-            return Prepared(job, day, self._press.render(reader, job, self._printer, now))
+            return self._render(reader, job)
         except Exception as exc:  # noqa: BLE001  # whatever an order can do to the template, the next ticket prints
             _log.exception("spool.render_failed", ticket=job.id)
-            failed, reason = job, f"the ticket can't be rendered: {type(exc).__name__}: {exc}"
-            self._journal.write(lambda tx: self._abort(tx, failed, reason))
+            reason = f"the ticket can't be rendered: {type(exc).__name__}: {exc}"
+            self._journal.write(lambda tx: self._abort(tx, job, reason))
             return None
+
+    def _render(self, tx: Tx, job: Job) -> Prepared:
+        now = self._clock.utc()
+        day = self._press.business_day(now)
+        job = msgspec.structs.replace(job, number=jobs.running_number(tx, job, day))
+        return Prepared(job, day, self._press.render(tx, job, self._printer, now))
 
     def _abort(self, tx: Tx, job: Job, reason: str) -> None:
         if jobs.settle(tx, job, Settlement(JobState.ABORTED, reason=reason)) is JobState.ABORTED:
             notes.raise_alarm(tx, f"ticket:{job.id}", f"order {job.order_id}: {reason}")
 
-    def _print_on(self, session: Session, reader: Tx, prepared: Prepared) -> None:
+    def _print_on(self, session: Session, reader: Tx, claimed: Claimed | None) -> None:
         """Print this ticket and those that follow while the printer keeps confirming: the word on one and the intent
         of the next are one commit.
         """
-        intent = self._journal.write(lambda tx: self._claim(tx, session, prepared))
-        while intent is not None:
+        while claimed is not None:
             checkpoint("spool.after_intent")
-            job = msgspec.structs.replace(prepared.job, intent=intent, state=JobState.PROCESSING)
+            encoded, intent = claimed.prepared.encoded, claimed.intent
+            job = msgspec.structs.replace(claimed.prepared.job, intent=intent, state=JobState.PROCESSING)
             started = self._clock.monotonic()
-            outcome: Outcome | None = session.send(prepared.encoded.data, intent.token)
+            outcome: Outcome | None = session.send(encoded.data, intent.token)
             ahead = self._prepare(reader, jobs.next_pending(reader, self._printer.name))
             if outcome is None:
-                outcome = self._await(session, job, intent, prepared.encoded)
+                outcome = self._await(session, job, intent, encoded)
             checkpoint("print.after_confirm")
             if isinstance(outcome, Unknown) and self._stopping.is_set():
                 _log.warning("spool.left_in_doubt", ticket=job.id, reason=outcome.evidence)
                 return
             settlement = _settlement(outcome)
-            if not isinstance(outcome, Confirmed | Presumed) or not session.fresh() or self._stopping.is_set():
+            if not isinstance(outcome, Confirmed | Presumed) or self._stopping.is_set():
                 ahead = None
-            elif ahead is not None:
-                session.refresh_counters((self._clock.monotonic() - started) * COUNTING_SHARE)
-            prepared, intent = self._finish(session, job, settlement, ahead)
+            if ahead is not None and not self._goes_on(session, self._clock.monotonic() - started):
+                ahead = None
+            claimed = self._finish(session, job, settlement, ahead)
             if settlement.state is JobState.UNCONFIRMED:
                 self._settle_doubt(session, job, self._epoch())
+
+    def _goes_on(self, session: Session, ticket_s: float) -> bool:
+        """May the next ticket follow at once? Whatever happens to the link now, the word on the last one stands."""
+        try:
+            session.refresh_counters(ticket_s * COUNTING_SHARE)
+        except (LinkBroken, Unavailable):
+            return False
+        return session.was_well_lately()
 
     def _claim(self, tx: Tx, session: Session, prepared: Prepared) -> Intent | None:
         checkpoint("spool.before_intent")
         encoded = prepared.encoded
         return jobs.claim(tx, prepared.job, prepared.day, encoded.lines, encoded.cuts, session.counters)
 
-    def _finish(
-        self, session: Session, job: Job, settlement: Settlement, ahead: Prepared | None
-    ) -> tuple[Prepared, Intent | None]:
+    def _finish(self, session: Session, job: Job, settlement: Settlement, ahead: Prepared | None) -> Claimed | None:
         def work(tx: Tx) -> Intent | None:
             jobs.settle(tx, job, settlement)
             if settlement.mark is not None or settlement.state is JobState.UNCONFIRMED:
@@ -273,7 +333,7 @@ class Worker:
             reason=settlement.reason,
         )
         self._watch.set_alarm("silent", "")
-        return ahead or Prepared(job, "", Encoded(b"", 0, 0)), intent
+        return None if ahead is None or intent is None else Claimed(ahead, intent)
 
     def _await(self, session: Session, job: Job, intent: Intent, encoded: Encoded) -> Outcome:
         """The printer's word. While it needs a person, the ticket is held and the clock stands still."""
