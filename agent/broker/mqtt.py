@@ -1,16 +1,18 @@
 """The line to the broker: the only importer of paho. It connects for ever, hands deliveries up, and acknowledges a
 delivery only on the connection that brought it.
 
-Everything is QoS 1: paho acknowledges QoS 2 on arrival, whatever it is told. paho's network thread is the broker
-thread; a callback only hands on, because a lock taken or an exception raised in it could stop the line for good.
+Everything is QoS 1: paho answers a QoS 2 delivery with PUBREC on arrival, whatever it is told, and a kill then loses
+it. We subscribe at QoS 1, so no broker may send one; one that does is logged, and the sequence finds what it lost.
+paho's network thread is the broker thread and the only one that touches the socket; a callback only hands on, because
+a lock taken or an exception raised in it could stop the line for good.
 """
 
 import queue
-import random
 import socket
+import sys
 import threading
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, ParamSpec, cast
 
 import msgspec
 import paho.mqtt.client as mqtt
@@ -21,6 +23,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent import log
+from agent.broker.backoff import Backoff
+from agent.broker.hold import Hold
+from agent.broker.trust import load_trust, tls_context
 from agent.clock import Clock
 from agent.config import Broker
 from agent.errors import ConfigError
@@ -29,9 +34,12 @@ from agent.model.wire import Delivery
 MOST_UNACKED_IN = 200
 MOST_UNACKED_OUT = 10
 LARGEST_PACKET = 300 * 1024
-SLOWEST_RETRY_S = 30.0
-STEADY_AFTER_S = 20.0
 CONNECT_TIMEOUT_S = 10.0
+SUBSCRIBE_AGAIN_S = 60.0
+TAKEN_OVER = 142
+OLD_PROTOCOL = 132
+_PROTOCOLS = {"5": mqtt.MQTTv5, "3.1.1": mqtt.MQTTv311}
+P = ParamSpec("P")
 _log = log.get("broker")
 
 
@@ -48,6 +56,19 @@ class Acknowledged(msgspec.Struct, frozen=True):
     generation: int
     mid: int
     taken: bool
+    reason: str = ""
+
+
+def _caught(callback: Callable[P, None]) -> Callable[P, None]:
+    """paho swallows what a callback raises, without a word; we say it. A delivery is then sent again later."""
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            callback(*args, **kwargs)
+        except Exception:  # noqa: BLE001  the outermost frame of ours on a thread that must live
+            _log.exception("broker.callback_failed", callback=callback.__name__)
+
+    return call
 
 
 class Line:
@@ -66,6 +87,7 @@ class Line:
         clock: Clock,
         on_delivery: Callable[[Delivery], None],
         on_up: Callable[[bool], None],
+        backoff: Backoff | None = None,
     ) -> None:
         self._settings = settings
         self._address = settings.address
@@ -74,14 +96,24 @@ class Line:
         self._clock = clock
         self._on_delivery = on_delivery
         self._on_up = on_up
+        self._backoff = backoff or Backoff()
+        self._hold = Hold()
         self._lock = threading.Lock()
         self._generation = 0
         self._up = False
         self._up_at = 0.0
-        self._failures = 0
+        self._open = False
+        self._answered = self._downgraded = False
+        self._refusal = ""
+        self._trouble = ""
+        self._denied = ""
+        self._subscribe_at = float("inf")
+        self._revive_at = 0.0
+        self._aliens: set[str] = set()
         self._stopped = False
         self.most_unacked_out = MOST_UNACKED_OUT
-        self.acknowledged: queue.SimpleQueue[Acknowledged] = queue.SimpleQueue()
+        self.acknowledged: queue.SimpleQueue[Acknowledged | None] = queue.SimpleQueue()
+        self._tls = tls_context() if self._address.tls else None
         self._client = self._build()
 
     # -- for the rooms above -------------------------------------------------------------------------------------
@@ -96,14 +128,33 @@ class Line:
         """Did the broker accept this connection, and is it not known to be lost?"""
         return self._up
 
+    @property
+    def faults(self) -> dict[str, str]:
+        """What needs a person: alarm key and reason."""
+        if self._up:
+            self._backoff.lasted(self._clock.monotonic() - self._up_at)
+        found = {}
+        if self._refusal:
+            found["broker:refused"] = f"the broker refuses us: {self._refusal}"
+        if self._denied:
+            found["broker:topics"] = f"the broker does not let us read our orders: {self._denied}"
+        if self._backoff.contested:
+            found["broker:client_id"] = (
+                f"another program uses our client id {self._settings.client_id}; give one of them another"
+            )
+        return found
+
     def acknowledge(self, delivery: Delivery) -> bool:
-        """Send the PUBACK, unless the connection that brought the delivery is gone: then the broker sends it again."""
-        if delivery.qos == 0:
+        """Settle a delivery: send its PUBACK, unless the connection that brought it is gone; then the broker sends it
+        again. Every delivery that was handed up comes here once.
+        """
+        self._hold.leave(len(delivery.payload))
+        if delivery.qos == 0 or delivery.mid == 0:
             return True
         with self._lock:
             if not self._up or delivery.generation != self._generation:
                 return False
-            return self._client.ack(delivery.mid, 1) == mqtt.MQTT_ERR_SUCCESS
+            return self._client.ack(delivery.mid, delivery.qos) == mqtt.MQTT_ERR_SUCCESS
 
     def publish(self, topic: str, payload: bytes, retain: bool = False) -> int | None:
         """Send at QoS 1; returns the message's id, to be met again in `acknowledged`, or None while the line is down.
@@ -115,6 +166,16 @@ class Line:
         info = self._client.publish(topic, payload, 1, retain)
         return info.mid if info.rc == mqtt.MQTT_ERR_SUCCESS else None
 
+    def hang_up(self, reason: str) -> None:
+        """Break this connection, because nothing good can come of it; a new one is made by itself."""
+        _log.warning("broker.hung_up", reason=reason)
+        broken = self._client.socket()
+        try:
+            if broken is not None:
+                cast(socket.socket, broken).shutdown(socket.SHUT_RDWR)
+        except OSError as exc:
+            _log.debug("broker.hang_up_failed", reason=str(exc))
+
     # -- a service -----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -122,7 +183,7 @@ class Line:
         self._client.loop_start()
 
     def stop(self, deadline_s: float) -> None:
-        """Disconnect cleanly and end the network thread."""
+        """Disconnect cleanly and end the network thread, or leave it behind when the broker does not let go."""
         self._stopped = True
         client = self._client
         client.disconnect()
@@ -139,12 +200,29 @@ class Line:
         """paho's thread has no pulse of its own to read; whether it lives is what can be known."""
         return self._clock.monotonic()
 
-    def revive(self) -> None:
-        """Build the client anew when its network thread died: a dead one still claims to be connected."""
-        if self._stopped or self.alive():
+    def tend(self) -> None:
+        """Look after the line, several times a second, from one thread: build the client anew when its network thread
+        died (a dead one still claims to be connected), ask again for topics that were refused.
+        """
+        now = self._clock.monotonic()
+        if self._stopped:
             return
-        _log.error("broker.thread_died")
+        if not self.alive():
+            if now >= self._revive_at:
+                self._revive(now)
+        elif self._downgraded:
+            self._downgraded = False
+            self._client.disconnect()  # its thread ends
+        elif now >= self._subscribe_at and self._up:
+            self._subscribe_at = float("inf")
+            self._subscribe(self._client)
+
+    def _revive(self, now: float) -> None:
+        again_s = self._backoff.failed()
+        self._revive_at = now + again_s
+        _log.error("broker.thread_died", again_in_s=again_s)
         self._lost()
+        self.hang_up("its thread is gone")
         self._client = self._build()
         self._client.loop_start()
 
@@ -157,16 +235,16 @@ class Line:
             CallbackAPIVersion.VERSION2,
             client_id=s.client_id,
             clean_session=None if v5 else False,
-            protocol=mqtt.MQTTv5 if v5 else mqtt.MQTTv311,
+            protocol=_PROTOCOLS[s.protocol],
             manual_ack=True,
             reconnect_on_failure=True,
         )
         client.suppress_exceptions = True
         client.connect_timeout = CONNECT_TIMEOUT_S
-        client.max_inflight_messages_set(MOST_UNACKED_OUT)
+        client.max_inflight_messages_set(0)  # paho's own queue must never hold anything: the outbox counts
         client.will_set(self._will.topic, self._will.payload, 1, retain=True)
-        if self._address.tls:
-            client.tls_set(ca_certs=_path(s.ca_file), certfile=_path(s.cert_file), keyfile=_path(s.key_file))
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
         client.on_pre_connect = self._pre_connect
         client.on_connect = self._connected
         client.on_connect_fail = self._connect_failed
@@ -175,6 +253,9 @@ class Line:
         client.on_publish = self._published
         client.on_subscribe = self._subscribed
         client.on_socket_open = self._socket_opened
+        # With a hook here paho never writes the socket on the thread that publishes or acknowledges, not even when
+        # its own is dead: an error would there come back to us as a disconnection, under our lock.
+        client.on_socket_register_write = lambda *_: None
         if v5:
             client.connect_async(
                 self._address.host,
@@ -194,6 +275,12 @@ class Line:
         properties.MaximumPacketSize = LARGEST_PACKET
         return properties
 
+    def _subscribe(self, client: mqtt.Client) -> None:
+        if self._settings.protocol == "5":
+            client.subscribe([(topic, SubscribeOptions(qos=1, retainHandling=2)) for topic in self._subscriptions])
+        else:
+            client.subscribe([(topic, 1) for topic in self._subscriptions])
+
     def _lost(self) -> bool:
         """Nothing of the connection that was may be acknowledged any more. True when it had been up."""
         with self._lock:
@@ -201,18 +288,21 @@ class Line:
             self._generation += 1
         return was_up
 
-    def _wait_before_retry(self) -> None:
-        """paho waits as we say: longer with each failure, never in step with other boxes."""
-        self._failures += 1
-        longest_s = min(SLOWEST_RETRY_S, 0.5 * 2 ** min(self._failures, 10))
-        delay_s = random.uniform(longest_s / 4, longest_s)
-        self._client.reconnect_delay_set(cast(int, delay_s), cast(int, delay_s))  # any number of seconds will do
+    def _say_trouble(self, event: str, reason: str, again_s: float) -> None:
+        """Once for each reason, until the line was up again."""
+        if reason != self._trouble:
+            self._trouble = reason
+            _log.warning(event, reason=reason, host=self._address.host, port=self._address.port, again_in_s=again_s)
 
     # -- callbacks, on the network thread ------------------------------------------------------------------------
 
+    @_caught
     def _pre_connect(self, client: mqtt.Client, _userdata: Any) -> None:
         self._lost()
+        self._open, self._answered = True, False
         client.drop_out_messages()
+        if self._tls is not None:
+            load_trust(self._tls, self._settings)
         try:
             password = self._settings.password()
         except ConfigError as exc:
@@ -220,6 +310,16 @@ class Line:
             _log.error("broker.password_unreadable", reason=str(exc))
         client.username_pw_set(self._settings.username or None, password)
 
+    @_caught
+    def _socket_opened(self, _client: mqtt.Client, _userdata: Any, opened: Any) -> None:
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # The broker may switch MQTT's own keepalive off; then the kernel still finds a line that is half open.
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, self._settings.keepalive_s)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, self._settings.keepalive_s // 3))
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+
+    @_caught
     def _connected(
         self,
         client: mqtt.Client,
@@ -228,14 +328,14 @@ class Line:
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
+        self._answered = True
         if reason.is_failure:
-            _log.error("broker.refused", reason=str(reason))
+            advice = "; write protocol: '3.1.1'" if reason.value == OLD_PROTOCOL else ""
+            self._refusal = f"{reason}{advice}"
             return
-        self.most_unacked_out = min(MOST_UNACKED_OUT, getattr(properties, "ReceiveMaximum", MOST_UNACKED_OUT))
-        if self._settings.protocol == "5":
-            client.subscribe([(topic, SubscribeOptions(qos=1, retainHandling=2)) for topic in self._subscriptions])
-        else:
-            client.subscribe([(topic, 1) for topic in self._subscriptions])
+        self.most_unacked_out = max(1, min(MOST_UNACKED_OUT, getattr(properties, "ReceiveMaximum", MOST_UNACKED_OUT)))
+        self._trouble = self._refusal = ""
+        self._subscribe(client)
         with self._lock:
             self._up = True
             self._up_at = self._clock.monotonic()
@@ -243,47 +343,64 @@ class Line:
         _log.info("broker.connected", session_present=flags.session_present, session_expiry_s=expiry_s)
         self._on_up(flags.session_present)
 
-    def _connect_failed(self, _client: mqtt.Client, _userdata: Any) -> None:
-        if self._failures == 0:
-            _log.warning("broker.unreachable", host=self._address.host, port=self._address.port)
-        self._wait_before_retry()
+    @_caught
+    def _connect_failed(self, client: mqtt.Client, _userdata: Any) -> None:
+        again_s = self._backoff.failed()
+        self._say_trouble("broker.unreachable", str(sys.exception() or "no connection"), again_s)
+        _wait(client, again_s)
 
+    @_caught
     def _disconnected(
         self,
-        _client: mqtt.Client,
+        client: mqtt.Client,
         _userdata: Any,
-        _flags: mqtt.DisconnectFlags,
+        flags: mqtt.DisconnectFlags,
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
         was_up = self._lost()
-        if was_up and self._clock.monotonic() - self._up_at > STEADY_AFTER_S:
-            self._failures = 0
-        if was_up and not self._stopped:
-            _log.warning("broker.lost", reason=str(reason))
-        self._wait_before_retry()
+        was_open, self._open = self._open, False
+        if self._stopped or not was_open:  # paho may say it twice
+            return
+        why = str(reason) if flags.is_disconnect_packet_from_server or reason.value != 128 else "the connection broke"
+        now = self._clock.monotonic()
+        if was_up and reason.value == TAKEN_OVER:
+            again_s = self._backoff.taken_over(now, now - self._up_at)
+            _log.warning("broker.taken_over", client_id=self._settings.client_id, again_in_s=again_s)
+        elif was_up:
+            again_s = self._backoff.lost(now - self._up_at)
+            _log.warning("broker.lost", reason=why, again_in_s=again_s)
+        else:
+            again_s = self._backoff.failed()
+            event = "broker.refused" if self._answered else "broker.never_answered"
+            self._say_trouble(event, self._refusal if self._answered else why, again_s)
+        # paho goes down to MQTT 3.1 on its own when 3.1.1 is refused, and would stay there.
+        self._downgraded = client.protocol != _PROTOCOLS[self._settings.protocol]
+        _wait(client, again_s)
 
+    @_caught
     def _message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = "?"
-        if topic not in self._subscriptions:
+        topic = _topic(message)
+        if topic not in self._subscriptions and topic not in self._aliens and len(self._aliens) < 100:
+            self._aliens.add(topic)
             _log.warning("broker.alien_topic", topic=topic)
-        if message.qos > 1:
-            _log.warning("broker.wrong_qos", topic=topic, qos=message.qos)
-        self._on_delivery(
-            Delivery(
-                self._generation,
-                message.mid,
-                topic,
-                bytes(message.payload),
-                message.qos,
-                message.retain,
-                _user_properties(message.properties),
-            )
+        if message.qos != 1 or message.mid == 0:
+            _log.warning("broker.wrong_delivery", topic=topic, qos=message.qos, mid=message.mid)
+        payload = bytes(message.payload[:LARGEST_PACKET])  # no order is as large; the front door refuses it
+        delivery = Delivery(
+            self._generation,
+            message.mid,
+            topic,
+            payload,
+            message.qos,
+            message.retain,
+            _user_properties(message.properties),
         )
+        if self._hold.enter(len(payload), lambda: self._stopped):
+            _log.warning("broker.held_back", waiting=self._hold.count)
+        self._on_delivery(delivery)
 
+    @_caught
     def _published(
         self,
         _client: mqtt.Client,
@@ -292,8 +409,9 @@ class Line:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        self.acknowledged.put(Acknowledged(self._generation, mid, not reason.is_failure))
+        self.acknowledged.put(Acknowledged(self._generation, mid, not reason.is_failure, str(reason)))
 
+    @_caught
     def _subscribed(
         self,
         _client: mqtt.Client,
@@ -302,18 +420,29 @@ class Line:
         reasons: list[ReasonCode],
         _properties: Properties | None,
     ) -> None:
-        for topic, reason in zip(self._subscriptions, reasons, strict=False):
-            if reason.is_failure:
-                _log.error("broker.subscription_refused", topic=topic, reason=str(reason))
-            else:
-                _log.info("broker.subscribed", topic=topic)
+        denied = [
+            f"{topic} ({reason})"
+            for topic, reason in zip(self._subscriptions, reasons, strict=False)
+            if reason.is_failure or reason.value == 0
+        ]
+        self._denied = ", ".join(denied)
+        if denied:
+            self._subscribe_at = self._clock.monotonic() + SUBSCRIBE_AGAIN_S
+            _log.error("broker.subscription_refused", topics=self._denied, again_in_s=SUBSCRIBE_AGAIN_S)
+        else:
+            _log.info("broker.subscribed", topics=", ".join(self._subscriptions))
 
-    def _socket_opened(self, _client: mqtt.Client, _userdata: Any, opened: Any) -> None:
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+def _wait(client: mqtt.Client, again_s: float) -> None:
+    """paho's own back-off starts anew at each CONNACK and has no jitter: it waits as we say."""
+    client.reconnect_delay_set(cast(int, again_s), cast(int, again_s))  # any number of seconds will do
 
 
-def _path(path: object | None) -> str | None:
-    return None if path is None else str(path)
+def _topic(message: mqtt.MQTTMessage) -> str:
+    try:
+        return message.topic
+    except UnicodeDecodeError:
+        return "?"
 
 
 def _user_properties(properties: Properties | None) -> dict[str, str] | None:

@@ -1,27 +1,39 @@
 """What the cloud is told: reports from the outbox, in order and at least once; whether the shop is there; a beat each
 minute; and the request for what was missed. One thread, which also looks after the line.
+
+It never waits for the journal's writer: while the disk is full it must go on saying so. In a burst it sends a handful,
+waits for the broker's word, and leaves the processor to the printers in between.
 """
 
+import queue
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from agent import __version__, log
-from agent.broker.mqtt import Line
+from agent.broker.mqtt import Acknowledged, Line
 from agent.broker.topics import Topics
 from agent.checkpoint import checkpoint
 from agent.clock import Clock, stamp
-from agent.errors import JournalError
 from agent.journal import jobs, notes, orders
 from agent.journal.store import Journal, Tx
+from agent.report.outbox import REFUSED_AGAIN_S, Outbox
 
-TURN_S = 0.1
+POLL_S = 0.25
+PACE_S = 0.02
 REQUEST_AGAIN_S = 5.0
-REFUSED_AGAIN_S = 60.0
+REQUEST_SLOWEST_S = 300.0
+UNANSWERED_S = 120.0
+FAILED_AGAIN_S = 5.0
+LONGEST_ALARM = 300
+LINE_ALARMS = "broker:"
 _log = log.get("report")
+
+What = Literal["report", "state", "request", "beat"]
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -29,6 +41,14 @@ class Identity(msgspec.Struct, frozen=True):
 
     source: str
     boot: str
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """Something under way to the broker. `pk` is a report's."""
+
+    what: What
+    at: float
+    pk: int = 0
 
 
 def new_identity(shop: str, agent: str) -> Identity:
@@ -68,29 +88,35 @@ class Publisher:
         self._printers = printers
         self._thread = threading.Thread(target=self._run, name="report", daemon=True)
         self._stopping = threading.Event()
-        self._wake = threading.Event()
-        self._connected = threading.Event()
-        self._asked_at: float | None = None
+        self._came_up: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._ask = False
+        self._ask_after = 0.0
+        self._awaiting = False
+        self._asked: dict[str, int] | None = None
+        self._asked_in_vain = 0
         self._beat_at = 0.0
-        self._send_after = 0.0
         self._generation = -1
-        self._under_way: dict[int, int] = {}
-        self._last_pk = 0
-        self._taken: list[int] = []
+        self._urgent: deque[tuple[What, str, bytes, bool]] = deque()
+        self._under_way: dict[int, Sent] = {}
+        self._outbox = Outbox(journal, clock)
+        self._faults: dict[str, str] | None = None
         self._progress = clock.monotonic()
         self.last_heard = ""
 
     # -- told by others ------------------------------------------------------------------------------------------
 
-    def connected(self) -> None:
-        """The line is up: say so, and ask for what was missed."""
-        self._connected.set()
-        self._wake.set()
+    def connected(self, session_present: bool) -> None:
+        """The line is up: say so, and ask for what was missed. Only hands on."""
+        self._came_up.put(session_present)
+        self.line.acknowledged.put(None)
 
     def ask_replay(self) -> None:
-        """Something is missing: ask the cloud for it, at most every five seconds."""
+        """Something is missing: ask the cloud for it, at most every five seconds, ever slower while that is in vain."""
         self._ask = True
+
+    def answered(self) -> None:
+        """The cloud heard a request: something came on the replay topic. Until then it is asked again."""
+        self._awaiting = False
 
     # -- a service -----------------------------------------------------------------------------------------------
 
@@ -101,7 +127,7 @@ class Publisher:
     def stop(self, deadline_s: float) -> None:
         """Say goodbye and stop; reports that did not leave stay in the outbox."""
         self._stopping.set()
-        self._wake.set()
+        self.line.acknowledged.put(None)
         if self._thread.is_alive():
             self._thread.join(deadline_s)
 
@@ -114,75 +140,139 @@ class Publisher:
         return self._progress
 
     def _run(self) -> None:
-        reader = self._journal.reader()
-        try:
-            while not self._stopping.is_set():
+        while not self._stopping.is_set():
+            reader: Tx | None = None
+            try:
+                reader = self._journal.reader()
+                self._serve(reader)
+            except Exception:  # noqa: BLE001  the thread's outermost loop: a reader that fails is opened anew
+                _log.exception("report.turn_failed")
                 self._progress = self._clock.monotonic()
-                self._wake.wait(TURN_S)
-                self._wake.clear()
-                self.line.revive()
-                self._turn(reader)
-            self._goodbye()
-        except JournalError as exc:
-            _log.error("report.stopped", reason=str(exc))
-        finally:
-            reader.close()
+                self._stopping.wait(FAILED_AGAIN_S)
+            finally:
+                if reader is not None:
+                    reader.close()
+        self._goodbye()
+
+    def _serve(self, reader: Tx) -> None:
+        while not self._stopping.is_set():
+            self._progress = self._clock.monotonic()
+            word = self._next_word()
+            if word is not None:
+                self._note(word)
+                self._stopping.wait(PACE_S)
+            self.line.tend()
+            self._turn(reader)
+
+    def _next_word(self) -> Acknowledged | None:
+        """Sleep until the broker says something, the line comes up, or a moment has passed."""
+        try:
+            return self.line.acknowledged.get(timeout=POLL_S)
+        except queue.Empty:
+            return None
 
     def _turn(self, reader: Tx) -> None:
-        if not self.line.up:
-            return
+        self._tell_faults()
+        if self.line.up:
+            self._meet(reader)
+            while not self.line.acknowledged.empty():
+                if (word := self.line.acknowledged.get()) is not None:
+                    self._note(word)
+            self._request_missing(reader)
+            if self._clock.monotonic() - self._beat_at >= self._beat_s:
+                self._beat(reader)
+            self._send(reader)
+            self._doubt_line()
+        self._outbox.delete_taken()
+
+    # -- the line ------------------------------------------------------------------------------------------------
+
+    def _meet(self, reader: Tx) -> None:
+        """On a new connection whatever was under way is sent again, after the birth."""
         if self.line.generation != self._generation:
             self._generation = self.line.generation
             self._under_way.clear()
-            self._last_pk = 0
-        if self._connected.is_set():
-            self._connected.clear()
-            self._birth(reader)
-        self._request_missing(reader)
-        self._collect()
-        self._send(reader)
-        if self._clock.monotonic() - self._beat_at >= self._beat_s:
+            self._urgent.clear()
+            self._outbox.start_over()
+        session_present: bool | None = None
+        while not self._came_up.empty():
+            session_present = self._came_up.get()
+        if session_present is not None:
+            self._note_session(session_present)
+            self._say("state", self._topics.state, state_payload(self._identity, True, self._now()), retain=True)
+            self._ask, self._ask_after, self._asked = True, 0.0, None
             self._beat(reader)
 
-    # -- the outbox ----------------------------------------------------------------------------------------------
+    def _note_session(self, present: bool) -> None:
+        """A broker that forgot us forgot our orders too: a person should know, until they have all come."""
 
-    def _collect(self) -> None:
-        """Note what the broker took, and delete it from the outbox when there is nothing better to do."""
-        while not self.line.acknowledged.empty():
-            word = self.line.acknowledged.get()
-            if word.generation != self._generation:
-                continue
-            pk = self._under_way.pop(word.mid, None)
-            if pk is not None and word.taken:
-                self._taken.append(pk)
-            elif pk is not None:
-                self._refused(pk)
-        if self._taken and (not self._under_way or len(self._taken) >= 100):
-            pks, self._taken = self._taken, []
-            checkpoint("report.before_delete")
-            self._journal.write(lambda tx: notes.delete_reports(tx, pks))
+        def work(tx: Tx) -> None:
+            met_before = notes.get_meta(tx, "met_broker") is not None
+            if present:
+                notes.clear_alarm(tx, "session")
+            elif met_before:
+                notes.raise_alarm(
+                    tx, "session", "the broker has forgotten this box; the cloud is asked for orders that were missed"
+                )
+            if not met_before:
+                notes.set_meta(tx, "met_broker", "yes")
 
-    def _refused(self, pk: int) -> None:
-        """The broker would not have it (no right to the topic, a quota): keep it, and try all of them again later."""
-        if self._clock.monotonic() >= self._send_after:
-            _log.error("report.refused", report=pk, again_in_s=REFUSED_AGAIN_S)
-        self._send_after = self._clock.monotonic() + REFUSED_AGAIN_S
-        self._last_pk = 0
+        self._journal.submit(work, lambda _: None)
+
+    def _tell_faults(self) -> None:
+        """The line's faults are alarms; those of an earlier run that are over are cleared."""
+        faults = self.line.faults
+        if faults == self._faults:
+            return
+        self._faults = faults
+
+        def work(tx: Tx) -> None:
+            for key in notes.alarms(tx):
+                if key.startswith(LINE_ALARMS) and key not in faults:
+                    notes.clear_alarm(tx, key)
+            for key, reason in faults.items():
+                notes.raise_alarm(tx, key, reason)
+
+        self._journal.submit(work, lambda _: None)
+
+    def _doubt_line(self) -> None:
+        """A broker that takes and never answers: only a new connection allows to send again."""
+        oldest = next(iter(self._under_way.values()), None)
+        if oldest is not None and self._clock.monotonic() - oldest.at > UNANSWERED_S:
+            self._under_way.clear()
+            self.line.hang_up(f"a {oldest.what} was not acknowledged for {UNANSWERED_S:.0f} s")
+
+    # -- sending -------------------------------------------------------------------------------------------------
 
     def _send(self, reader: Tx) -> None:
-        room = self.line.most_unacked_out - len(self._under_way)
-        if room <= 0 or self._clock.monotonic() < self._send_after:
-            return
-        for row in notes.waiting_reports(reader, self._last_pk, room):
-            if row.pk in self._taken:
-                continue
+        """As much as the broker allows under way: presence and requests first, then reports in their order."""
+        while self._urgent and self._room() > 0:
+            what, topic, payload, retain = self._urgent[0]
+            if not self._publish(Sent(what, self._clock.monotonic()), topic, payload, retain):
+                return
+            self._urgent.popleft()
+        under_way = {sent.pk for sent in self._under_way.values()}
+        for row in self._outbox.next(reader, self._room(), under_way):
             checkpoint("report.before_publish")
-            mid = self.line.publish(self._topics.report, self._envelope(row))
-            if mid is None:
+            sent = Sent("report", self._clock.monotonic(), row.pk)
+            if not self._publish(sent, self._topics.report, self._envelope(row)):
                 return
             checkpoint("report.after_publish")
-            self._under_way[mid] = row.pk
-            self._last_pk = row.pk
+
+    def _room(self) -> int:
+        return self.line.most_unacked_out - len(self._under_way)
+
+    def _publish(self, sent: Sent, topic: str, payload: bytes, retain: bool = False) -> bool:
+        mid = self.line.publish(topic, payload, retain)
+        if mid is not None:
+            self._under_way[mid] = sent
+        return mid is not None
+
+    def _say(self, what: What, topic: str, payload: bytes, retain: bool = False) -> None:
+        """Before the reports, as soon as there is room. A newer beat replaces one that still waits."""
+        if what == "beat":
+            self._urgent = deque(waiting for waiting in self._urgent if waiting[0] != "beat")
+        self._urgent.append((what, topic, payload, retain))
 
     def _envelope(self, row: notes.OutboxRow) -> bytes:
         return msgspec.json.encode(
@@ -197,35 +287,55 @@ class Publisher:
             }
         )
 
+    # -- the broker's word ---------------------------------------------------------------------------------------
+
+    def _note(self, word: Acknowledged) -> None:
+        """A word from an earlier connection counts for nothing: what it speaks of is sent again."""
+        sent = self._under_way.pop(word.mid, None) if word.generation == self._generation else None
+        if sent is None:
+            return
+        if word.taken and sent.what == "report":
+            self._outbox.taken(sent.pk)
+        elif not word.taken and sent.what == "report":
+            self._outbox.refused(sent.pk, word.reason, self.line.most_unacked_out)
+        elif not word.taken:
+            _log.error("report.refused", what=sent.what, reason=word.reason)
+            if sent.what == "request":
+                self._ask, self._ask_after = True, self._clock.monotonic() + REFUSED_AGAIN_S
+
     # -- presence ------------------------------------------------------------------------------------------------
 
-    def _birth(self, reader: Tx) -> None:
-        at = stamp(self._clock.utc())
-        self.line.publish(self._topics.state, state_payload(self._identity, True, at), retain=True)
-        self._ask, self._asked_at = True, None
-        self._beat(reader)
+    def _now(self) -> str:
+        return stamp(self._clock.utc())
 
     def _goodbye(self) -> None:
+        """At once, whatever is under way: a clean disconnection sends no will."""
+        self._outbox.delete_taken(at_once=True)
         if self.line.up:
-            at = stamp(self._clock.utc())
-            self.line.publish(self._topics.state, state_payload(self._identity, False, at), retain=True)
+            self.line.publish(self._topics.state, state_payload(self._identity, False, self._now()), retain=True)
 
     def _request_missing(self, reader: Tx) -> None:
         """From the last sequence without a gap before it, for every source; all of it after a journal was lost."""
         now = self._clock.monotonic()
-        if not self._ask or (self._asked_at is not None and now - self._asked_at < REQUEST_AGAIN_S):
+        if now < self._ask_after or not (self._ask or self._awaiting):
             return
-        self._ask, self._asked_at = False, now
-        wanted = [{"source": source, "from": last + 1} for source, last in orders.cursors(reader).items()]
-        if not wanted and notes.get_meta(reader, "rebuilt_at"):
-            wanted = [{"source": None, "from": 1}]
-        for request in wanted:
-            self.line.publish(self._topics.request, msgspec.json.encode({"type": "replay", **request}))
+        self._ask = False
+        wanted = orders.cursors(reader)
+        requests: list[dict[str, Any]] = [{"source": source, "from": last + 1} for source, last in wanted.items()]
+        if not requests and notes.get_meta(reader, "rebuilt_at"):
+            requests = [{"source": None, "from": 1}]
+        self._awaiting = bool(requests)
+        if requests:
+            self._asked_in_vain = self._asked_in_vain + 1 if wanted == self._asked else 0
+            self._asked = wanted
+            self._ask_after = now + min(REQUEST_SLOWEST_S, REQUEST_AGAIN_S * 2.0 ** min(self._asked_in_vain, 10))
+        for request in requests:
+            self._say("request", self._topics.request, msgspec.json.encode({"type": "replay", **request}))
 
     def _beat(self, reader: Tx) -> None:
         self._beat_at = self._clock.monotonic()
         beat = {
-            "at": stamp(self._clock.utc()),
+            "at": self._now(),
             "boot": self._identity.boot,
             "version": __version__,
             "sequences": orders.cursors(reader),
@@ -233,6 +343,6 @@ class Publisher:
             "waiting": jobs.waiting(reader),
             "oldest_ticket": jobs.oldest_waiting(reader),
             "last_order_heard": self.last_heard or None,
-            "alarms": notes.alarms(reader),
+            "alarms": {key: reason[:LONGEST_ALARM] for key, reason in notes.alarms(reader).items()},
         }
-        self.line.publish(self._topics.beat, msgspec.json.encode(beat))
+        self._say("beat", self._topics.beat, msgspec.json.encode(beat))

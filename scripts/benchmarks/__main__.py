@@ -1,0 +1,152 @@
+"""scripts/bench: what an order costs, beside what a shop would run instead. Each table says how to repeat it."""
+
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from scripts.benchmarks import burst, growth, latency, machine, memory
+from scripts.benchmarks.peers import CONTENDERS, REAL
+
+POINTS = (100, 1_000, 10_000, 100_000)
+F = Callable[..., None]
+
+
+class Bench:
+    """One run: the machine, the tables as they come, and the numbers for `--json`."""
+
+    def __init__(self, under: Path | None, json: Path | None) -> None:
+        self.under = under or Path(tempfile.gettempdir())
+        self._json = json
+        self._machine = machine.look_at(self.under)
+        self._numbers: dict[str, Any] = {"machine": self._machine, "command": _command()}
+
+    def show(self, name: str, table: str, numbers: object) -> None:
+        """Print a table and keep its numbers."""
+        click.echo(f"\n### {name}\n\n{table}\n\n{machine.describe(self._machine)}  \n`{_command()}`")
+        self._numbers[name] = numbers
+        if self._json is not None:
+            self._json.write_bytes(msgspec.json.format(msgspec.json.encode(self._numbers)) + b"\n")
+
+
+def _command() -> str:
+    return shlex.join(["scripts/bench", *sys.argv[1:]])
+
+
+def _everywhere(command: F) -> F:
+    """The options of every subcommand."""
+    for option in (
+        click.option("--json", type=click.Path(dir_okay=False, path_type=Path), help="Also write all numbers there."),
+        click.option(
+            "--under",
+            type=click.Path(exists=True, file_okay=False, path_type=Path),
+            help="Where journals are written: the disk that is measured.  [default: the temporary folder]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _who(default: tuple[str, ...]) -> Callable[[F], F]:
+    return click.option(
+        "--who", multiple=True, type=click.Choice([*CONTENDERS]), default=default, show_default=True, help="Contenders."
+    )
+
+
+ORDERS = click.IntRange(1)
+ROUNDS = click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="All of them, by turns.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """What an order costs. Only ratios and counts within one run travel; times belong to the machine."""
+
+
+@main.command("latency")
+@click.option("--orders", type=ORDERS, default=100, show_default=True)
+@click.option("--rate", type=click.FloatRange(0.1, 1000), default=5.0, show_default=True, help="Orders a second.")
+@ROUNDS
+@_who(tuple(CONTENDERS))
+@_everywhere
+def latency_command(
+    orders: int, rate: float, rounds: int, who: tuple[str, ...], under: Path | None, json: Path | None
+) -> None:
+    """Publishing an order to the last byte of its ticket at the printer."""
+    bench = Bench(under, json)
+    _latency(bench, who, orders, rate, rounds)
+
+
+@main.command("burst")
+@click.option("--orders", type=ORDERS, default=1000, show_default=True)
+@ROUNDS
+@_who(REAL)
+@_everywhere
+def burst_command(orders: int, rounds: int, who: tuple[str, ...], under: Path | None, json: Path | None) -> None:
+    """Orders that are all published at once: orders a second, lost, doubled, out of order."""
+    bench = Bench(under, json)
+    _burst(bench, who, orders, rounds)
+
+
+@main.command("memory")
+@click.option("--orders", type=ORDERS, default=1000, show_default=True, help="In the burst.")
+@click.option("--idle", type=click.FloatRange(0.1), default=20.0, show_default=True, help="Seconds to watch it idle.")
+@ROUNDS
+@_who(REAL)
+@_everywhere
+def memory_command(
+    orders: int, idle: float, rounds: int, who: tuple[str, ...], under: Path | None, json: Path | None
+) -> None:
+    """Start, memory, idle processor, bytes a ticket and processor time an order."""
+    bench = Bench(under, json)
+    _memory(bench, who, orders, idle, rounds)
+
+
+@main.command("growth")
+@click.option("--most", type=ORDERS, default=POINTS[-1], show_default=True, help="Orders in the journal at the end.")
+@click.option("--window", type=ORDERS, default=growth.WINDOW, show_default=True, help="Orders measured at each point.")
+@_everywhere
+def growth_command(most: int, window: int, under: Path | None, json: Path | None) -> None:
+    """The journal's cost of an order, as the journal grows."""
+    bench = Bench(under, json)
+    _growth(bench, most, window)
+
+
+@main.command("all")
+@_everywhere
+def all_command(under: Path | None, json: Path | None) -> None:
+    """Everything, as each subcommand does it by default. Takes some ten minutes."""
+    bench = Bench(under, json)
+    _latency(bench, tuple(CONTENDERS), 100, 5.0, 3)
+    _burst(bench, REAL, 1000, 3)
+    _memory(bench, REAL, 1000, 20.0, 3)
+    _growth(bench, POINTS[-1], growth.WINDOW)
+
+
+def _latency(bench: Bench, who: tuple[str, ...], orders: int, rate: float, rounds: int) -> None:
+    found = latency.measure(who, orders, rate, rounds, bench.under)
+    bench.show(f"latency: {orders} orders at {rate:g}/s, {rounds} rounds", latency.table(found), found)
+
+
+def _burst(bench: Bench, who: tuple[str, ...], orders: int, rounds: int) -> None:
+    found = burst.measure(who, orders, rounds, bench.under)
+    bench.show(f"burst: {orders:,} orders at once, {rounds} rounds", burst.table(found), found)
+
+
+def _memory(bench: Bench, who: tuple[str, ...], orders: int, idle_s: float, rounds: int) -> None:
+    found = memory.measure(who, orders, idle_s, rounds, bench.under)
+    bench.show(f"memory: a burst of {orders:,}, {idle_s:g} s idle, {rounds} rounds", memory.table(found), found)
+
+
+def _growth(bench: Bench, most: int, window: int) -> None:
+    points = [*(point for point in POINTS if point < most), most]
+    found = growth.measure(points, window, bench.under)
+    bench.show(f"growth: the journal up to {most:,} orders", growth.table(found), found)
+
+
+if __name__ == "__main__":
+    main(prog_name="scripts/bench")
