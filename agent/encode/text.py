@@ -25,6 +25,8 @@ _CODEC_LACKS = dict.fromkeys(map(ord, "·—"))  # printers have them; Python's 
 _DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _BREAKS = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85"
 _STAND_IN = "〓"
+REMEMBERED = 40
+"""The longest text, in characters, whose answers are kept: a menu's words come again, a customer's notes do not."""
 
 
 def clean(text: str) -> str:
@@ -35,15 +37,24 @@ def clean(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
+    return _clean_again(text) if len(text) <= REMEMBERED else _clean(text)
+
+
+def _clean(text: str) -> str:
     if not text.isprintable():
         text = "".join(map(_printable, text))
     return unicodedata.normalize("NFC", text.translate(_MAP))
 
 
+_clean_again = lru_cache(maxsize=2048)(_clean)
+
+
 def sayable(text: str, charset: str = "gbk") -> bool:
     """Whether a printer with this charset (gbk, gb2312 or ascii) has a character for all of it."""
-    if text.isascii():
-        return True
+    return text.isascii() or (_has_again if len(text) <= REMEMBERED else _has)(charset, text)
+
+
+def _has(charset: str, text: str) -> bool:
     if charset == "gb2312":
         text = text.translate(_CODEC_LACKS)
     try:
@@ -51,6 +62,9 @@ def sayable(text: str, charset: str = "gbk") -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+_has_again = lru_cache(maxsize=2048)(_has)
 
 
 def cells(text: str) -> int:

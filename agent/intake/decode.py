@@ -26,6 +26,7 @@ T = TypeVar("T")
 _TIMES = ("due_at", "release_at", "expires_at", "placed_at")
 _QUANTITY = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?", re.ASCII)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _VALIDATION = re.compile(r"(.*?)(?: - at `(.*)`)?", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 
@@ -165,6 +166,36 @@ def _parse(payload: bytes) -> tuple[Any, bool]:
     """JSON, strictly; and whether it holds escapes. A byte order mark is passed over (RFC 8259 section 8.1)."""
     if len(payload) > MAX_BYTES:
         raise DecodeError("$", f"{len(payload)} bytes; at most {MAX_BYTES} are taken")
+    if b"\\u" not in payload:
+        try:
+            tree = msgspec.json.decode(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return _parse_slowly(payload)
+        if _STRING.sub(b"", payload).count(b":") == _count_keys(tree):
+            return tree, False
+    return _parse_slowly(payload)
+
+
+def _count_keys(tree: Any) -> int:
+    """Keys in all objects; fewer than there are colons in the text when one stands twice in an object, and -1 with
+    a number that is none.
+    """
+    count = 0
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        if type(node) is dict:
+            count += len(node)
+            pending += node.values()
+        elif type(node) is list:
+            pending += node
+        elif type(node) is float and not math.isfinite(node):
+            return -1
+    return count
+
+
+def _parse_slowly(payload: bytes) -> tuple[Any, bool]:
+    """The same, three times slower; it names the fault, and takes what the fast way is too strict for."""
     try:
         text = payload.decode("utf-8").removeprefix("\ufeff")
         tree = json.loads(

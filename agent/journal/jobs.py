@@ -2,6 +2,8 @@
 raises, so that two owners of one printer, or a bug, can't print behind the journal's back.
 """
 
+from typing import Any
+
 import msgspec
 
 from agent.errors import IllegalTransition
@@ -89,11 +91,8 @@ def claim(tx: Tx, job: Job, day: str, lines: int, cuts: int, baseline: Counters 
     if not found[0]:
         keep_number(tx, job.station, day, job.number)
     intent = Intent(token(print_number), lines, cuts, baseline)
-    _move(tx, job.id, JobState.PROCESSING, "")
-    tx.execute(
-        "UPDATE jobs SET intent = ?, attempt = attempt + 1, number = ? WHERE id = ?",
-        (msgspec.json.encode(intent).decode(), job.number, job.id),
-    )
+    also = "intent = ?, attempt = attempt + 1, number = ?"
+    _move(tx, job.id, JobState.PROCESSING, "", also, (msgspec.json.encode(intent).decode(), job.number))
     return intent
 
 
@@ -116,11 +115,8 @@ def settle(tx: Tx, job: Job, outcome: Settlement) -> JobState:
         state, reason = JobState.CANCELED, "replaced by a newer revision"
         if outcome.mark is not None:
             _hand_on_mark(tx, job, outcome.mark)
-    tx.execute(
-        "UPDATE jobs SET mark = coalesce(?, mark), intent = CASE WHEN ? THEN intent END WHERE id = ?",
-        (outcome.mark, outcome.keep_intent, job.id),
-    )
-    _move(tx, job.id, state, reason)
+    also = "mark = coalesce(?, mark), intent = CASE WHEN ? THEN intent END"
+    _move(tx, job.id, state, reason, also, (outcome.mark, outcome.keep_intent))
     _report(tx, job.id, outcome.evidence or _EVIDENCE.get(state, ""))
     if state in FINAL:
         close_order(tx, job.order_pk)
@@ -262,10 +258,14 @@ def _state(tx: Tx, job_id: int) -> JobState:
     return JobState(tx.execute("SELECT state FROM jobs WHERE id = ?", (job_id,)).fetchone()[0])
 
 
-def _move(tx: Tx, job_id: int, state: JobState, reason: str) -> None:
+def _move(
+    tx: Tx, job_id: int, state: JobState, reason: str, also: str = "mark = mark", values: tuple[object, ...] = ()
+) -> None:
+    """The only way to a new state; `also` are the columns that change with it."""
+    again = state if state in (JobState.HELD, JobState.UNCONFIRMED) else ""
     moved = tx.execute(
-        f"UPDATE jobs SET state = ?, reason = ? WHERE id = ? AND (state = ? OR state IN ({_TO_STATES[state]}))",
-        (state, reason, job_id, state if state in (JobState.HELD, JobState.UNCONFIRMED) else ""),
+        f"UPDATE jobs SET {also}, state = ?, reason = ? WHERE id = ? AND (state = ? OR state IN ({_TO_STATES[state]}))",
+        (*values, state, reason, job_id, again),
     ).rowcount
     if moved != 1:
         raise IllegalTransition(f"ticket {job_id} can't become {state}")
@@ -298,10 +298,13 @@ def _report(tx: Tx, job_id: int, evidence: Evidence) -> None:
     )
 
 
-def _job(row: tuple[object, ...] | None) -> Job | None:
+def _job(row: tuple[Any, ...] | None) -> Job | None:
     if row is None:
         return None
-    values = list(row)
-    values[-1] = bool(values[-1])
-    values[14] = None if values[14] is None else msgspec.json.decode(str(values[14]), type=Intent)
-    return msgspec.convert(dict(zip(Job.__struct_fields__, values, strict=True)), Job)
+    values = dict(zip(Job.__struct_fields__, row, strict=True))
+    values["kind"] = JobKind(values["kind"])
+    values["state"] = JobState(values["state"])
+    values["mark"] = None if values["mark"] is None else Mark(values["mark"])
+    values["intent"] = None if values["intent"] is None else msgspec.json.decode(values["intent"], type=Intent)
+    values["whole"] = bool(values["whole"])
+    return Job(**values)

@@ -148,6 +148,7 @@ def skip_to(tx: Tx, source: str, sequence: int) -> None:
     """Everything up to `sequence` was sent, or is no longer to be had. One that comes after all is still taken."""
     row = tx.execute("SELECT last FROM cursors WHERE source = ?", (source,)).fetchone()
     if row is None or int(row[0]) < sequence:
+        tx.execute("DELETE FROM ahead WHERE source = ? AND sequence <= ?", (source, sequence))
         _advance(tx, source, sequence)
 
 
@@ -159,11 +160,13 @@ def first_ahead(tx: Tx, source: str) -> int | None:
 
 def _advance(tx: Tx, source: str, last: int) -> None:
     """The cursor goes to `last`, and on over what is there already without a gap."""
+    start = last
     rows = tx.execute("SELECT sequence FROM ahead WHERE source = ? AND sequence > ? ORDER BY sequence", (source, last))
     for (sequence,) in rows:  # not all at once: there may be thousands behind the next gap
         if sequence != last + 1:
             break
         last = sequence
     rows.close()
-    tx.execute("DELETE FROM ahead WHERE source = ? AND sequence <= ?", (source, last))
+    if last != start:
+        tx.execute("DELETE FROM ahead WHERE source = ? AND sequence <= ?", (source, last))
     tx.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (source, last))
