@@ -178,7 +178,7 @@ def _parse(payload: bytes) -> tuple[Any, bool]:
 
 def _count_keys(tree: Any) -> int:
     """Keys in all objects; fewer than there are colons in the text when one stands twice in an object, and -1 with
-    a number that is none.
+    a number beyond 63 bits.
     """
     count = 0
     pending = [tree]
@@ -189,7 +189,7 @@ def _count_keys(tree: Any) -> int:
             pending += node.values()
         elif type(node) is list:
             pending += node
-        elif type(node) is float and not math.isfinite(node):
+        elif (type(node) is int or type(node) is float) and not abs(node) < 2**63:
             return -1
     return count
 
