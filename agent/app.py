@@ -19,8 +19,9 @@ from agent.config import Config, Printer
 from agent.errors import DataDirLocked, JournalError
 from agent.intake.consumer import Consumer
 from agent.journal import jobs, notes
+from agent.journal.file import Tx
 from agent.journal.retention import prune
-from agent.journal.store import Journal, Tx
+from agent.journal.store import Journal
 from agent.model.link import SerialLink, TcpLink
 from agent.model.wire import Delivery
 from agent.printers.link import Connector

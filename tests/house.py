@@ -13,7 +13,7 @@ from agent.broker.backoff import Backoff
 from agent.clock import Clock, SystemClock
 from agent.config import Broker, Config, Report
 from agent.journal import notes
-from agent.journal.store import Tx
+from agent.journal.file import Tx
 from tests.scripted_broker import TIMEOUT_S, Packet, Peer
 
 UP = "shops/s1/up/box1"

@@ -105,7 +105,8 @@ class Kitchen:
 
     def wait_for(self, number: int | str, timeout_s: float = 20.0, times: int = 1) -> bool:
         """Wait until this order is on paper so many times."""
-        return bool(self.device.wait_for(lambda _: len(self.whole(number)) >= times, timeout_s))
+        came: bool = self.device.wait_for(lambda _: len(self.whole(number)) >= times, timeout_s)
+        return came
 
     def reports(self) -> list[dict[str, Any]]:
         """What the cloud would be told, oldest first."""

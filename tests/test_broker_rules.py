@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.journal import notes
-from agent.journal.store import Tx
+from agent.journal.file import Tx
 from agent.model.report import Pong
 from agent.report import publisher as publisher_module
 from tests.house import ORDER, REPLAY, SOURCE, UP, House, house, order, replay_end, told, until

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from agent.errors import IllegalTransition
 from agent.journal import jobs, notes
+from agent.journal.file import Tx
 from agent.journal.jobs import NewJob, Settlement
-from agent.journal.store import Journal, Tx
+from agent.journal.store import Journal
 from agent.model.job import TRANSITIONS, Intent, Job, JobKind, JobState, Mark, token
 
 S = JobState

@@ -17,8 +17,9 @@ import pytest
 
 from agent.errors import IllegalTransition, JournalBroken, JournalError, JournalFull
 from agent.journal import jobs, notes
+from agent.journal.file import MIGRATIONS, Tx
 from agent.journal.jobs import Settlement
-from agent.journal.store import MIGRATIONS, Journal, Tx
+from agent.journal.store import Journal
 from agent.model.job import JobKind, JobState
 
 WAIT_S = 20
@@ -441,6 +442,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from agent.journal import notes
+from agent.journal.file import MIGRATIONS
 from agent.journal.store import Journal
 journal = Journal(Path(sys.argv[1]))
 journal.start()
@@ -593,6 +595,7 @@ import resource, signal, sys
 from pathlib import Path
 from agent.errors import JournalError
 from agent.journal import notes
+from agent.journal.file import MIGRATIONS
 from agent.journal.store import Journal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 journal = Journal(Path(sys.argv[1]))

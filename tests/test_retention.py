@@ -3,8 +3,8 @@
 from functools import partial
 from pathlib import Path
 
+from agent.journal.file import Tx
 from agent.journal.retention import prune
-from agent.journal.store import Tx
 from tests.kitchen import kitchen
 
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from agent.intake.consumer import Consumer
 from agent.intake.sequence import Verdict, judge_event, judge_revision
 from agent.journal import jobs, notes, orders
+from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
-from agent.journal.store import Journal, Tx
+from agent.journal.store import Journal
 from agent.model.job import Job, JobKind, JobState, Mark
 from agent.model.station import Match, Station
 from agent.model.wire import Delivery

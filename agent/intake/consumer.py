@@ -14,7 +14,8 @@ from agent.errors import DecodeError
 from agent.intake.decode import decode_data, decode_envelope
 from agent.intake.sequence import Verdict, judge_event, judge_revision
 from agent.journal import jobs, notes, orders
-from agent.journal.store import Journal, Tx
+from agent.journal.file import Tx
+from agent.journal.store import Journal
 from agent.model.job import JobKind, Mark
 from agent.model.order import Cancel, Event, Order, Upsert
 from agent.model.report import OrderRef, OrderState, OrderStateName, Pong, Rejected

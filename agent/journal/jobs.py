@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from agent.errors import IllegalTransition
+from agent.journal.file import Tx
 from agent.journal.notes import add_report, keep_number, next_number, now
-from agent.journal.store import Tx
 from agent.model.job import FINAL, TRANSITIONS, Counters, Intent, Job, JobKind, JobState, Mark, token
 from agent.model.report import Evidence, OrderRef, OrderState, OrderStateName, TicketState
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from agent.clock import stamp
-from agent.journal.store import Tx
+from agent.journal.file import Tx
 from agent.model.printer import Capabilities, Tier
 from agent.model.report import AlarmState, Report
 

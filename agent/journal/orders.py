@@ -2,8 +2,8 @@
 
 import msgspec
 
+from agent.journal.file import Tx
 from agent.journal.notes import now
-from agent.journal.store import Tx
 from agent.model.order import Cancel, Event, Order, Upsert
 
 KEEP_WHOLE = 1000

@@ -2,7 +2,7 @@
 clock battery may believe in any year.
 """
 
-from agent.journal.store import Tx
+from agent.journal.file import Tx
 
 A_SITTING = 100
 """Orders forgotten in one transaction, so that nobody waits for it."""

@@ -1,4 +1,4 @@
-"""The store: one SQLite file, one connection that writes, one thread that owns it. The only importer of sqlite3.
+"""The store: one SQLite file, one connection that writes, one thread that owns it. Only it and file.py import sqlite3.
 
 Work comes as functions; the writer takes what is waiting, commits once, and only then says that it is done. What is
 done survives a power cut (WAL, synchronous=FULL). Readers open their own connection, read-only: another writing
@@ -6,33 +6,23 @@ connection could corrupt the WAL in SQLite before 3.51.3.
 """
 
 import contextlib
-import os
 import queue
-import shutil
 import sqlite3
 import threading
 import time
-import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from agent import log
 from agent.errors import JournalBroken, JournalError, JournalFull
+from agent.journal.file import MIGRATIONS, WORKS_OWN, Tx, code, is_corrupt, open_journal, suspect, translate
 
-Tx = sqlite3.Connection
 T = TypeVar("T")
 MOST_PER_COMMIT = 200
 RETRY_FULL_S = 1.0
 IDLE_CHECKPOINT, LATEST_CHECKPOINT = 50, 1000
 """Commits (some ten pages each) after which the WAL is moved into the file: when idle, and in any case."""
-MIGRATIONS = Path(__file__).parent / "migrations"
-_WORKS_OWN = frozenset(
-    {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, None}
-)
-"""What SQLite says when a statement is at fault; everything else is the file's or the disk's."""
-_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _log = log.get("journal")
 
 
@@ -68,7 +58,6 @@ class Journal:
 
     def __init__(self, path: Path, migrations: Path = MIGRATIONS) -> None:
         self._path = path
-        self._migrations = migrations
         self._tasks: queue.SimpleQueue[_Task[Any] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._stopping = threading.Event()
@@ -77,12 +66,11 @@ class Journal:
         self._progress = time.monotonic()
         self.failed: JournalError | None = None
         self.full = False
-        self.rebuilt = False
-        self.rebuilt_at: datetime | None = None
-        self.id = ""
         self._riders: list[Rider] = []
         self._since_checkpoint = 0
-        self._connection = self._open_or_quarantine()
+        opened = open_journal(path, migrations)
+        self._connection = opened.connection
+        self.id, self.rebuilt, self.rebuilt_at = opened.id, opened.rebuilt, opened.rebuilt_at
 
     # -- for everybody -------------------------------------------------------------------------------------------
 
@@ -168,9 +156,9 @@ class Journal:
         except Exception as exc:  # noqa: BLE001  # the thread's outermost loop: whatever it is, nobody may wait for ever
             self.failed = exc if isinstance(exc, JournalError) else JournalBroken(f"{type(exc).__name__}: {exc}")
             _log.exception("journal.broken", reason=str(exc))
-            if _is_corrupt(exc):
+            if is_corrupt(exc):
                 with contextlib.suppress(OSError):
-                    self._suspect.touch()
+                    suspect(self._path)
         finally:
             self._close()
             _fail(batch, self.failed or JournalError("the journal is closed"))
@@ -210,7 +198,7 @@ class Journal:
             try:
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
             except sqlite3.Error as exc:
-                if isinstance(trouble := _translate(exc), JournalBroken):
+                if isinstance(trouble := translate(exc), JournalBroken):
                     raise trouble from exc
 
     def _commit_until_kept(self, batch: list[_Task[Any]]) -> None:
@@ -260,8 +248,8 @@ class Journal:
             self._since_checkpoint += 1
         except Exception as exc:
             self._rollback()
-            if isinstance(exc, sqlite3.Error) and (under_way is None or _code(exc) not in _WORKS_OWN):
-                raise _translate(exc) from exc
+            if isinstance(exc, sqlite3.Error) and (under_way is None or code(exc) not in WORKS_OWN):
+                raise translate(exc) from exc
             if under_way is None:
                 raise
             under_way.error = exc
@@ -275,7 +263,7 @@ class Journal:
             try:
                 self._connection.execute("ROLLBACK")
             except sqlite3.Error as exc:
-                raise _translate(exc) from exc
+                raise translate(exc) from exc
 
     def _tell_failed(self, task: _Task[Any]) -> None:
         error = task.error
@@ -284,92 +272,6 @@ class Journal:
             _log.error("journal.work_failed", reason=f"{type(error).__name__}: {error}")
             if task.otherwise is not None:
                 _call(task.otherwise, error)
-
-    # -- opening -------------------------------------------------------------------------------------------------
-
-    @property
-    def _suspect(self) -> Path:
-        """Marks a journal that SQLite called corrupt while it worked: it is examined to the last index next time."""
-        return self._path.with_suffix(".suspect")
-
-    def _open_or_quarantine(self) -> Tx:
-        try:
-            return self._open()
-        except JournalBroken as exc:
-            if not _is_corrupt(exc):
-                raise
-            reason = str(exc)
-        aside = _set_aside(self._path)
-        self._suspect.unlink(missing_ok=True)
-        _log.error("journal.set_aside", reason=reason, file=str(aside))
-        return self._open()
-
-    def _open(self) -> Tx:
-        existed = self._path.exists()
-        if existed and self._path.stat().st_size == 0:  # SQLite would take it for a new one, and delete its WAL
-            raise JournalBroken("malformed: the file is empty")
-        try:
-            connection = sqlite3.connect(
-                self._path, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=256
-            )
-        except sqlite3.Error as exc:
-            raise _translate(exc) from exc
-        try:
-            self._prepare(connection, existed)
-        except BaseException as exc:
-            # Left open it would, when it is collected, delete the WAL of the journal that takes its place.
-            connection.close()
-            if isinstance(exc, sqlite3.Error):
-                raise _translate(exc) from exc
-            raise
-        _log.info("journal.opened", file=str(self._path), sqlite=sqlite3.sqlite_version)
-        return connection
-
-    def _prepare(self, connection: Tx, existed: bool) -> None:
-        connection.execute("PRAGMA busy_timeout=5000")
-        mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-        if mode != "wal":
-            raise JournalError(f"SQLite keeps this file in {mode} mode; the data directory must be on a local disk")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA wal_autocheckpoint=0")  # see _tidy
-        connection.execute("PRAGMA journal_size_limit=4194304")
-        check = "integrity_check" if self._suspect.exists() else "quick_check"
-        if existed and (fault := connection.execute(f"PRAGMA {check}(1)").fetchone()[0]) != "ok":
-            raise JournalBroken(f"malformed: {fault}")
-        self._suspect.unlink(missing_ok=True)
-        self._migrate(connection)
-        self._identify(connection)
-        _prove_writable(connection)
-
-    def _identify(self, connection: Tx) -> None:
-        """A journal has a name of its own; one that replaces a broken one also knows since when."""
-        facts = dict(connection.execute("SELECT key, value FROM meta WHERE key IN ('id', 'rebuilt_at')"))
-        if "id" not in facts:
-            facts["id"] = uuid.uuid4().hex[:12]
-            if (broken := _last_set_aside(self._path)) is not None:
-                facts["rebuilt_at"] = broken.isoformat()
-                self.rebuilt = True
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
-            connection.execute("COMMIT")
-        self.id = str(facts["id"])
-        self.rebuilt_at = datetime.fromisoformat(facts["rebuilt_at"]) if "rebuilt_at" in facts else None
-
-    def _migrate(self, connection: Tx) -> None:
-        """Bring the schema up to date, one transaction a step, after a copy of the file as it was."""
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        steps = sorted(self._migrations.glob("*.sql"))
-        if version > len(steps):
-            raise JournalError(
-                f"{self._path} was written by a newer shop-agent (schema {version}, this one knows {len(steps)}); "
-                "install the newer version again"
-            )
-        if 0 < version < len(steps):
-            _copy(connection, self._path.with_suffix(f".v{version}.db"))
-        for number, step in enumerate(steps[version:], version + 1):
-            connection.executescript(f"BEGIN IMMEDIATE;\n{step.read_text()}\nPRAGMA user_version={number};\nCOMMIT;")
-            _log.info("journal.migrated", schema=number)
 
 
 def _call(told: Callable[[Any], None], what: object) -> None:
@@ -385,61 +287,3 @@ def _fail(batch: list[_Task[Any]], error: Exception) -> None:
         if not task.done.is_set():
             task.error = error
             task.done.set()
-
-
-def _code(exc: sqlite3.Error) -> int | None:
-    """SQLite's primary result code, None where Python itself complains."""
-    code: int | None = getattr(exc, "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF
-
-
-def _translate(exc: sqlite3.Error) -> JournalError:
-    return JournalFull(str(exc)) if _code(exc) == sqlite3.SQLITE_FULL else JournalBroken(str(exc))
-
-
-def _is_corrupt(exc: Exception) -> bool:
-    cause = exc.__cause__
-    if isinstance(cause, sqlite3.Error):
-        return _code(cause) in _CORRUPT
-    return isinstance(exc, JournalBroken) and str(exc).startswith("malformed")
-
-
-def _prove_writable(connection: Tx) -> None:
-    """SQLite opens a file on a read-only or failing disk without a word. A full one is let pass: it gets room again."""
-    try:
-        connection.execute("INSERT OR REPLACE INTO meta VALUES ('opened_at', ?)", (datetime.now(UTC).isoformat(),))
-    except sqlite3.Error as exc:
-        if _code(exc) != sqlite3.SQLITE_FULL:
-            raise
-
-
-def _copy(connection: Tx, to: Path) -> None:
-    """A copy of the journal that is either whole or not there."""
-    growing = to.with_suffix(".growing")
-    growing.unlink(missing_ok=True)
-    connection.execute("VACUUM INTO ?", (str(growing),))
-    with growing.open("rb") as file:
-        os.fsync(file.fileno())
-    growing.replace(to)
-
-
-def _set_aside(path: Path) -> Path:
-    """Move a broken journal with its WAL away together; it is never deleted."""
-    folder = path.with_name(f"broken-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
-    folder.mkdir()
-    for suffix in ("", "-wal", "-shm"):  # the file itself first: without its WAL it would look whole, and be too old
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            shutil.move(part, folder / part.name)
-    return folder
-
-
-def _last_set_aside(path: Path) -> datetime | None:
-    """When the last broken journal was given up, None without one. Not before its last change: the clock may have
-    gone back since.
-    """
-    folders = list(path.parent.glob("broken-*"))
-    if not folders:
-        return None
-    changed = max(file.stat().st_mtime for folder in folders for file in (folder, *folder.iterdir()))
-    return max(datetime.now(UTC), datetime.fromtimestamp(changed, UTC))

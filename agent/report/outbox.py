@@ -10,7 +10,8 @@ from agent import log
 from agent.checkpoint import checkpoint
 from agent.clock import Clock
 from agent.journal import notes
-from agent.journal.store import Journal, Tx
+from agent.journal.file import Tx
+from agent.journal.store import Journal
 
 DELETE_MOST = 100
 DELETE_AFTER_S = 1.0

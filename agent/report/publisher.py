@@ -20,7 +20,8 @@ from agent.broker.topics import Topics
 from agent.checkpoint import checkpoint
 from agent.clock import Clock, stamp
 from agent.journal import jobs, notes, orders
-from agent.journal.store import Journal, Tx
+from agent.journal.file import Tx
+from agent.journal.store import Journal
 from agent.report.outbox import REFUSED_AGAIN_S, Outbox
 
 POLL_S = 0.25

@@ -9,7 +9,7 @@ from agent.config import Printer
 from agent.encode.escpos import Encoded, encode
 from agent.encode.typeset import typeset
 from agent.journal import orders
-from agent.journal.store import Tx
+from agent.journal.file import Tx
 from agent.model.job import Job, JobKind
 from agent.model.order import CanceledOrder, Order, Upsert
 from agent.model.station import Station

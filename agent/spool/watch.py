@@ -6,7 +6,8 @@ from typing import Any
 from agent import log
 from agent.clock import Clock
 from agent.journal import jobs, notes
-from agent.journal.store import Journal, Tx
+from agent.journal.file import Tx
+from agent.journal.store import Journal
 from agent.model.job import Job, JobState
 from agent.model.printer import Capabilities, Need, Tier
 from agent.spool.retry import backoff_s

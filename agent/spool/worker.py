@@ -15,8 +15,9 @@ from agent.config import Printer
 from agent.encode.escpos import Encoded
 from agent.errors import JournalError, LinkBroken, Unavailable
 from agent.journal import jobs, notes
+from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
-from agent.journal.store import Journal, Tx
+from agent.journal.store import Journal
 from agent.model.job import Intent, Job, JobState, Mark
 from agent.model.printer import Confirmed, NeedsHuman, NotPrinted, Outcome, Presumed, Tier, Unknown
 from agent.printers.link import Connector

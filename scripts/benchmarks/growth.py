@@ -12,8 +12,9 @@ import msgspec
 
 from agent.intake.consumer import Consumer
 from agent.journal import jobs, notes
+from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
-from agent.journal.store import Journal, Tx
+from agent.journal.store import Journal
 from agent.model.job import Job, JobState
 from agent.model.station import Station
 from agent.model.wire import Delivery
