@@ -133,9 +133,9 @@ class Kitchen:
         """Wait until the cloud would have been told one of these states of an order."""
 
         def told() -> bool:
+            reports = [report for report in self.reports() if report["type"] == kind]
             return times <= sum(
-                report["type"] == kind and report["order"]["no"] == str(number) and report["state"] in states
-                for report in self.reports()
+                bool(report["order"]["no"] == str(number) and report["state"] in states) for report in reports
             )
 
         self._wait(told, timeout_s, f"order {number} to be {states}")

@@ -312,8 +312,10 @@ class Session:
         return token in self._dialogue.tokens
 
     def separate(self) -> None:
-        """Cut off what a torn ticket left, so that it is a piece of its own."""
+        """Cut off what a torn ticket left, so that it is a piece of its own; the counters moved, and are read again."""
         self._dialogue.say(SEPARATE)
+        self.counters = None
+        self.refresh_counters()
 
     def close(self) -> None:
         """Let the link go."""

@@ -6,22 +6,20 @@ import threading
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from agent import log
 from agent.checkpoint import checkpoint
 from agent.clock import Clock
 from agent.config import Printer
-from agent.encode.escpos import Encoded
 from agent.errors import JournalError, LinkBroken, Unavailable
 from agent.journal import jobs, notes
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.journal.store import Journal
-from agent.model.job import Intent, Job, JobState, Mark
+from agent.model.job import Job, JobState, Mark
 from agent.model.printer import Confirmed, NeedsHuman, NotPrinted, Outcome, Presumed, Tier, Unknown
 from agent.printers.link import Connector
 from agent.printers.session import Patience, Session
+from agent.spool.desk import Claimed, Desk, Prepared, is_repeated
 from agent.spool.recovery import Epoch, Evidence, Verdict, judge
 from agent.spool.render import Press
 from agent.spool.watch import Watch
@@ -39,25 +37,8 @@ _TIERS = {"process_id": Tier.PROCESS_ID, "status": Tier.STATUS, "none": Tier.NON
 _log = log.get("spool")
 
 
-class Prepared(msgspec.Struct, frozen=True):
-    """A ticket that is rendered and waits for its intent."""
-
-    job: Job
-    day: str
-    encoded: Encoded
-
-
-class Claimed(msgspec.Struct, frozen=True):
-    """A ticket whose intent is on disk."""
-
-    prepared: Prepared
-    intent: Intent
-
-
 class Worker:
-    """One printer's thread. While it sleeps beside a printer that is well, the journal's thread claims for it, in the
-    very transaction that brings a ticket (`board`): one commit less before paper.
-    """
+    """One printer's thread."""
 
     limit_s = 60.0
 
@@ -75,16 +56,10 @@ class Worker:
         self._printer = printer
         self._connector = connector
         self._journal = journal
-        self._press = press
         self._clock = clock
         self._watch = Watch(printer.name, journal, clock)
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-        self._wake = threading.Event()
-        self._desk = threading.Lock()
-        self._asleep: Session | None = None
-        self._offer: Claimed | None = None
-        self._claimed: Claimed | None = None
-        journal.carry(self)
+        self._desk = Desk(printer, journal, press, clock)
         self._stopping = threading.Event()
         self._stop_at = float("inf")
         self._progress = clock.monotonic()
@@ -100,7 +75,7 @@ class Worker:
         """Finish the ticket under way if its printer answers soon, then stop."""
         self._stop_at = self._clock.monotonic() + min(GRACE_S, deadline_s * 0.8)
         self._stopping.set()
-        self._wake.set()
+        self._desk.ring()
         if self._thread.is_alive():
             self._thread.join(deadline_s)
 
@@ -114,7 +89,7 @@ class Worker:
 
     def wake(self) -> None:
         """There may be something to print."""
-        self._wake.set()
+        self._desk.ring()
 
     def seen(self) -> dict[str, Any]:
         """How the printer is, for the beat."""
@@ -163,60 +138,25 @@ class Worker:
             self._pause(session, reader)
         elif not session.fresh() and not self._is_well(session, job):
             self._stopping.wait(POLL_S)
-        elif job is not None and (prepared := self._prepare(reader, job)) is not None:
-            if job.mark is not None and job.attempt > 0:
+        elif (prepared := self._desk.next(reader)) is not None:
+            if is_repeated(prepared.job):
                 session.separate()
-                session.counters = None
-                session.refresh_counters()
-            intent = self._journal.write(lambda tx: self._claim(tx, session, prepared))
-            if intent is not None:
-                self._print_on(session, reader, Claimed(prepared, intent))
+            self._print_on(
+                session, reader, self._journal.write(partial(self._desk.claim, session=session, prepared=prepared))
+            )
 
     def _pause(self, session: Session, reader: Tx) -> None:
         """Nothing to print: sleep until woken, and look at the printer now and then."""
-        with self._desk:
-            self._asleep = session
-        self._wake.wait(POLL_S)
-        with self._desk:
-            self._asleep = None
-            claimed, self._claimed = self._claimed, None
+        claimed, rang = self._desk.sleep(session, POLL_S)
         if claimed is not None:
-            self._wake.clear()
             self._print_on(session, reader, claimed)
-        elif self._wake.is_set():
-            self._wake.clear()
+        elif rang:
+            return
         elif self._printer.confirm == "auto" and session.woke_up():
             self._probe(session, reader, None)
         elif self._clock.monotonic() - self._looked_at > LOOK_EACH_S:
             self._looked_at = self._clock.monotonic()
             self._watch.note_need(session.look())
-
-    # -- on the journal's thread, while the worker sleeps --------------------------------------------------------
-
-    def board(self, tx: Tx) -> None:
-        """Claim what this transaction brings. The desk is ours until `leave`: the worker can't get up meanwhile."""
-        self._desk.acquire()
-        self._offer = None
-        session = self._asleep
-        if session is None or self._claimed is not None or self._stopping.is_set() or not session.was_well_lately():
-            return
-        job = jobs.next_pending(tx, self._printer.name)
-        if job is None or job.mark is not None:
-            return
-        try:
-            prepared = self._render(tx, job)
-        except Exception:  # noqa: BLE001  # the worker will meet it again, and set it aside
-            return
-        if (intent := self._claim(tx, session, prepared)) is not None:
-            self._offer = Claimed(prepared, intent)
-
-    def leave(self, committed: bool) -> None:
-        """Hand the ticket over once its intent is on disk."""
-        if committed and self._offer is not None:
-            self._claimed = self._offer
-            self._wake.set()
-        self._offer = None
-        self._desk.release()
 
     # -- the printer ---------------------------------------------------------------------------------------------
 
@@ -252,49 +192,30 @@ class Worker:
 
     # -- tickets -------------------------------------------------------------------------------------------------
 
-    def _prepare(self, reader: Tx, job: Job | None) -> Prepared | None:
-        """Render a ticket with the number that it will bear; one that can't be rendered is set aside with an alarm."""
-        if job is None:
-            return None
-        try:
-            return self._render(reader, job)
-        except Exception as exc:  # noqa: BLE001  # whatever an order can do to the template, the next ticket prints
-            _log.exception("spool.render_failed", ticket=job.id)
-            reason = f"the ticket can't be rendered: {type(exc).__name__}: {exc}"
-            self._journal.write(lambda tx: self._abort(tx, job, reason))
-            return None
-
-    def _render(self, tx: Tx, job: Job) -> Prepared:
-        now = self._clock.utc()
-        day = self._press.business_day(now)
-        job = msgspec.structs.replace(job, number=jobs.running_number(tx, job, day))
-        return Prepared(job, day, self._press.render(tx, job, self._printer, now))
-
-    def _abort(self, tx: Tx, job: Job, reason: str) -> None:
-        if jobs.settle(tx, job, Settlement(JobState.ABORTED, reason=reason)) is JobState.ABORTED:
-            notes.raise_alarm(tx, f"ticket:{job.id}", f"order {job.order_id}: {reason}")
-
     def _print_on(self, session: Session, reader: Tx, claimed: Claimed | None) -> None:
         """Print this ticket and those that follow while the printer keeps confirming: the word on one and the intent
         of the next are one commit.
         """
         while claimed is not None:
             checkpoint("spool.after_intent")
-            encoded, intent = claimed.prepared.encoded, claimed.intent
-            job = msgspec.structs.replace(claimed.prepared.job, intent=intent, state=JobState.PROCESSING)
-            started = self._clock.monotonic()
-            outcome: Outcome | None = session.send(encoded.data, intent.token)
-            ahead = self._prepare(reader, jobs.next_pending(reader, self._printer.name))
+            job, started = claimed.job, self._clock.monotonic()
+            outcome: Outcome | None = session.send(claimed.encoded.data, claimed.intent.token)
+            ahead = self._desk.next(reader)
             if outcome is None:
-                outcome = self._await(session, job, intent, encoded)
+                outcome = self._await(session, claimed)
             checkpoint("print.after_confirm")
             if isinstance(outcome, Unknown) and self._stopping.is_set():
                 _log.warning("spool.left_in_doubt", ticket=job.id, reason=outcome.evidence)
                 return
             settlement = _settlement(outcome)
-            if not isinstance(outcome, Confirmed | Presumed) or self._stopping.is_set():
-                ahead = None
-            if ahead is not None and not self._goes_on(session, self._clock.monotonic() - started):
+            if (
+                not isinstance(outcome, Confirmed | Presumed)
+                or self._stopping.is_set()
+                or (
+                    ahead is not None
+                    and (is_repeated(ahead.job) or not self._goes_on(session, self._clock.monotonic() - started))
+                )
+            ):
                 ahead = None
             claimed = self._finish(session, job, settlement, ahead)
             if settlement.state is JobState.UNCONFIRMED:
@@ -308,22 +229,17 @@ class Worker:
             return False
         return session.was_well_lately()
 
-    def _claim(self, tx: Tx, session: Session, prepared: Prepared) -> Intent | None:
-        checkpoint("spool.before_intent")
-        encoded = prepared.encoded
-        return jobs.claim(tx, prepared.job, prepared.day, encoded.lines, encoded.cuts, session.counters)
-
     def _finish(self, session: Session, job: Job, settlement: Settlement, ahead: Prepared | None) -> Claimed | None:
-        def work(tx: Tx) -> Intent | None:
+        def work(tx: Tx) -> Claimed | None:
             jobs.settle(tx, job, settlement)
             if settlement.mark is not None or settlement.state is JobState.UNCONFIRMED:
                 notes.raise_alarm(tx, f"ticket:{job.id}", f"order {job.order_id} in doubt: {settlement.reason}")
             elif settlement.state is JobState.COMPLETED and job.attempt > 0:
                 notes.clear_alarm(tx, f"ticket:{job.id}")
-            return None if ahead is None else self._claim(tx, session, ahead)
+            return None if ahead is None else self._desk.claim(tx, session, ahead)
 
         checkpoint("spool.before_outcome")
-        intent = self._journal.write(work)
+        claimed = self._journal.write(work)
         checkpoint("spool.after_outcome")
         _log.info(
             f"spool.ticket_{settlement.state}",
@@ -334,20 +250,21 @@ class Worker:
             reason=settlement.reason,
         )
         self._watch.set_alarm("silent", "")
-        return None if ahead is None or intent is None else Claimed(ahead, intent)
+        return claimed
 
-    def _await(self, session: Session, job: Job, intent: Intent, encoded: Encoded) -> Outcome:
+    def _await(self, session: Session, claimed: Claimed) -> Outcome:
         """The printer's word. While it needs a person, the ticket is held and the clock stands still."""
+        job, token, encoded = claimed.job, claimed.intent.token, claimed.encoded
         try:
-            while isinstance(outcome := session.settle(intent.token, len(encoded.data), encoded.lines), NeedsHuman):
+            while isinstance(outcome := session.settle(token, len(encoded.data), encoded.lines), NeedsHuman):
                 need = outcome.need
                 held = Settlement(JobState.HELD, reason=str(need), keep_intent=True)
                 self._journal.write(partial(jobs.settle, job=job, outcome=held))
                 self._watch.note_need(need)
-                if not self._wait_until_well(session, intent.token):
+                if not self._wait_until_well(session, token):
                     return Unknown(f"stopped while the printer needs a person: {need}")
                 self._journal.write(lambda tx: jobs.resume(tx, job))
-                session.ask_again(intent.token)
+                session.ask_again(token)
         except (LinkBroken, Unavailable) as exc:
             return Unknown(f"link lost before the answer: {exc}")
         return outcome

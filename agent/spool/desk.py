@@ -1,0 +1,133 @@
+"""Where a printer's tickets are rendered and claimed. While the worker sleeps beside a printer that is well, the
+journal's thread does that here, in the very transaction that brings a ticket: one commit less before paper.
+"""
+
+import threading
+
+import msgspec
+
+from agent import log
+from agent.checkpoint import checkpoint
+from agent.clock import Clock
+from agent.config import Printer
+from agent.encode.escpos import Encoded
+from agent.journal import jobs, notes
+from agent.journal.file import Tx
+from agent.journal.jobs import Settlement
+from agent.journal.store import Journal
+from agent.model.job import Intent, Job, JobState
+from agent.printers.session import Session
+from agent.spool.render import Press
+
+_log = log.get("spool")
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A ticket that is rendered and waits for its intent."""
+
+    job: Job
+    day: str
+    encoded: Encoded
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """A ticket whose intent is on disk. `job` has it, and is processing."""
+
+    job: Job
+    intent: Intent
+    encoded: Encoded
+
+
+class Desk:
+    """One printer's desk. The worker sits at it; asleep, it leaves it to the journal's thread (`board`, `leave`)."""
+
+    def __init__(self, printer: Printer, journal: Journal, press: Press, clock: Clock) -> None:
+        self._printer = printer
+        self._journal = journal
+        self._press = press
+        self._clock = clock
+        self._seat = threading.Lock()
+        self._bell = threading.Event()
+        self._sleeper: Session | None = None
+        self._offer: Claimed | None = None
+        self._claimed: Claimed | None = None
+        journal.carry(self)
+
+    def ring(self) -> None:
+        """There may be something to print."""
+        self._bell.set()
+
+    def sleep(self, session: Session, at_most_s: float) -> tuple[Claimed | None, bool]:
+        """Sleep until the bell rings; returns what was claimed meanwhile, and whether it rang."""
+        with self._seat:
+            self._sleeper = session
+        rang = self._bell.wait(at_most_s)
+        with self._seat:
+            self._sleeper = None
+            claimed, self._claimed = self._claimed, None
+        self._bell.clear()
+        return claimed, rang
+
+    def next(self, reader: Tx) -> Prepared | None:
+        """The oldest ticket that may be printed, rendered; one that can't be rendered is set aside with an alarm."""
+        job = jobs.next_pending(reader, self._printer.name)
+        if job is None:
+            return None
+        try:
+            return self._render(reader, job)
+        except Exception as exc:  # noqa: BLE001  # whatever an order can do to the template, the next ticket prints
+            _log.exception("spool.render_failed", ticket=job.id)
+            reason = f"the ticket can't be rendered: {type(exc).__name__}: {exc}"
+            self._journal.write(lambda tx: _abort(tx, job, reason))
+            return None
+
+    def claim(self, tx: Tx, session: Session, prepared: Prepared) -> Claimed | None:
+        """Write the ticket's intent; None when it is no longer to be printed as it was rendered."""
+        checkpoint("spool.before_intent")
+        job, encoded = prepared.job, prepared.encoded
+        intent = jobs.claim(tx, job, prepared.day, encoded.lines, encoded.cuts, session.counters)
+        if intent is None:
+            return None
+        return Claimed(msgspec.structs.replace(job, intent=intent, state=JobState.PROCESSING), intent, encoded)
+
+    # -- on the journal's thread ---------------------------------------------------------------------------------
+
+    def board(self, tx: Tx) -> None:
+        """Claim what this transaction brings. The seat is taken until `leave`: the worker can't get up meanwhile."""
+        self._seat.acquire()
+        self._offer = None
+        session = self._sleeper
+        if session is None or self._claimed is not None or not session.was_well_lately():
+            return
+        job = jobs.next_pending(tx, self._printer.name)
+        if job is None or is_repeated(job):
+            return
+        try:
+            prepared = self._render(tx, job)
+        except Exception:  # noqa: BLE001  # the worker will meet it again, and set it aside
+            return
+        self._offer = self.claim(tx, session, prepared)
+
+    def leave(self, committed: bool) -> None:
+        """Hand the ticket over once its intent is on disk."""
+        if committed and self._offer is not None:
+            self._claimed = self._offer
+            self._bell.set()
+        self._offer = None
+        self._seat.release()
+
+    def _render(self, tx: Tx, job: Job) -> Prepared:
+        now = self._clock.utc()
+        day = self._press.business_day(now)
+        job = msgspec.structs.replace(job, number=jobs.running_number(tx, job, day))
+        return Prepared(job, day, self._press.render(tx, job, self._printer, now))
+
+
+def is_repeated(job: Job) -> bool:
+    """May a piece of an earlier attempt hang from the printer? Then that is cut off first."""
+    return job.mark is not None and job.attempt > 0
+
+
+def _abort(tx: Tx, job: Job, reason: str) -> None:
+    if jobs.settle(tx, job, Settlement(JobState.ABORTED, reason=reason)) is JobState.ABORTED:
+        notes.raise_alarm(tx, f"ticket:{job.id}", f"order {job.order_id}: {reason}")
