@@ -1,5 +1,6 @@
 """The composition root: builds every room, starts them in order, stops them in reverse. Only this file sees all."""
 
+import errno
 import fcntl
 import os
 import signal
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
 from agent import __version__, log
@@ -16,7 +17,8 @@ from agent.broker.mqtt import Line, Will
 from agent.broker.topics import topics
 from agent.clock import Clock, SystemClock, stamp
 from agent.config import Config, Printer
-from agent.errors import DataDirLocked, JournalError
+from agent.configrules import data_dir_unusable
+from agent.errors import ConfigError, DataDirLocked, JournalError
 from agent.intake.consumer import Consumer
 from agent.journal import jobs, notes
 from agent.journal.file import Tx
@@ -44,12 +46,13 @@ def run_agent(config: Config) -> int:
     70 when a thread ended.
 
     Raises:
+        ConfigError: the data directory can't be made or written.
         DataDirLocked: another agent works here.
     """
+    os.umask(0o077)  # customers' names are in the journal and on virtual paper
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    config.data_dir.mkdir(parents=True, exist_ok=True)
     with _locked(config.data_dir):
         try:
             return Agent(config, SystemClock()).run(stop)
@@ -67,7 +70,7 @@ class Agent:
         self._stations = config.effective_stations()
         self._topics = topics(config.prefix, config.shop, config.agent)
         self._journal = Journal(config.data_dir / "journal.db")
-        press = Press(self._stations, config.language, _timezone(config.timezone))
+        press = Press(config.language, _timezone(config.timezone))
         self._workers = {
             printer.name: Worker(printer, _connector(printer, config.data_dir), self._journal, press, clock)
             for printer in config.printers
@@ -128,12 +131,8 @@ class Agent:
         """Bring the ledger in line with the configuration."""
         by_station = {station.name: station.printer or "" for station in self._stations}
         default = next(station for station in self._stations if station.default)
-        if moved := jobs.reroute(tx, by_station, default.printer or ""):
+        if moved := jobs.reroute(tx, by_station, default.printer or "", set(self._workers)):
             _log.info("app.tickets_rerouted", count=moved)
-        stations = ",".join(map(str, self._stations))
-        if notes.get_meta(tx, "stations") not in (None, stations):
-            jobs.widen(tx)
-        notes.set_meta(tx, "stations", stations)
         if "" in jobs.waiting(tx):
             notes.raise_alarm(tx, "no_printer", "a station has no printer: write one into the configuration")
         else:
@@ -186,10 +185,20 @@ def _timezone(name: str) -> tzinfo:
     return ZoneInfo(name) if name else datetime.now(UTC).astimezone().tzinfo or UTC
 
 
+def _lock_file(data_dir: Path) -> TextIO:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        return (data_dir / "lock").open("a+")
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):  # nothing that the configuration could mend
+            raise
+        raise ConfigError(data_dir_unusable(data_dir, str(exc.strerror))) from exc
+
+
 @contextmanager
 def _locked(data_dir: Path) -> Iterator[None]:
     """One agent a data directory, for as long as it lives: the kernel lets go when the process dies."""
-    with (data_dir / "lock").open("a+") as file:
+    with _lock_file(data_dir) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:

@@ -3,6 +3,7 @@
 The rules look at values by path, so that they also speak when another setting could not be read.
 """
 
+import os
 import stat
 import zoneinfo
 from collections.abc import Callable
@@ -31,7 +32,8 @@ def check(reading: Reading) -> None:
 def warnings(config: "Config") -> list[str]:
     """What a person should know though the agent can start: readable secrets, missing files, open lines."""
     broker = config.broker
-    found = _secret_warnings(broker.password_file)
+    found = _data_dir_warnings(config.data_dir)
+    found += _secret_warnings(broker.password_file)
     for name, path in (("ca_file", broker.ca_file), ("cert_file", broker.cert_file)):
         if path and not path.exists():
             found.append(f"broker.{name}: {path} is not there; put it there before the agent starts")
@@ -40,9 +42,32 @@ def warnings(config: "Config") -> list[str]:
         found.append("broker.url: the password crosses the network in clear text; use mqtts://")
     if not config.printers:
         found.append("printers: there is none; orders wait in the journal until one is added")
+    for index, station in enumerate(config.stations):
+        if station.backup:
+            text = "this version does not use it yet; the tickets wait for the station's own printer"
+            found.append(f"stations[{index}].backup: {text}")
     if config.console != "off":
         found.append("console: this version does not serve it yet; the setting is kept for later")
     return found
+
+
+def data_dir_unusable(data_dir: Path, reason: str) -> str:
+    """What to say of a data directory that can't be made or written."""
+    advice = "write a folder that this user may write, such as data_dir: ./data"
+    return f"data_dir: {data_dir} can't be used ({reason.lower()}); {advice}"
+
+
+def _data_dir_warnings(data_dir: Path) -> list[str]:
+    """Could this user make it or write in it? Nothing is made here."""
+    lock = data_dir / "lock"
+    if os.access(lock, os.F_OK) and not os.access(lock, os.R_OK | os.W_OK):
+        return [data_dir_unusable(lock, "permission denied")]
+    nearest = next(folder for folder in (data_dir, *data_dir.absolute().parents) if os.access(folder, os.F_OK))
+    if not nearest.is_dir():
+        return [data_dir_unusable(data_dir, "not a directory")]
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return [data_dir_unusable(data_dir, "permission denied")]
+    return []
 
 
 def _secret_warnings(path: Path | None) -> list[str]:

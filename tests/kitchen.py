@@ -56,7 +56,7 @@ class Kitchen:
         """Open the journal and start printing, as the agent does when it starts."""
         self.journal = Journal(self._folder / "journal.db")
         self.journal.start()
-        press = Press(self._stations, "both", SystemClock().utc().astimezone().tzinfo)  # type: ignore[arg-type]  # never None here
+        press = Press("both", SystemClock().utc().astimezone().tzinfo)  # type: ignore[arg-type]  # never None here
         link = self._settings.link
         connector = SerialConnector(link) if isinstance(link, SerialLink) else TcpConnector(link.host, link.port)  # type: ignore[union-attr]
         self.worker = Worker(self._settings, connector, self.journal, press, SystemClock(), IMPATIENT)

@@ -118,6 +118,18 @@ def test_two_agents_never_share_a_data_directory(tmp_path: Path, broker: Mosquit
     assert third.stop() == 0
 
 
+def test_names_of_customers_are_for_the_agent_alone(tmp_path: Path, broker: Mosquitto, stack: ExitStack) -> None:
+    """Nobody else on the machine may read the journal, also where no service unit sets a umask."""
+    process = agent(stack, tmp_path, broker.port, "printers: [{name: bar, link: 'virtual://bar'}]\n", shop="umask")
+    process.start()
+    wait_log(process, "app.started")
+    assert process.stop() == 0
+    modes = {
+        path.name: oct(path.stat().st_mode & 0o777) for path in (tmp_path / "data", *(tmp_path / "data").iterdir())
+    }
+    assert modes == {"data": "0o700", "virtual": "0o700", "lock": "0o600", "journal.db": "0o600"}
+
+
 @pytest.mark.parametrize("trouble", ("none", "broker away", "printer away", "printer stalls within a ticket"))
 def test_sigterm_ends_the_agent_in_time(tmp_path: Path, broker: Mosquitto, stack: ExitStack, trouble: str) -> None:
     """Within 5 s, whoever does not answer."""

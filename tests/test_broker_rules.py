@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,28 @@ def test_birth_and_goodbye_are_retained_and_bear_the_boot_of_the_will(
         assert here.stop()
         goodbye = peer.expect("PUBLISH", lambda packet: packet.topic == f"{UP}/state")
         assert (told(goodbye)["online"], told(goodbye)["boot"], goodbye.retain) == (False, told(birth)["boot"], True)
+        peer.expect("DISCONNECT")
+
+
+@pytest.mark.parametrize("protocol", VERSIONS)
+def test_disconnect_waits_for_the_brokers_word_on_the_goodbye(
+    broker: ScriptedBroker, tmp_path: Path, protocol: str
+) -> None:
+    """A socket closed with an unread PUBACK is reset, and mosquitto then sends the last will on top."""
+    with house(tmp_path, broker.port, protocol=protocol) as here:
+        peer = broker.welcome()
+        peer.expect("PUBLISH", lambda packet: packet.topic == f"{UP}/beat")
+        here.turns()
+        peer.acks = False
+        with ThreadPoolExecutor(1) as pool:
+            stopping = pool.submit(here.stop)
+            goodbye = peer.expect(
+                "PUBLISH", lambda packet: packet.topic == f"{UP}/state" and not told(packet)["online"]
+            )
+            assert not wait([stopping], timeout=0.3).done
+            assert peer.count("DISCONNECT") == 0
+            peer.puback(goodbye.mid)
+            assert stopping.result()
         peer.expect("DISCONNECT")
 
 

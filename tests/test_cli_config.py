@@ -9,6 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from agent import __version__
 from agent.__main__ import main
 from agent.cli import cli
 from agent.config import load
@@ -48,6 +49,21 @@ def test_run_with_a_wrong_file_exits_78_and_names_every_error(tmp_path: Path) ->
     ]
 
 
+@pytest.mark.parametrize("place", ["file", "file/below", "locked"])
+def test_data_directory_that_can_not_be_used_is_a_fault_of_the_file(tmp_path: Path, place: str) -> None:
+    """`run` ends with 78 and says what to write; `config check` warns before."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "locked/lock").mkdir(parents=True)
+    path = tmp_path / "shop.yaml"
+    path.write_text(f"shop: s1\ndata_dir: ./{place}\nbroker: {{url: mqtt://localhost}}\n")
+    done = subprocess.run([sys.executable, "-m", "agent", "run", "--config", str(path)], capture_output=True, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (78, False)
+    assert done.stderr.splitlines()[-1].startswith(f"data_dir: {tmp_path / place} can't be used (")
+    assert done.stderr.endswith("write a folder that this user may write, such as data_dir: ./data\n")
+    checked = CliRunner().invoke(cli, ["config", "check", "--config", str(path)])
+    assert (checked.exit_code, "can't be used" in checked.output) == (0, place != "locked")
+
+
 def test_check_says_ok() -> None:
     """A right file gets one line that shows what was understood."""
     result = CliRunner().invoke(cli, ["config", "check", "--config", str(EXAMPLE)])
@@ -64,6 +80,14 @@ def test_shown_configuration_means_the_same(tmp_path: Path, monkeypatch: pytest.
     shown = tmp_path / "shown.yaml"
     shown.write_text(result.output, "utf-8")
     assert load(shown) == load(EXAMPLE)
+
+
+def test_version_is_said_both_ways() -> None:
+    """As a command and as the option that everybody tries."""
+    said = [CliRunner().invoke(cli, [words]) for words in ("version", "--version")]
+    assert [result.exit_code for result in said] == [0, 0]
+    assert said[0].output == said[1].output
+    assert said[0].output.startswith(f"shop-agent {__version__} (Python 3.")
 
 
 def test_schema_knows_every_setting() -> None:

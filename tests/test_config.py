@@ -1,5 +1,6 @@
 """The configuration file: what it means, and every way in which it can be wrong."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -326,6 +327,24 @@ def test_readable_password_file_is_a_warning(tmp_path: Path) -> None:
     assert any("chmod 600" in text for text in warnings(config))
     secret.chmod(0o600)
     assert not any("chmod 600" in text for text in warnings(config))
+
+
+def test_backup_printer_is_a_warning(tmp_path: Path) -> None:
+    """Accepted for later, but nobody shall count on it."""
+    printers = "printers: [{name: a, link: 'tcp://a'}, {name: b, link: 'tcp://b'}]\n"
+    config = read(tmp_path, START + printers + "stations: [{name: x, printer: a}, {name: y, printer: a, backup: b}]")
+    assert [text.partition(":")[0] for text in warnings(config) if "not use it yet" in text] == ["stations[1].backup"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_data_directory_of_somebody_else_is_a_warning(tmp_path: Path) -> None:
+    """Said before the agent starts, and nothing is made by looking."""
+    tmp_path.chmod(0o700)
+    config = read(tmp_path, START + "data_dir: ./a/b")
+    assert not any("data_dir" in text for text in warnings(config))
+    tmp_path.chmod(0o500)
+    assert any("data_dir" in text and "permission denied" in text for text in warnings(config))
+    tmp_path.chmod(0o700)
 
 
 def test_password_over_an_open_line_is_a_warning(tmp_path: Path) -> None:

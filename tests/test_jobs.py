@@ -14,7 +14,7 @@ from agent.journal import jobs, notes
 from agent.journal.file import Tx
 from agent.journal.jobs import NewJob, Settlement
 from agent.journal.store import Journal
-from agent.model.job import TRANSITIONS, Intent, Job, JobKind, JobState, Mark, token
+from agent.model.job import TRANSITIONS, Expected, Intent, Job, JobKind, JobState, Mark, token
 
 S = JobState
 DAY = "2026-11-22"
@@ -57,7 +57,7 @@ def enter(tx: Tx, *new: NewJob, rev: int = 1, order_id: str = "8812") -> int:
 
 
 def ticket(station: str = "wok", printer: str = "kitchen", kind: JobKind = JobKind.ORDER, copy: int = 1) -> NewJob:
-    return NewJob(station, printer, kind, copy)
+    return NewJob(station, printer, kind, b"{}", copy)
 
 
 def pending(tx: Tx, printer: str = "kitchen", day: str = DAY) -> Job:
@@ -67,8 +67,11 @@ def pending(tx: Tx, printer: str = "kitchen", day: str = DAY) -> Job:
     return msgspec.structs.replace(job, number=jobs.running_number(tx, job, day))
 
 
+CONFIGURED = {"new", "bar", "kitchen"}
+
+
 def claim(tx: Tx, job: Job, day: str = DAY) -> Intent | None:
-    return jobs.claim(tx, job, day, 10, 1, None)
+    return jobs.claim(tx, job, day, Expected(10, 12, 1), None)
 
 
 def under_way(tx: Tx, printer: str = "kitchen") -> Job:
@@ -148,7 +151,9 @@ def test_intent_is_kept_until_the_doubt_is_settled(tx: Tx) -> None:
     enter(tx)
     job = under_way(tx)
     assert (job.state, job.attempt, job.number) == (S.PROCESSING, 1, 1)
-    assert job.intent == Intent(token(1), 10, 1, None)
+    assert job.intent is not None
+    assert job.intent == Intent(job.intent.token, 10, 12, 1, None)
+    assert len(job.intent.token) == 4
     jobs.settle(tx, job, DOUBT)
     assert jobs.in_doubt(tx, "kitchen") is not None
     jobs.settle(tx, job, COMPLETED)
@@ -387,12 +392,14 @@ def test_ticket_is_reported_in_order_with_its_evidence(tx: Tx) -> None:
 
 
 def test_waiting_tickets_follow_their_station(tx: Tx) -> None:
-    """After a change of configuration a ticket goes where its station prints now, else to the default."""
+    """After a change of configuration a ticket goes where its station prints now, else to the default; one that was
+    held for the old printer's sake waits no longer.
+    """
     enter(tx, ticket("wok"), ticket("gone"), ticket("drinks", "bar"), ticket("none", ""))
     jobs.hold(tx, pending(tx), "paper_out")
-    assert jobs.reroute(tx, {"wok": "new", "drinks": "bar", "none": ""}, "new") == 2
+    assert jobs.reroute(tx, {"wok": "new", "drinks": "bar", "none": ""}, "new", CONFIGURED) == 2
     assert tx.execute("SELECT printer, state FROM jobs ORDER BY id").fetchall() == [
-        ("new", "held"),
+        ("new", "pending"),
         ("new", "pending"),
         ("bar", "pending"),
         ("", "pending"),
@@ -407,7 +414,7 @@ def test_ticket_in_doubt_stays_with_a_printer_that_can_be_asked(tx: Tx, before: 
     job = under_way(tx)
     if before != "claim":
         jobs.settle(tx, job, before)
-    assert jobs.reroute(tx, {"wok": "new", "drinks": "kitchen"}, "new") == 0
+    assert jobs.reroute(tx, {"wok": "new", "drinks": "kitchen"}, "new", CONFIGURED) == 0
     assert jobs.in_doubt(tx, "kitchen") is not None
 
 
@@ -423,7 +430,7 @@ def test_ticket_in_doubt_at_a_printer_that_is_gone_is_printed_again_marked(
         jobs.settle(tx, job, before)
     if overtaken:
         enter(tx, ticket(kind=JobKind.AMEND), rev=2)
-    jobs.reroute(tx, {"wok": "new"}, "new")
+    jobs.reroute(tx, {"wok": "new"}, "new", {"new"})
     assert jobs.in_doubt(tx, "kitchen") is None
     job = pending(tx, "new")
     assert (job.rev, job.mark) == (2 if overtaken else 1, Mark.POSSIBLE_DUPLICATE)

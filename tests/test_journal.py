@@ -85,7 +85,7 @@ def enter_job(tx: Tx, printer: str = "kitchen") -> int:
     at = tx.execute("SELECT count(*) FROM orders").fetchone()[0]
     order = tx.execute("INSERT INTO orders VALUES (NULL, 'c', ?, '1', 1, 0, 'accepted')", (str(at),)).lastrowid
     event = tx.execute("INSERT INTO events VALUES (NULL, 's', ?, '', ?, 1, 'upsert', x'7b7d', '')", (str(at), order))
-    jobs.add_jobs(tx, order or 0, event.lastrowid or 0, 1, [jobs.NewJob("wok", printer, JobKind.ORDER)])
+    jobs.add_jobs(tx, order or 0, event.lastrowid or 0, 1, [jobs.NewJob("wok", printer, JobKind.ORDER, b"{}")])
     return int(tx.execute("SELECT max(id) FROM jobs").fetchone()[0])
 
 
@@ -700,7 +700,7 @@ def test_no_question_reads_the_whole_ledger(journal: Journal) -> None:
         jobs.stations_reached(tx, 7)
         jobs.waiting(tx)
         jobs.oldest_waiting(tx)
-        jobs.reroute(tx, {"wok": "kitchen"}, "kitchen")
+        jobs.reroute(tx, {"wok": "kitchen"}, "kitchen", {"kitchen"})
         jobs.close_order(tx, 1)
         tx.set_trace_callback(None)
         queries = [text for text in asked if text.lstrip().startswith("SELECT")]

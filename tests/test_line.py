@@ -354,8 +354,8 @@ def test_delay_grows_with_each_failure_and_jitters() -> None:
 def test_only_a_connection_that_lasted_makes_us_quick_again() -> None:
     """paho's own back-off resets at each CONNACK: accept-then-kick would be a loop of one second."""
     away = Backoff(chance=lambda: 1.0)
-    assert [away.lost(up_s=0.1) for _ in range(6)] == [1, 2, 4, 8, 16, 30]
-    assert away.lost(up_s=rules.STEADY_AFTER_S + 1) == 1
+    assert [away.lost(now, up_s=0.1) for now in range(0, 600, 100)] == [1, 2, 4, 8, 16, 30]
+    assert away.lost(600, up_s=rules.STEADY_AFTER_S + 1) == 1
     assert [away.failed() for _ in range(3)] == [2, 4, 8]
 
 
@@ -364,7 +364,7 @@ def test_three_takeovers_in_a_minute_are_a_contest() -> None:
     away = Backoff(chance=lambda: 0.5)
     delays = [away.taken_over(now, 1.0) for now in (0.0, 20.0, 50.0)]
     assert delays[:2] == [delay_s(1, 0.5), delay_s(2, 0.5)]
-    assert (delays[2], away.contested) == (rules.TAKEN_OVER_S, True)
+    assert (delays[2], away.contested) == (delay_s(3, 0.5), True)
     assert away.taken_over(300.0, 60.0) == rules.TAKEN_OVER_S
     away.lasted(rules.CALM_AFTER_S + 1)
     assert not away.contested
@@ -376,6 +376,31 @@ def test_takeovers_far_apart_are_no_contest() -> None:
     for now in (0.0, 100.0, 200.0, 300.0):
         away.taken_over(now, 90.0)
     assert not away.contested
+
+
+def test_three_kicks_in_two_minutes_are_perhaps_a_contest() -> None:
+    """Not every broker says that a client id was taken over: suspected, and told, until a connection lasted."""
+    away = Backoff(chance=lambda: 0.5)
+    assert [away.lost(now, 1.0) for now in (0.0, 20.0)] == [delay_s(1, 0.5), delay_s(2, 0.5)]
+    assert (away.lost(50.0, 19.0), away.suspected) == (delay_s(3, 0.5), True)
+    assert away.lost(300.0, 100.0) == rules.TAKEN_OVER_S  # only a rival's whole pause of peace ends it
+    away.lasted(rules.RIVAL_AWAY_S + 1)
+    assert not away.suspected
+    assert away.lost(1000.0, 1.0) == delay_s(1, 0.5)
+
+
+@pytest.mark.parametrize("between", ["nothing", "an hour", "a refusal", "a connection that lasted"])
+def test_kicks_with_something_between_are_no_contest(between: str) -> None:
+    """A broker that restarts, or that is far away on a bad line, refuses or lasts now and then."""
+    away, now = Backoff(), 0.0
+    for _ in range(3):
+        now += 3600.0 if between == "an hour" else 1.0
+        away.lost(now, 0.5)
+        if between == "a refusal":
+            away.failed()
+        elif between == "a connection that lasted":
+            away.lost(now, rules.STEADY_AFTER_S + 1)
+    assert away.suspected is (between == "nothing")
 
 
 def test_accept_then_kick_is_met_with_growing_delays(broker: ScriptedBroker) -> None:
@@ -474,6 +499,24 @@ def test_takeover_is_said_and_three_need_a_person(broker: ScriptedBroker, said: 
         broker.welcome()
         here.up()
         assert "s1-box1" in here.line.faults["broker:client_id"]
+
+
+def test_kicks_without_a_word_are_said_and_need_a_person(broker: ScriptedBroker, said: Said) -> None:
+    """mosquitto 2.0 hangs up on whoever was taken over and gives no reason; peace for some minutes ends the alarm."""
+    clock = HandClock()
+    with office(broker.port, clock=clock, backoff=Backoff(pace=0.00001)) as here:
+        for _ in range(3):
+            assert here.line.faults == {}
+            peer = broker.welcome()
+            here.up()
+            peer.drop()
+            said.wait("broker.lost")
+        assert said.wait("broker.contested_perhaps")["client_id"] == "s1-box1"
+        broker.welcome()
+        here.up()
+        assert "perhaps another box uses our client id s1-box1" in here.line.faults["broker:client_id"]
+        clock.pass_s(rules.RIVAL_AWAY_S + 1)
+        assert here.line.faults == {}
 
 
 def tend_until_connecting(line: Line, broker: ScriptedBroker) -> Peer:

@@ -144,6 +144,7 @@ def test_a_printer_that_takes_bytes_and_never_prints_is_never_believed(tmp_path:
     with kitchen(tmp_path, "tcp", PrinterSpec(tier=tier)) as here:
         here.order(1)
         settled(here, 1)
+        here.idle()
         here.device.swallow()
         here.order(2)
         here.wait_alarm("printer:wok:silent")
@@ -260,3 +261,67 @@ def test_a_stop_waits_for_the_word_on_the_ticket_under_way(tmp_path: Path) -> No
         here.open()
         assert settled(here, 1) == [("completed", "confirmed")]
         assert [ticket.marked for ticket in here.tickets()] == [False]
+
+
+def test_a_held_ticket_goes_on_whatever_was_killed_between(tmp_path: Path) -> None:
+    """A ticket held without an alarm (the process died between the two) goes when the printer is seen to be well."""
+    with kitchen(tmp_path) as here:
+        here.order(1)
+        settled(here, 1)
+        here.device.open_cover()
+        here.wait_alarm("printer:wok:cover")
+        here.order(2)
+        here.wait_told(2, states=("held",))
+        here.close()
+        here.device.close_cover()
+        here.open()
+        here.worker.stop(5)
+        here.journal.write(lambda tx: tx.execute("DELETE FROM alarms"))
+        here.journal.write(lambda tx: tx.execute("UPDATE jobs SET state = 'held' WHERE state = 'pending'"))
+        here.journal.stop(5)
+        here.open()
+        assert settled(here, 2)[-1] == ("completed", "confirmed")
+
+
+def test_what_follows_a_torn_ticket_is_a_piece_of_its_own(tmp_path: Path) -> None:
+    """Also when the torn one was cancelled meanwhile: its slip is cut off before anything else is printed."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(tier=2, line_time_s=0.02)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.order("AAA")
+        here.device.wait_for(lambda device: "#AAA" in "".join(line.text for line in device.paper.current.lines), 10)
+        here.device.refuse()
+        here.cancel("AAA")
+        here.order("BBB")
+        here.wait_told("BBB", kind="order.state", states=("accepted",))
+        here.device.refuse(False)
+        assert here.wait_for("BBB", 30)
+        for ticket in here.tickets():
+            assert ("#AAA" in ticket.text) + ("#BBB" in ticket.text) <= 1, ticket.text
+
+
+def test_counters_that_never_count_prove_nothing(tmp_path: Path) -> None:
+    """A clone that answers the same for ever: a lost answer leads to a marked ticket, not to a second unmarked one."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(counters=False)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.idle()
+        here.device.trouble_replies(Trouble.LOSE, Reply.PROCESS_ID, count=1)
+        here.order(2)
+        settled(here, 2)
+        assert [ticket.marked for ticket in here.whole(2)] == [False, True]
+
+
+def test_a_printer_that_was_used_by_somebody_else_meanwhile_proves_nothing(tmp_path: Path) -> None:
+    """Counters moved by another's receipt are no evidence that ours is on paper."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(reserve_replies=False)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.idle()
+        here.device.swallow()
+        here.order(2)
+        here.wait_told(2, states=("unconfirmed",))
+        here.device.swallow(False)
+        here.device.receive(b"somebody else's receipt\n" * 40 + b"\x1dVB\0")
+        assert here.wait_for(2, 30)
+        assert settled(here, 2)[-1] == ("completed", "confirmed")

@@ -24,7 +24,7 @@ def evidence(
 ) -> Evidence:
     """A ticket of 12 lines and one cut, and what the counters moved by."""
     now = None if cuts is None else Counters(BEFORE.cuts + cuts, BEFORE.lines + lines)
-    return Evidence(tier, Intent("000A", 12, 1, baseline), late, answers, now, epoch)
+    return Evidence(tier, Intent("000A", 12, 18, 1, baseline), late, answers, now, epoch)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,9 @@ def evidence(
         pytest.param(evidence(Tier.STATUS, answers=False), Verdict.WAIT, id="so may one of tier 2"),
         pytest.param(evidence(cuts=1, lines=12), Verdict.DONE, id="cut and all lines: on paper"),
         pytest.param(evidence(cuts=1, lines=15), Verdict.DONE, id="more lines than counted on: on paper"),
+        pytest.param(evidence(cuts=1, lines=19), Verdict.REPRINT, id="too many lines: somebody else printed"),
+        pytest.param(evidence(cuts=2, lines=15), Verdict.REPRINT, id="too many cuts: somebody else printed"),
+        pytest.param(evidence(cuts=900, lines=40000), Verdict.REPRINT, id="another printer altogether"),
         pytest.param(evidence(cuts=1, lines=12, epoch=Epoch.SAME), Verdict.DONE, id="in any epoch"),
         pytest.param(evidence(cuts=1, lines=11), Verdict.REPRINT, id="cut but too few lines: a cover-close cut"),
         pytest.param(evidence(cuts=0, lines=3), Verdict.REPRINT_PARTIAL, id="lines and no cut: a torn slip"),

@@ -92,7 +92,7 @@ WELL = dict.fromkeys(ALL, 0x12)
     [
         (
             printer(realtime=WELL, echo=True, fence=True, counters=True),
-            Capabilities(Tier.PROCESS_ID, ALL, True),
+            Capabilities(Tier.PROCESS_ID, ALL, False),
         ),
         (printer(realtime=WELL, echo=True), Capabilities(Tier.PROCESS_ID, ALL, False)),
         (printer(echo=True), Capabilities(Tier.PROCESS_ID, (), False)),

@@ -14,6 +14,9 @@ TAKEOVERS = 3
 TAKEOVERS_WITHIN_S = 60.0
 TAKEN_OVER_S = 180.0
 CALM_AFTER_S = 900.0
+KICKS = 3
+KICKS_WITHIN_S = 120.0
+RIVAL_AWAY_S = 2 * LONGEST_S
 
 
 def delay_s(failures: int, chance: float) -> float:
@@ -32,31 +35,54 @@ class Backoff:
         self._chance = chance
         self._pace = pace
         self._takeovers: deque[float] = deque(maxlen=TAKEOVERS)
+        self._kicks: deque[float] = deque(maxlen=KICKS)
         self.failures = 0
         self.contested = False
+        self.suspected = False
 
     def failed(self) -> float:
         """It could not be reached, or refused us: seconds to wait."""
-        self.failures += 1
-        return self._pace * delay_s(self.failures, self._chance())
+        self._kicks.clear()
+        return self._later()
 
-    def lost(self, up_s: float) -> float:
-        """It was up for `up_s` seconds: seconds to wait."""
+    def lost(self, now: float, up_s: float) -> float:
+        """It was up for `up_s` seconds: seconds to wait.
+
+        Brokers that speak 3.1.1, and mosquitto 2.0, take a connection over without a word. Accepted and cut off at
+        once, time after time and with nothing else between, looks like that. So does a bad line: a person is told,
+        and we stay away no longer than ever, because orders may wait.
+        """
         self.lasted(up_s)
-        return self.failed()
+        again_s = self._later()
+        if up_s <= STEADY_AFTER_S:
+            self._kicks.append(now)
+        if len(self._kicks) == KICKS and now - self._kicks[0] <= KICKS_WITHIN_S:
+            self.suspected = True
+        return again_s
 
     def taken_over(self, now: float, up_s: float) -> float:
         """Somebody else came with our client id: seconds to wait, minutes once that goes on and on."""
-        again_s = self.lost(up_s)
+        self.lasted(up_s)
+        again_s = self._later()
         self._takeovers.append(now)
         if len(self._takeovers) == TAKEOVERS and now - self._takeovers[0] <= TAKEOVERS_WITHIN_S:
             self.contested = True
-        return self._pace * TAKEN_OVER_S * (0.5 + self._chance()) if self.contested else again_s
+        return self._long() if self.contested else again_s
 
     def lasted(self, up_s: float) -> None:
         """It has been up for so long: what was before is forgotten when that is long enough."""
         if up_s > STEADY_AFTER_S:
             self.failures = 0
+            self._kicks.clear()
+        if up_s > RIVAL_AWAY_S:  # another that waits as we do would have come by now
+            self.suspected = False
         if up_s > CALM_AFTER_S:
             self._takeovers.clear()
             self.contested = False
+
+    def _later(self) -> float:
+        self.failures += 1
+        return self._pace * delay_s(self.failures, self._chance())
+
+    def _long(self) -> float:
+        return self._pace * TAKEN_OVER_S * (0.5 + self._chance())

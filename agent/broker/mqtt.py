@@ -142,6 +142,11 @@ class Line:
             found["broker:client_id"] = (
                 f"another program uses our client id {self._settings.client_id}; give one of them another"
             )
+        elif self._backoff.suspected:
+            found["broker:client_id"] = (
+                f"perhaps another box uses our client id {self._settings.client_id}: the broker takes us and hangs up, "
+                "again and again; give each box an agent name of its own"
+            )
         return found
 
     def acknowledge(self, delivery: Delivery) -> bool:
@@ -368,8 +373,11 @@ class Line:
             again_s = self._backoff.taken_over(now, now - self._up_at)
             _log.warning("broker.taken_over", client_id=self._settings.client_id, again_in_s=again_s)
         elif was_up:
-            again_s = self._backoff.lost(now - self._up_at)
+            suspected = self._backoff.suspected
+            again_s = self._backoff.lost(now, now - self._up_at)
             _log.warning("broker.lost", reason=why, again_in_s=again_s)
+            if self._backoff.suspected and not suspected:
+                _log.warning("broker.contested_perhaps", client_id=self._settings.client_id, again_in_s=again_s)
         else:
             again_s = self._backoff.failed()
             event = "broker.refused" if self._answered else "broker.never_answered"

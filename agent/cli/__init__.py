@@ -32,7 +32,11 @@ class LazyGroup(click.Group):
         return command
 
 
+_VERSION = f"shop-agent {__version__} (Python {platform.python_version()}, {platform.machine()})"
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message=_VERSION)
 def cli() -> None:
     """Prints a shop's online orders on its kitchen printers: never lost, never silently twice."""
 
@@ -40,4 +44,4 @@ def cli() -> None:
 @cli.command()
 def version() -> None:
     """Say which version this is."""
-    click.echo(f"shop-agent {__version__} (Python {platform.python_version()}, {platform.machine()})")
+    click.echo(_VERSION)

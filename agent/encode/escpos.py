@@ -34,6 +34,7 @@ class Encoded(msgspec.Struct, frozen=True):
     data: bytes
     lines: int
     cuts: int
+    feed_dots: int = 0
 
 
 def encode(
@@ -60,7 +61,7 @@ def encode(
         else:
             press.cut()
     press.finish()
-    return Encoded(bytes(press.out), press.lines, press.cuts)
+    return Encoded(bytes(press.out), press.lines, press.cuts, press.feed_dots)
 
 
 class _Press:
@@ -69,6 +70,7 @@ class _Press:
     def __init__(self, width: int, fonts: raster.Fonts | None, feed: int) -> None:
         self.out = bytearray()
         self.lines = 0
+        self.feed_dots = 0
         self.cuts = 0
         self._width = width
         self._fonts = fonts
@@ -96,6 +98,7 @@ class _Press:
     def gap(self, dots: int) -> None:
         if dots > 0:
             self.out += _FEED_DOTS + bytes((min(dots, 255),))
+            self.feed_dots += min(dots, 255)
 
     def cut(self) -> None:
         if self.cuts and not self._open:
@@ -155,6 +158,7 @@ class _Press:
             self._set_align(Align.LEFT)
         for band in bands:
             size = bytes((band.width_bytes & 0xFF, band.width_bytes >> 8, band.rows, 0))
+            self.feed_dots += band.rows
             self.out += b"\x1dv0\x00" + size + _REAL_TIME.sub(_MORE_PIXEL, band.data)
         self.gap(_PICTURE_GAP)
         self._open = True

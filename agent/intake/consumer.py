@@ -20,6 +20,7 @@ from agent.model.job import JobKind, Mark
 from agent.model.order import Cancel, Event, Order, Upsert
 from agent.model.report import OrderRef, OrderState, OrderStateName, Pong, Rejected
 from agent.model.station import Station
+from agent.model.ticket import Share
 from agent.model.wire import Delivery, ReplayEnd
 from agent.tickets.routing import route
 
@@ -33,6 +34,7 @@ class Taken(msgspec.Struct):
     printers: set[str] = set()
     gap: bool = False
     order: str = ""
+    trouble: dict[str, str] | None = None
 
 
 class Consumer:
@@ -84,7 +86,10 @@ class Consumer:
         checkpoint("intake.after_ack")
         if taken.gap:
             self._on_gap()
-        _log.info(f"intake.{taken.verdict}", order=taken.order, mid=delivery.mid)
+        if taken.trouble is not None:
+            _log.error(f"intake.{taken.verdict}", **taken.trouble)
+        else:
+            _log.info(f"intake.{taken.verdict}", order=taken.order, mid=delivery.mid)
 
     def _take_in(self, tx: Tx, delivery: Delivery) -> Taken:
         if delivery.retain:
@@ -125,7 +130,8 @@ class Consumer:
             newest = None if known is None else (known.rev, known.canceled)
             verdict = judge_revision(newest, subject.rev, cancel, same, event.digest)
         if verdict is Verdict.CONFLICT:
-            reason = f"order {subject.id} revision {subject.rev} came before with other content"
+            what = f"event {event.id}" if seen else f"order {subject.id} revision {subject.rev}"
+            reason = f"{what} came before with other content"
             return self._park(tx, delivery, "$.id" if seen else "$.data.order.rev", reason, event.id)
         if verdict is Verdict.ACCEPT:
             return self._accept(tx, event, canonical, known, delivery.topic == self._replay_topic)
@@ -147,7 +153,7 @@ class Consumer:
         if orders.park(tx, delivery.topic, delivery.payload, digest, path, reason):
             notes.raise_alarm(tx, "parked", f"an event could not be taken: {reason} - at {path}")
         notes.add_report(tx, Rejected(delivery.topic, path, reason, event_id))
-        return Taken("event_parked")
+        return Taken("event_parked", trouble={"event": event_id, "reason": reason, "path": path})
 
     # -- accepting -----------------------------------------------------------------------------------------------
 
@@ -159,9 +165,11 @@ class Consumer:
         order_pk = orders.put_order(tx, event, known, "accepted")
         event_pk = orders.add_event(tx, event, canonical, order_pk)
         if isinstance(data, Upsert):
-            new = self._tickets(data.order, reached, marks, self._mark_rebuilt(event.time, replayed))
+            mark = self._mark_rebuilt(tx, event.time, replayed) or self._mark_pruned(tx, event, known)
+            new = self._tickets(data.order, reached, marks, mark)
+            new += [self._void(tx, order_pk, name) for name in reached if name not in {job.station for job in new}]
         else:
-            new = [self._void(station) for station in reached]
+            new = [self._void(tx, order_pk, station) for station in reached]
         if any(not job.printer for job in new):
             notes.raise_alarm(tx, "no_printer", "a station has no printer: write one into the configuration")
         jobs.add_jobs(tx, order_pk, event_pk, 0 if data is None else data.order.rev, new)
@@ -176,29 +184,39 @@ class Consumer:
         self, order: Order, reached: list[str], marks: dict[str, Mark], mark: Mark | None
     ) -> list[jobs.NewJob]:
         new = []
-        targets = list(route(order, self._stations))
-        for name in targets:
+        routed = route(order, self._stations)
+        for name, portions in routed.items():
             station = self._by_name[name]
             kind = JobKind.AMEND if name in reached else JobKind.ORDER
+            share = msgspec.json.encode(Share(tuple(portions), tuple(routed)))
             new += [
-                jobs.NewJob(name, station.printer or "", kind, copy, station.copies, marks.get(name, mark))
+                jobs.NewJob(name, station.printer or "", kind, share, copy, station.copies, marks.get(name, mark))
                 for copy in range(1, station.copies + 1)
             ]
-        return new + [self._void(station) for station in reached if station not in targets]
+        return new
 
-    def _void(self, name: str) -> jobs.NewJob:
+    def _void(self, tx: Tx, order_pk: int, name: str) -> jobs.NewJob:
         station = self._by_name.get(name) or next(s for s in self._stations if s.default)
-        return jobs.NewJob(name, station.printer or "", JobKind.CANCEL)
+        return jobs.NewJob(name, station.printer or "", JobKind.CANCEL, jobs.last_share(tx, order_pk, name))
 
-    def _mark_rebuilt(self, told_at: datetime | None, replayed: bool) -> Mark | None:
-        """An order from before the journal was lost may have been printed by the journal that is gone."""
+    def _mark_rebuilt(self, tx: Tx, told_at: datetime | None, replayed: bool) -> Mark | None:
+        """An order from before the journal was lost may have been printed by the journal that is gone: whatever comes
+        by a replay until the first one is over, because this box's clock may be wrong, and whatever is dated before.
+        """
         rebuilt_at = self._journal.rebuilt_at
         if rebuilt_at is None:
             return None
         if told_at is not None and told_at.tzinfo is None:
             told_at = told_at.replace(tzinfo=UTC)
-        before = replayed if told_at is None else told_at < rebuilt_at
+        before = told_at is not None and told_at < rebuilt_at
+        before = before or (replayed and notes.get_meta(tx, "replayed_since_rebuilt") is None)
         return Mark.JOURNAL_REBUILT if before else None
+
+    def _mark_pruned(self, tx: Tx, event: Event, known: orders.KnownOrder | None) -> Mark | None:
+        """An unknown order with a sequence that is behind us may be one that the journal has forgotten."""
+        if known is not None or event.sequence is None or notes.get_meta(tx, "pruned") is None:
+            return None
+        return Mark.POSSIBLE_DUPLICATE if event.sequence <= orders.cursors(tx).get(event.source, -1) else None
 
     def _end_replay(self, tx: Tx, end: ReplayEnd) -> Taken:
         rebuilt = self._journal.rebuilt_at is not None
@@ -213,6 +231,7 @@ class Consumer:
         missing = self._still_missing(tx, end.source, (last or 0) + 1, head)
         if not missing:
             notes.clear_alarm(tx, "session")
+            notes.set_meta(tx, "replayed_since_rebuilt", notes.now())
         return Taken("replay_ended", gap=missing)
 
     def _still_missing(self, tx: Tx, source: str, first: int, head: int) -> bool:

@@ -1,6 +1,7 @@
 """The ledger's file: opened, proved sound, brought up to date; and set aside, never deleted, when it is broken."""
 
 import os
+import secrets
 import shutil
 import sqlite3
 import uuid
@@ -110,6 +111,8 @@ def _identify(path: Path, connection: Tx) -> Opened:
             rebuilt = True
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany("INSERT INTO meta VALUES (?, ?)", list(facts.items()))
+        # A printer may still answer for a ticket of the journal that was here before: its tokens must not come again.
+        connection.execute("INSERT OR IGNORE INTO numbers VALUES ('prints', '', ?)", (secrets.randbelow(36**4),))
         connection.execute("COMMIT")
     since = datetime.fromisoformat(facts["rebuilt_at"]) if "rebuilt_at" in facts else None
     return Opened(connection, str(facts["id"]), rebuilt, since)

@@ -9,13 +9,13 @@ import msgspec
 from agent.errors import IllegalTransition
 from agent.journal.file import Tx
 from agent.journal.notes import add_report, keep_number, next_number, now
-from agent.model.job import FINAL, TRANSITIONS, Counters, Intent, Job, JobKind, JobState, Mark, token
+from agent.model.job import FINAL, TRANSITIONS, Counters, Expected, Intent, Job, JobKind, JobState, Mark, token
 from agent.model.report import Evidence, OrderRef, OrderState, OrderStateName, TicketState
 
 _COLUMNS = """
     SELECT j.id, j.order_pk, o.channel, o.order_id, j.rev, j.kind, j.station, j.printer, j.copy, j.copies, j.state,
            j.attempt, j.mark, j.number, j.intent, j.reason, e.payload, j.created_at,
-           j.whole
+           j.share
     FROM jobs j {index} JOIN orders o ON o.pk = j.order_pk JOIN events e ON e.pk = j.event_pk
 """
 _OPEN = "state IN ('pending', 'held', 'processing', 'unconfirmed')"
@@ -30,6 +30,7 @@ class NewJob(msgspec.Struct, frozen=True):
     station: str
     printer: str
     kind: JobKind
+    share: bytes
     copy: int = 1
     copies: int = 1
     mark: Mark | None = None
@@ -52,13 +53,24 @@ def add_jobs(tx: Tx, order_pk: int, event_pk: int, rev: int, jobs: list[NewJob])
     """Enter tickets, pending, in this order."""
     at = now()
     tx.executemany(
-        "INSERT INTO jobs (order_pk, event_pk, rev, kind, station, printer, copy, copies, state, mark, created_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?)",
+        "INSERT INTO jobs "
+        "(order_pk, event_pk, rev, kind, station, printer, copy, copies, mark, share, created_at, state) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
         [
-            (order_pk, event_pk, rev, job.kind, job.station, job.printer, job.copy, job.copies, job.mark, at)
+            (order_pk, event_pk, rev, job.kind, job.station, job.printer, job.copy, job.copies, job.mark, job.share, at)
             for job in jobs
         ],
     )
+
+
+def last_share(tx: Tx, order_pk: int, station: str) -> bytes:
+    """What this station was told last of an order: that is what a void takes back."""
+    row = tx.execute(
+        "SELECT share FROM jobs WHERE order_pk = ? AND station = ? "
+        "ORDER BY state = 'completed' OR intent IS NOT NULL OR mark IS NOT NULL DESC, id DESC LIMIT 1",
+        (order_pk, station),
+    ).fetchone()
+    return bytes(row[0])
 
 
 def next_pending(tx: Tx, printer: str, after_id: int = 0) -> Job | None:
@@ -77,7 +89,7 @@ def in_doubt(tx: Tx, printer: str) -> Job | None:
     return _job(tx.execute(f"{columns} WHERE j.printer = ? AND j.intent IS NOT NULL", (printer,)).fetchone())
 
 
-def claim(tx: Tx, job: Job, day: str, lines: int, cuts: int, baseline: Counters | None) -> Intent | None:
+def claim(tx: Tx, job: Job, day: str, expected: Expected, baseline: Counters | None) -> Intent | None:
     """Write the intent: from here on bytes may go out. None when the ticket is no longer to be printed as it was read.
 
     Gives the ticket its station's running number (`job.number` must be the one that it has, or the next one) and a
@@ -90,7 +102,7 @@ def claim(tx: Tx, job: Job, day: str, lines: int, cuts: int, baseline: Counters 
     keep_number(tx, "prints", "", print_number)
     if not found[0]:
         keep_number(tx, job.station, day, job.number)
-    intent = Intent(token(print_number), lines, cuts, baseline)
+    intent = Intent(token(print_number), expected.lines, expected.most_lines, expected.cuts, baseline)
     also = "intent = ?, attempt = attempt + 1, number = ?"
     _move(tx, job.id, JobState.PROCESSING, "", also, (msgspec.json.encode(intent).decode(), job.number))
     return intent
@@ -171,33 +183,28 @@ def stations_reached(tx: Tx, order_pk: int) -> list[str]:
     return [str(station) for (station,) in rows]
 
 
-def reroute(tx: Tx, printers: dict[str, str], fallback: str) -> int:
+def reroute(tx: Tx, printers: dict[str, str], fallback: str, configured: set[str]) -> int:
     """After a change of configuration: tickets go to the printer that their station has now. Returns how many moved.
 
-    `printers` maps station to printer; `fallback` is the default station's. A ticket in doubt stays with its printer;
-    where that printer is gone for good nobody can ask it, so that the ticket is printed again, marked.
+    `printers` maps station to printer; `fallback` is the default station's; `configured` are all there are. A ticket
+    in doubt stays with its printer; where that printer is gone for good nobody can ask it, so that the ticket is
+    printed again, marked.
     """
     moved = 0
-    known = {*printers.values(), fallback}
     rows = tx.execute(
         f"SELECT id, station, printer, intent FROM jobs INDEXED BY jobs_open WHERE {_OPEN} ORDER BY id"
     ).fetchall()
     for job_id, station, printer, intent in rows:
         wanted = printers.get(station, fallback)
-        if wanted == printer or (intent is not None and printer in known):
+        if wanted == printer or (intent is not None and printer in configured):
             continue
         if intent is not None and (job := in_doubt(tx, printer)) is not None:
             _unconfirmed_again(tx, job)
+        if _state(tx, job_id) is JobState.HELD:  # for the old printer's sake
+            _move(tx, job_id, JobState.PENDING, "its station has another printer now")
         tx.execute("UPDATE jobs SET printer = ? WHERE id = ?", (wanted, job_id))
         moved += 1
     return moved
-
-
-def widen(tx: Tx) -> None:
-    """After a change of the stations: tickets that were routed by the old rules bear the whole order, so that no item
-    falls between a rule that was and one that is.
-    """
-    tx.execute(f"UPDATE jobs SET whole = 1 WHERE id IN (SELECT id FROM jobs INDEXED BY jobs_open WHERE {_OPEN})")
 
 
 def _unconfirmed_again(tx: Tx, job: Job) -> None:
@@ -306,5 +313,4 @@ def _job(row: tuple[Any, ...] | None) -> Job | None:
     values["state"] = JobState(values["state"])
     values["mark"] = None if values["mark"] is None else Mark(values["mark"])
     values["intent"] = None if values["intent"] is None else msgspec.json.decode(values["intent"], type=Intent)
-    values["whole"] = bool(values["whole"])
     return Job(**values)

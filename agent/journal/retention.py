@@ -22,6 +22,8 @@ def prune(tx: Tx, keep_orders: int) -> int:
             (newest - keep_orders, A_SITTING),
         )
     ]
+    if old:
+        tx.execute("INSERT OR IGNORE INTO meta VALUES ('pruned', 'yes')")
     for pk in old:
         tx.execute("DELETE FROM moves WHERE job_id IN (SELECT id FROM jobs WHERE order_pk = ?)", (pk,))
         tx.execute("DELETE FROM jobs WHERE order_pk = ?", (pk,))

@@ -71,14 +71,24 @@ class Counters(msgspec.Struct, frozen=True):
     lines: int
 
 
+class Expected(msgspec.Struct, frozen=True):
+    """By how much a ticket moves a printer's counters. With some, feeds and pictures count as lines."""
+
+    lines: int
+    most_lines: int
+    cuts: int
+
+
 class Intent(msgspec.Struct, frozen=True):
     """What was known, and written to disk, before the first byte of a ticket went out.
 
-    `baseline` is None where the printer has no sound counters or they were not fresh.
+    The printer's counters will have moved by `cuts` and by `lines` to `most_lines` when it is on paper. `baseline` is
+    None where the printer has no sound counters or they were not fresh.
     """
 
     token: str
     lines: int
+    most_lines: int
     cuts: int
     baseline: Counters | None = None
 
@@ -86,7 +96,7 @@ class Intent(msgspec.Struct, frozen=True):
 class Job(msgspec.Struct, frozen=True):
     """One ticket for one printer. `number` is the station's running number of the day, 0 until the first byte.
 
-    `whole`: the stations were changed since the order was routed, so that the ticket bears all of its items.
+    `payload` is the event's data and `share` a `Share`, both as JSON.
     """
 
     id: int
@@ -107,7 +117,7 @@ class Job(msgspec.Struct, frozen=True):
     reason: str
     payload: bytes
     created_at: str
-    whole: bool
+    share: bytes
 
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"

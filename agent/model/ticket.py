@@ -42,6 +42,15 @@ class Portion(msgspec.Struct, frozen=True):
         return self.children
 
 
+class Share(msgspec.Struct, frozen=True):
+    """What one station makes of an order, as it was routed when the order came. It is kept with the ticket, so that a
+    change of the stations moves no dish of an order that is under way. `stations` are all that the order went to.
+    """
+
+    portions: tuple[Portion, ...]
+    stations: tuple[str, ...]
+
+
 class Ticket(msgspec.Struct, frozen=True):
     """One station's part of an order, ready to be typeset.
 

@@ -37,8 +37,10 @@ COUNTER_TIMEOUT_S = 1.0
 CUTS, LINES = 178, 148
 CHUNK = 4096
 MOST_TOKENS = 64
+MOST_READS = 64
+QUIET_S = 0.1
 
-R = TypeVar("R", RealTime, Fence, Block)
+R = TypeVar("R", RealTime, Block)
 
 
 def process_id_request(token: str) -> bytes:
@@ -55,6 +57,8 @@ class Dialogue:
         self.status = PrinterStatus()
         self.tokens: set[str] = set()
         self.poured = 0
+        self.fences_owed = 0
+        self.heard_fence = False
         self.questions: tuple[int, ...] = REALTIME_QUESTIONS
         self._clock = clock
         self._parser = ReplyParser()
@@ -69,8 +73,10 @@ class Dialogue:
         Answers that came before are forgotten first; a fence that came is kept.
         """
         asked = self.questions
-        for _ in range(tries):
-            self.hear()
+        for attempt in range(tries):
+            for _ in range(MOST_READS if attempt else 1):  # late answers must not be taken for those to come
+                if not self.hear(QUIET_S if attempt else 0.0):
+                    break
             self._forget(RealTime)
             self.say(b"".join(bytes((0x10, 0x04, n)) for n in asked))
             if self.wait(lambda: self._count(RealTime) >= len(asked), REALTIME_TIMEOUT_S):
@@ -100,7 +106,7 @@ class Dialogue:
     @property
     def heard_something(self) -> bool:
         """Did the printer say anything that nobody has taken?"""
-        return bool(self._inbox or self.tokens)
+        return bool(self._inbox or self.tokens or self.heard_fence)
 
     def process_fence(self, timeout_s: float) -> bool:
         """Did the printer echo a fresh process ID? Then all before it is printed."""
@@ -114,7 +120,12 @@ class Dialogue:
         """Did the printer answer GS r? The answers carry no name, so what came before is forgotten first."""
         self.forget()
         self.say(STATUS_FENCE)
-        return self.wait(lambda: self.take(Fence) is not None, timeout_s)
+        self.fences_owed += 1
+        return self.wait(self.fences_answered, timeout_s)
+
+    def fences_answered(self) -> bool:
+        """Was every GS r answered? An answer carries no name: only the last one owed can be the last one's."""
+        return self.fences_owed == 0
 
     def ask_counters(self) -> Counters | None:
         """The cumulative cut and line counters (GS g 2), or None where there are none."""
@@ -123,6 +134,7 @@ class Dialogue:
         return None if cuts is None or lines is None else Counters(cuts, lines)
 
     def _ask_counter(self, which: int) -> int | None:
+        self.hear()
         self._forget(Block)
         self.say(bytes((0x1D, 0x67, 0x32, 0, which, 0)))
         if not self.wait(lambda: self._count(Block) > 0, COUNTER_TIMEOUT_S):
@@ -202,10 +214,14 @@ class Dialogue:
 
     def forget(self) -> None:
         """Take and forget all that came, so that a stale answer is not taken for a fresh one."""
-        while self.hear():
-            pass
+        for _ in range(MOST_READS):
+            if not self.hear():
+                break
+        else:
+            raise Unavailable("it never stops talking")
         self._parser.reset()
         self._inbox.clear()
+        self.heard_fence = False
 
     def _note(self, reply: Reply) -> None:
         if isinstance(reply, Asb):
@@ -216,6 +232,9 @@ class Dialogue:
             self.tokens.add(token)
         elif isinstance(reply, Block) and out_of_paper(reply):
             self.status = PrinterStatus(frozenset({Need.PAPER}))
+        elif isinstance(reply, Fence):
+            self.heard_fence = True
+            self.fences_owed = max(0, self.fences_owed - 1)
         elif len(self._inbox) < MOST_TOKENS:
             self._inbox.append(reply)
 

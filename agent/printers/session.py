@@ -26,7 +26,6 @@ from agent.model.printer import (
 )
 from agent.printers.dialogue import REALTIME_QUESTIONS, STATUS_FENCE, Dialogue, process_id_request
 from agent.printers.link import Link
-from agent.printers.status import Fence
 
 RESET = b"\x1b@"
 ASB_ON = b"\x1da\x0e"
@@ -73,6 +72,9 @@ class Session:
         self._on_silence = on_silence
         self._well_at: float | None = None
         self._counting_s = 0.0
+        self._counts = False
+        self._trial: Counters | None = None
+        self._before: Counters | None = None
         self.capabilities = Capabilities(Tier.NONE)
         self.counters: Counters | None = None
 
@@ -88,8 +90,9 @@ class Session:
         A printer that never answered is asked one thing only, for half a second.
         """
         self.capabilities = known
+        self._counts = known.tier is Tier.PROCESS_ID
         self._dialogue.questions = known.realtime or REALTIME_QUESTIONS
-        if known.tier is not Tier.NONE or known.realtime:
+        if known.tier is not Tier.NONE:
             return True
         return self._dialogue.ask_status(tries=1) is None
 
@@ -105,8 +108,8 @@ class Session:
             return None
         self._dialogue.say(RESET)
         tier = wanted or self._probe_tier()
-        counters = tier is Tier.PROCESS_ID and self._dialogue.ask_counters() is not None
-        self.capabilities = Capabilities(tier, realtime, counters)
+        self._counts = tier is Tier.PROCESS_ID
+        self.capabilities = Capabilities(tier, realtime)
         return self.capabilities
 
     def _probe_tier(self) -> Tier:
@@ -145,6 +148,7 @@ class Session:
             if self._dialogue.ask_status() is None:
                 raise Unavailable("no answer to a status request")
             self._well_at = self._clock.monotonic()
+            self.counters = None  # whoever stood at the printer since may have fed and cut
         elif self._dialogue.status.need and self._fence(self._patience.fence_s):
             self._dialogue.status = PrinterStatus()  # who answers a fence is not offline
         return self._dialogue.status.need
@@ -184,18 +188,30 @@ class Session:
         """Read the maintenance counters where there are any, so that the next intent has a baseline; unless that
         took longer, the last time, than there is to spare.
         """
-        if self.capabilities.counters and self.counters is None and self._counting_s <= spare_s:
-            started = self._clock.monotonic()
-            self.counters = self._dialogue.ask_counters()
-            self._counting_s = self._clock.monotonic() - started
+        if not self._counts or self.counters is not None or self._counting_s > spare_s:
+            return
+        started = self._clock.monotonic()
+        self.counters = self._dialogue.ask_counters()
+        self._counting_s = self._clock.monotonic() - started
+        self._counts = self.counters is not None
+        if self._trial is not None and self.counters is not None:
+            counted = self.counters.cuts > self._trial.cuts and self.counters.lines > self._trial.lines
+            self.capabilities = msgspec.structs.replace(self.capabilities, counters=counted)
+        self._trial = None
+
+    @property
+    def baseline(self) -> Counters | None:
+        """The counters as they are now, where they were seen to count: some clones answer the same for ever."""
+        return self.counters if self.capabilities.counters else None
 
     # -- the ticket ----------------------------------------------------------------------------------------------
 
     def send(self, ticket: bytes, token: str) -> Unknown | NotPrinted | None:
         """Give the printer a ticket and the question behind it. None: all was taken, now `settle`."""
-        self.counters = None
+        self._before, self.counters = self.counters, None
         self._well_at = None
         checkpoint("print.before_write")
+        self._dialogue.tokens.discard(token)  # one of a journal that is gone
         data = ticket + self._question(token)
         sent = 0
         self._dialogue.poured = 0
@@ -207,6 +223,7 @@ class Session:
                     sent = end
                     checkpoint(name)
             complete = self._pour(data[sent:])
+            self._dialogue.fences_owed += self.capabilities.tier is Tier.STATUS
         except LinkBroken as exc:
             reason = f"link lost while sending: {exc}"
             return Unknown(reason) if self._dialogue.poured else NotPrinted(reason)
@@ -228,18 +245,21 @@ class Session:
         if self.capabilities.tier is Tier.NONE:
             return self._settle_presumed(size, lines)
         budget_s = max(self._patience.answer_s, 7.0 + size / self._bytes_per_s + lines * SLOWEST_LINE_S)
-        started = self._clock.monotonic()
+        began = started = self._clock.monotonic()
         silence_said = False
-        while (waited_s := self._clock.monotonic() - started) < budget_s:
+        asked_in_vain = False
+        while self._clock.monotonic() - started < budget_s:
+            if self._link.unsent() > 0:
+                started = self._clock.monotonic()  # it can't answer what it has not got
             if self._heard_answer(token, 1.0):
-                return self._after_answer()
+                return self._after_answer(asked_in_vain)
             if self._give_up():
                 return Unknown("stopped while waiting for its answer")
             if self.capabilities.realtime:
-                self._dialogue.ask_status(tries=1)
+                asked_in_vain |= self._dialogue.ask_status(tries=1) is None
             if self._dialogue.status.need:
                 return NeedsHuman(self._dialogue.status.need)
-            if waited_s > self._patience.silence_said_s and not silence_said:
+            if self._clock.monotonic() - began > self._patience.silence_said_s and not silence_said:
                 silence_said = True
                 self._on_silence("no answer after the ticket")
         return Unknown("no answer in time")
@@ -253,22 +273,31 @@ class Session:
         if token not in self._dialogue.tokens:
             self._dialogue.forget()
             self._dialogue.say(self._question(token))
+            self._dialogue.fences_owed = int(self.capabilities.tier is Tier.STATUS)
 
     def _heard_answer(self, token: str, timeout_s: float) -> bool:
         if self.capabilities.tier is Tier.STATUS:
-            return self._dialogue.wait(lambda: self._dialogue.take(Fence) is not None, timeout_s)
+            return self._dialogue.wait(self._dialogue.fences_answered, timeout_s)
         tokens = self._dialogue.tokens
         return self._dialogue.wait(lambda: token in tokens or self._dialogue.status.need is not None, timeout_s) and (
             token in tokens
         )
 
-    def _after_answer(self) -> Outcome:
-        """The fence was answered. A status fence is only as good as the sensors right after it."""
-        if self.capabilities.tier is Tier.STATUS and self.capabilities.realtime:
-            if self._dialogue.ask_status() is None:
-                return Unknown("it answered the fence, but no status request after it")
-            if self._dialogue.status.need:
-                return NeedsHuman(self._dialogue.status.need)
+    def _after_answer(self, asked_in_vain: bool) -> Outcome:
+        """The question behind the ticket was answered. A process ID stands for itself. A status byte has no name, and
+        a line that breaks or a printer that starts may look like one: the sensors must answer at once, the same
+        question must be answered again, and no status request may have gone unanswered before.
+        """
+        if self.capabilities.tier is Tier.STATUS:
+            if self.capabilities.realtime:
+                if asked_in_vain or self._dialogue.ask_status(tries=1) is None:
+                    return Unknown("a fence was answered, but not every status request around it")
+                if self._dialogue.status.need:
+                    return NeedsHuman(self._dialogue.status.need)
+            if not self._dialogue.status_fence(self._patience.fence_s):
+                return Unknown("a fence was answered, but not the one after it")
+        if self._before is not None and self._trial is None:
+            self._trial = self._before
         self._well_at = self._clock.monotonic()
         return Confirmed(self.capabilities.tier.name.lower())
 
@@ -282,8 +311,11 @@ class Session:
                 return Unknown("the cable still holds a part of the ticket")
             self._dialogue.hear(0.02)
         self._dialogue.wait(self._give_up, lines * LINE_S)
-        if self.capabilities.realtime and self._dialogue.ask_status() and self._dialogue.status.need:
-            return NeedsHuman(self._dialogue.status.need)
+        if self.capabilities.realtime:
+            if self._dialogue.ask_status() is None:
+                return Unknown("it used to answer status requests, and is silent")
+            if self._dialogue.status.need:
+                return NeedsHuman(self._dialogue.status.need)
         return Presumed()
 
     # -- after a doubt -------------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from agent.model.printer import Need, PrinterStatus
 
 BLOCK_STARTS = b"\x35\x37\x3b\x3d\x5f"
 LONGEST_BLOCK = 100
+FENCE_ANSWERS = b"\x00\x03\x0c\x0f"
+"""GS r 1: the two near-end bits and the two paper-end bits go together."""
 _FLOW = (0x11, 0x13)
 
 
@@ -73,9 +75,7 @@ def _first(data: bytes) -> tuple[int, Reply | None]:
         return _asb(data)
     if first & 0x93 == 0x12:
         return 1, RealTime(first)
-    if first & 0x90 == 0:
-        return 1, Fence(first)
-    return 1, None
+    return 1, Fence(first) if first in FENCE_ANSWERS else None
 
 
 def _block(data: bytes) -> tuple[int, Reply | None]:

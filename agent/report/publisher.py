@@ -5,8 +5,10 @@ It never waits for the journal's writer: while the disk is full it must go on sa
 waits for the broker's word, and leaves the processor to the printers in between.
 """
 
+import contextlib
 import queue
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable
@@ -30,6 +32,7 @@ REQUEST_AGAIN_S = 5.0
 REQUEST_SLOWEST_S = 300.0
 UNANSWERED_S = 120.0
 FAILED_AGAIN_S = 5.0
+GOODBYE_S = 1.0
 LONGEST_ALARM = 300
 LINE_ALARMS = "broker:"
 _log = log.get("report")
@@ -310,10 +313,25 @@ class Publisher:
         return stamp(self._clock.utc())
 
     def _goodbye(self) -> None:
-        """At once, whatever is under way: a clean disconnection sends no will."""
-        self._outbox.delete_taken(at_once=True)
+        """At once, whatever is under way: a clean disconnection sends no will.
+
+        Then a moment for the broker's word on it: a socket that is closed with something unread is reset, and a broker
+        that can't answer takes the line for broken and sends the will after all.
+        """
+        said = None
         if self.line.up:
-            self.line.publish(self._topics.state, state_payload(self._identity, False, self._now()), retain=True)
+            payload = state_payload(self._identity, False, self._now())
+            said = self.line.publish(self._topics.state, payload, retain=True)
+        ends_at = time.monotonic() + GOODBYE_S
+        while said is not None and self.line.up and (left_s := ends_at - time.monotonic()) > 0:
+            with contextlib.suppress(queue.Empty):
+                word = self.line.acknowledged.get(timeout=left_s)
+                if word is None:
+                    continue
+                self._note(word)
+                if word.mid == said and word.generation == self.line.generation:
+                    break
+        self._outbox.delete_taken(at_once=True)
 
     def _request_missing(self, reader: Tx) -> None:
         """From the last sequence without a gap before it, for every source; all of it after a journal was lost."""

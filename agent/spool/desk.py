@@ -11,14 +11,19 @@ from agent.checkpoint import checkpoint
 from agent.clock import Clock
 from agent.config import Printer
 from agent.encode.escpos import Encoded
+from agent.encode.text import sayable
 from agent.journal import jobs, notes
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.journal.store import Journal
-from agent.model.job import Intent, Job, JobState
+from agent.model.job import Expected, Intent, Job, JobState
 from agent.printers.session import Session
 from agent.spool.render import Press
 
+DOTS_A_LINE = 12
+SLACK_LINES = 4
+QUICK_BYTES = 8192
+"""A feed by dots may count as lines, and so may the way to the knife."""
 _log = log.get("spool")
 
 
@@ -85,7 +90,9 @@ class Desk:
         """Write the ticket's intent; None when it is no longer to be printed as it was rendered."""
         checkpoint("spool.before_intent")
         job, encoded = prepared.job, prepared.encoded
-        intent = jobs.claim(tx, job, prepared.day, encoded.lines, encoded.cuts, session.counters)
+        most_lines = encoded.lines + encoded.feed_dots // DOTS_A_LINE + SLACK_LINES
+        expected = Expected(encoded.lines, most_lines, encoded.cuts)
+        intent = jobs.claim(tx, job, prepared.day, expected, session.baseline)
         if intent is None:
             return None
         return Claimed(msgspec.structs.replace(job, intent=intent, state=JobState.PROCESSING), intent, encoded)
@@ -100,7 +107,7 @@ class Desk:
         if session is None or self._claimed is not None or not session.was_well_lately():
             return
         job = jobs.next_pending(tx, self._printer.name)
-        if job is None or is_repeated(job):
+        if job is None or not _is_quick(job.payload):
             return
         try:
             prepared = self._render(tx, job)
@@ -123,9 +130,9 @@ class Desk:
         return Prepared(job, day, self._press.render(tx, job, self._printer, now))
 
 
-def is_repeated(job: Job) -> bool:
-    """May a piece of an earlier attempt hang from the printer? Then that is cut off first."""
-    return job.mark is not None and job.attempt > 0
+def _is_quick(payload: bytes) -> bool:
+    """Can it be rendered while everybody waits? Not a long order, nor one with lines that must be drawn."""
+    return len(payload) <= QUICK_BYTES and sayable(payload.decode())
 
 
 def _abort(tx: Tx, job: Job, reason: str) -> None:

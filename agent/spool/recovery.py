@@ -62,7 +62,7 @@ def judge(evidence: Evidence) -> Verdict:
     if evidence.tier is not Tier.PROCESS_ID or before is None or now is None:
         return Verdict.REPRINT
     cuts, lines = now.cuts - before.cuts, now.lines - before.lines
-    if cuts >= evidence.intent.cuts and lines >= evidence.intent.lines:
+    if cuts == evidence.intent.cuts and evidence.intent.lines <= lines <= evidence.intent.most_lines:
         return Verdict.DONE
     if cuts != 0 or lines < 0:
         return Verdict.REPRINT

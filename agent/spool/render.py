@@ -1,4 +1,4 @@
-"""A job becomes bytes: the order as the ledger has it, routed, laid out, typeset and encoded for its printer."""
+"""A job becomes bytes: the order as the ledger has it, laid out, typeset and encoded for its printer."""
 
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
@@ -12,17 +12,14 @@ from agent.journal import orders
 from agent.journal.file import Tx
 from agent.model.job import Job, JobKind
 from agent.model.order import CanceledOrder, Order, Upsert
-from agent.model.station import Station
-from agent.model.ticket import Language, Portion, Ticket
-from agent.tickets.routing import route
+from agent.model.ticket import Language, Share, Ticket
 from agent.tickets.template import kitchen
 
 
 class Press:
     """What every ticket of the shop is rendered with."""
 
-    def __init__(self, stations: list[Station], language: str, timezone: tzinfo) -> None:
-        self._stations = stations
+    def __init__(self, language: str, timezone: tzinfo) -> None:
         self._language = Language(language)
         self._timezone = timezone
 
@@ -41,13 +38,10 @@ class Press:
 
     def _ticket(self, tx: Tx, job: Job, now: datetime) -> Ticket:
         order, reason = self._order(tx, job)
-        routed = route(order, self._stations)
-        if job.whole or job.station not in routed:
-            routed = {job.station: [Portion(item) for item in order.items]}
-        others = tuple(name for name in routed if name != job.station)
+        share = msgspec.json.decode(job.share, type=Share)
         return Ticket(
             order=order,
-            portions=tuple(routed[job.station]),
+            portions=share.portions,
             station=job.station,
             kind=job.kind,
             reason=reason,
@@ -56,9 +50,9 @@ class Press:
             copy=job.copy,
             copies=job.copies,
             number=job.number,
-            part=list(routed).index(job.station) + 1,
-            parts=len(routed),
-            also_at=others,
+            part=share.stations.index(job.station) + 1,
+            parts=len(share.stations),
+            also_at=tuple(name for name in share.stations if name != job.station),
             language=self._language,
             printed_at=now.astimezone(self._timezone),
             original_at=datetime.fromisoformat(job.created_at).astimezone(self._timezone),

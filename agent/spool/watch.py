@@ -30,6 +30,7 @@ class Watch:
         self._failures = 0
         self._away_since: float | None = None
         self.need: Need | None = None
+        self._released = False
         self.seen: dict[str, Any] = {"state": "connecting"}
 
     def load(self, reader: Tx) -> None:
@@ -43,6 +44,7 @@ class Watch:
             _log.info("spool.printer_back", printer=self._printer)
         self._away_since = None
         self._failures = 0
+        self._released = False
         self.set_alarm("away", "")
         self.set_alarm("mute", "it never answers: tickets are presumed printed" if seen.tier is Tier.NONE else "")
         self.seen = {"state": "ready", "tier": seen.tier.name.lower()}
@@ -72,12 +74,19 @@ class Watch:
             if waiting is not None and waiting.state is JobState.PENDING:
                 self._journal.write(lambda tx: jobs.hold(tx, waiting, str(need)))
             self.seen = {**self.seen, "state": "needs_human", "need": str(need)}
-        elif self.need is not None or self._alarms & set(Need):
-            for other in Need:
-                self.set_alarm(other, "")
-            self._journal.write(lambda tx: jobs.release(tx, self._printer))
+        elif self.need is not None or not self._released:
+            over = sorted(self._alarms & set(Need))
+            self._journal.write(lambda tx: self._let_go(tx, over))
+            self._alarms -= set(over)
+            self._released = True
             self.seen = {**self.seen, "state": "ready", "need": None}
         self.need = need
+
+    def _let_go(self, tx: Tx, over: list[str]) -> None:
+        """In one commit: a held ticket whose alarm is down would wait for ever."""
+        jobs.release(tx, self._printer)
+        for what in over:
+            notes.clear_alarm(tx, f"printer:{self._printer}:{what}")
 
     def silent(self, reason: str) -> None:
         """The printer has a ticket and says nothing."""

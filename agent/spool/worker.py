@@ -15,11 +15,11 @@ from agent.journal import jobs, notes
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.journal.store import Journal
-from agent.model.job import Job, JobState, Mark
-from agent.model.printer import Confirmed, NeedsHuman, NotPrinted, Outcome, Presumed, Tier, Unknown
+from agent.model.job import FINAL, Job, JobState, Mark
+from agent.model.printer import Capabilities, Confirmed, NeedsHuman, NotPrinted, Outcome, Presumed, Tier, Unknown
 from agent.printers.link import Connector
 from agent.printers.session import Patience, Session
-from agent.spool.desk import Claimed, Desk, Prepared, is_repeated
+from agent.spool.desk import DOTS_A_LINE, Claimed, Desk, Prepared
 from agent.spool.recovery import Epoch, Evidence, Verdict, judge
 from agent.spool.render import Press
 from agent.spool.watch import Watch
@@ -58,6 +58,9 @@ class Worker:
         self._journal = journal
         self._clock = clock
         self._watch = Watch(printer.name, journal, clock)
+        self._met = False
+        self._torn = False
+        self._torn_key = f"torn:{printer.name}"
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self._desk = Desk(printer, journal, press, clock)
         self._stopping = threading.Event()
@@ -101,6 +104,7 @@ class Worker:
         reader = self._journal.reader()
         try:
             self._watch.load(reader)
+            self._torn = bool(notes.get_meta(reader, self._torn_key))
             while not self._stopping.is_set():
                 try:
                     self._serve(reader)
@@ -133,17 +137,20 @@ class Worker:
     def _turn(self, session: Session, reader: Tx) -> None:
         self._progress = self._clock.monotonic()
         job = jobs.next_pending(reader, self._printer.name)
-        if job is None and self._watch.need is None and (session.blind or session.fresh()):
+        quiet = job is None and not self._torn and self._watch.need is None
+        if quiet and (session.blind or session.fresh()):
             session.refresh_counters()
+            self._remember(session, reader)
             self._pause(session, reader)
         elif not session.fresh() and not self._is_well(session, job):
             self._stopping.wait(POLL_S)
+        elif self._torn:
+            session.separate()
+            self._torn = False
+            self._journal.write(lambda tx: notes.set_meta(tx, self._torn_key, ""))
         elif (prepared := self._desk.next(reader)) is not None:
-            if is_repeated(prepared.job):
-                session.separate()
-            self._print_on(
-                session, reader, self._journal.write(partial(self._desk.claim, session=session, prepared=prepared))
-            )
+            claim = partial(self._desk.claim, session=session, prepared=prepared)
+            self._print_on(session, reader, self._journal.write(claim))
 
     def _pause(self, session: Session, reader: Tx) -> None:
         """Nothing to print: sleep until woken, and look at the printer now and then."""
@@ -164,10 +171,11 @@ class Worker:
         """Know what the printer can prove: from the journal, else by asking it once it is well."""
         known = notes.known_capabilities(reader, self._printer.name, str(self._printer.link))
         wanted = _TIERS.get(self._printer.confirm)
+        self._met = False
         if known is None or wanted not in (None, known.tier) or not session.trust(known):
             self._probe(session, reader, doubt)
-        else:
-            self._watch.met(known)
+        elif session.blind:
+            self._answered(known)
 
     def _probe(self, session: Session, reader: Tx, doubt: Job | None) -> None:
         name, link = self._printer.name, str(self._printer.link)
@@ -178,11 +186,24 @@ class Worker:
         if found != notes.known_capabilities(reader, name, link):
             _log.info("spool.printer_met", printer=name, tier=found.tier.name.lower(), realtime=found.realtime)
             self._journal.write(lambda tx: notes.keep_capabilities(tx, name, link, found))
-        self._watch.met(found)
+        self._answered(found)
+
+    def _answered(self, seen: Capabilities) -> None:
+        """It is there: not because a connection opened, but because it said something, or never does."""
+        if not self._met:
+            self._met = True
+            self._watch.met(seen)
+
+    def _remember(self, session: Session, reader: Tx) -> None:
+        """Keep what was learned since: that its counters count, or that they do not."""
+        name, link, seen = self._printer.name, str(self._printer.link), session.capabilities
+        if not session.blind and seen != notes.known_capabilities(reader, name, link):
+            self._journal.write(lambda tx: notes.keep_capabilities(tx, name, link, seen))
 
     def _is_well(self, session: Session, job: Job | None) -> bool:
         """May a ticket go out now? If a person is needed, `job` is held."""
         need = session.preflight()
+        self._answered(session.capabilities)
         self._watch.note_need(need, job)
         return need is None
 
@@ -208,14 +229,8 @@ class Worker:
                 _log.warning("spool.left_in_doubt", ticket=job.id, reason=outcome.evidence)
                 return
             settlement = _settlement(outcome)
-            if (
-                not isinstance(outcome, Confirmed | Presumed)
-                or self._stopping.is_set()
-                or (
-                    ahead is not None
-                    and (is_repeated(ahead.job) or not self._goes_on(session, self._clock.monotonic() - started))
-                )
-            ):
+            follow = isinstance(outcome, Confirmed | Presumed) and not self._stopping.is_set() and ahead is not None
+            if not follow or not self._goes_on(session, self._clock.monotonic() - started):
                 ahead = None
             claimed = self._finish(session, job, settlement, ahead)
             if settlement.state is JobState.UNCONFIRMED:
@@ -231,11 +246,14 @@ class Worker:
 
     def _finish(self, session: Session, job: Job, settlement: Settlement, ahead: Prepared | None) -> Claimed | None:
         def work(tx: Tx) -> Claimed | None:
-            jobs.settle(tx, job, settlement)
-            if settlement.mark is not None or settlement.state is JobState.UNCONFIRMED:
+            state = jobs.settle(tx, job, settlement)
+            if settlement.mark is not None:  # whatever is printed next, and if that order is off by now
+                notes.set_meta(tx, self._torn_key, "torn")
+            if state in FINAL:
+                if job.attempt > 0:
+                    notes.clear_alarm(tx, f"ticket:{job.id}")
+            elif settlement.mark is not None or state is JobState.UNCONFIRMED:
                 notes.raise_alarm(tx, f"ticket:{job.id}", f"order {job.order_id} in doubt: {settlement.reason}")
-            elif settlement.state is JobState.COMPLETED and job.attempt > 0:
-                notes.clear_alarm(tx, f"ticket:{job.id}")
             return None if ahead is None else self._desk.claim(tx, session, ahead)
 
         checkpoint("spool.before_outcome")
@@ -250,13 +268,15 @@ class Worker:
             reason=settlement.reason,
         )
         self._watch.set_alarm("silent", "")
+        self._torn |= settlement.mark is not None
         return claimed
 
     def _await(self, session: Session, claimed: Claimed) -> Outcome:
         """The printer's word. While it needs a person, the ticket is held and the clock stands still."""
         job, token, encoded = claimed.job, claimed.intent.token, claimed.encoded
+        lines = encoded.lines + encoded.feed_dots // DOTS_A_LINE
         try:
-            while isinstance(outcome := session.settle(token, len(encoded.data), encoded.lines), NeedsHuman):
+            while isinstance(outcome := session.settle(token, len(encoded.data), lines), NeedsHuman):
                 need = outcome.need
                 held = Settlement(JobState.HELD, reason=str(need), keep_intent=True)
                 self._journal.write(partial(jobs.settle, job=job, outcome=held))

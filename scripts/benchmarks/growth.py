@@ -15,7 +15,7 @@ from agent.journal import jobs, notes
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.journal.store import Journal
-from agent.model.job import Job, JobState
+from agent.model.job import Expected, Job, JobState
 from agent.model.station import Station
 from agent.model.wire import Delivery
 from scripts.benchmarks.orders import order_event, order_topic
@@ -88,7 +88,7 @@ class Ledger:
         self._take_in(1)
         times.append(time.perf_counter())
         job = self._next_job()
-        intent = self._journal.write(lambda tx: jobs.claim(tx, job, DAY, 20, 1, None))
+        intent = self._journal.write(lambda tx: jobs.claim(tx, job, DAY, Expected(20, 24, 1), None))
         times.append(time.perf_counter())
         claimed = msgspec.structs.replace(job, intent=intent, state=JobState.PROCESSING)
         self._journal.write(lambda tx: jobs.settle(tx, claimed, DONE))
@@ -136,7 +136,7 @@ class Ledger:
 def _print_all(tx: Tx) -> None:
     while (job := jobs.next_pending(tx, PRINTER)) is not None:
         job = msgspec.structs.replace(job, number=jobs.running_number(tx, job, DAY))
-        intent = jobs.claim(tx, job, DAY, 20, 1, None)
+        intent = jobs.claim(tx, job, DAY, Expected(20, 24, 1), None)
         jobs.settle(tx, msgspec.structs.replace(job, intent=intent, state=JobState.PROCESSING), DONE)
     notes.delete_reports(tx, [row.pk for row in notes.waiting_reports(tx, 0, 1_000_000)])
 

@@ -43,7 +43,7 @@ CREATE TABLE jobs (
     number INTEGER NOT NULL DEFAULT 0,
     intent TEXT,                    -- JSON, on disk before the first byte; kept until the doubt is settled
     reason TEXT NOT NULL DEFAULT '',
-    whole INTEGER NOT NULL DEFAULT 0,   -- the stations were changed since: it bears the whole order
+    share BLOB NOT NULL,            -- JSON: this station's part of the order, as it was routed when the order came
     created_at TEXT NOT NULL
 );
 CREATE UNIQUE INDEX jobs_one_in_flight ON jobs (printer) WHERE intent IS NOT NULL;
