@@ -34,7 +34,7 @@ from agent.service import Service, Watchdog, running, sd_notify, watchdog_period
 from agent.spool.render import Press
 from agent.spool.worker import Worker
 
-STOP_S = 4.5
+STOP_S, JOURNAL_STOP_S = 3.8, 0.9
 EXIT_JOURNAL = 74
 EXIT_BROKEN = 70
 TIDY_EACH_S = 60.0
@@ -101,9 +101,9 @@ class Agent:
         """Start everything, feed the watchdog, and stop everything when told to or when the journal fails."""
         services: list[Service] = [self._journal, *self._workers.values(), self._line, self._publisher]
         watchdog = Watchdog(services, self._clock, period_s=watchdog_period_s())
-        with running(services[:1], STOP_S, self._clock):
+        with running(services[:1], JOURNAL_STOP_S, self._clock):
             self._journal.write(self._prepare)
-            with running(services[1:], STOP_S - 0.5, self._clock):
+            with running(services[1:], STOP_S, self._clock):
                 sd_notify("READY=1")
                 _log.info("app.started", version=__version__, shop=self._config.shop, printers=len(self._workers))
                 code = self._watch(stop, watchdog)
@@ -197,10 +197,13 @@ def _lock_file(data_dir: Path) -> TextIO:
 
 @contextmanager
 def _locked(data_dir: Path) -> Iterator[None]:
-    """One agent a data directory, for as long as it lives: the kernel lets go when the process dies."""
-    with _lock_file(data_dir) as file:
+    """One agent a data directory, for as long as it lives: the kernel lets go when the process dies.
+
+    The folder itself is locked, because a file in it may be deleted; the file says who holds it.
+    """
+    with _lock_file(data_dir) as file, _opened(data_dir) as folder:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             file.seek(0)
             holder = file.read().strip() or "another process"
@@ -211,3 +214,12 @@ def _locked(data_dir: Path) -> Iterator[None]:
         file.write(f"shop-agent, process {os.getpid()}\n")
         file.flush()
         yield
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

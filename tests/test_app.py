@@ -110,6 +110,11 @@ def test_two_agents_never_share_a_data_directory(tmp_path: Path, broker: Mosquit
     )
     assert second.returncode == 75
     assert str(first.pid) in second.stderr.decode()
+    (tmp_path / "data/lock").unlink()
+    assert (
+        subprocess.run([sys.executable, "-m", "agent", "run", "--config", str(first.config)], check=False).returncode
+        == 75
+    )
     first.kill()
     third = AgentProcess(first.config, tmp_path / "third.log")
     stack.callback(third.kill)

@@ -10,8 +10,10 @@ from agent.model.printer import Need, PrinterStatus
 
 BLOCK_STARTS = b"\x35\x37\x3b\x3d\x5f"
 LONGEST_BLOCK = 100
-FENCE_ANSWERS = b"\x00\x03\x0c\x0f"
-"""GS r 1: the two near-end bits and the two paper-end bits go together."""
+FENCE_ANSWERS = frozenset(
+    byte for byte in range(256) if not byte & 0x90 and byte & 3 in (0, 3) and byte & 12 in (0, 12)
+)
+"""GS r 1: the two near-end bits and the two paper-end bits go together; bits 5 and 6 are undefined."""
 _FLOW = (0x11, 0x13)
 
 
