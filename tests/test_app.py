@@ -1,5 +1,6 @@
 """The agent as its own process: starting, stopping, one at a time, and the shortest configuration."""
 
+import random
 import socket
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.simulator.stage import AgentProcess, Mosquitto, free_port
-from tests.crash import order_event
+from agent.simulator.verdict import judge_paper
+from tests.crash import STATIONS, order_event
 
 
 @pytest.fixture(scope="module")
@@ -194,3 +196,20 @@ def test_an_order_for_a_printer_that_is_no_longer_configured_goes_to_the_station
     process.start()
     assert device.wait_for(lambda it: len(it.paper.pieces) == 1, 20)
     assert process.stop() == 0
+
+
+def test_shuffled_and_doubled_orders_are_on_paper_once(tmp_path: Path, broker: Mosquitto, stack: ExitStack) -> None:
+    """Through a real broker, each event twice and in any order: every order once, nothing marked, nothing lost."""
+    device = stack.enter_context(VirtualPrinter())
+    port = stack.enter_context(serve_tcp(device))
+    process = agent(stack, tmp_path, broker.port, f"printers: [{{name: kitchen, link: '{port.link}'}}]\n", shop="mixed")
+    process.start()
+    wait_log(process, "broker.subscribed")
+    numbers = [*range(1, 41)] * 2
+    random.Random(7).shuffle(numbers)
+    publish(broker.port, *numbers, shop="mixed")
+    assert device.wait_for(lambda it: len(it.paper.pieces) >= 40, 30)
+    assert process.stop() == 0
+    verdict = judge_paper([order_event(n) for n in range(1, 41)], {"kitchen": device.paper.pieces}, STATIONS)
+    assert verdict.findings == []
+    assert (verdict.owed, verdict.whole, verdict.reprints) == (40, 40, 0)

@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -796,3 +797,8 @@ def test_stop_before_start_and_twice_is_harmless(broker: ScriptedBroker) -> None
     with office(broker.port) as here:
         here.line.stop(1)
         here.line.stop(1)
+
+
+def test_paho_is_one_that_hostile_packets_do_not_kill() -> None:
+    """Before 2.2 a malformed packet could end its network thread: the lock file must not go back."""
+    assert tuple(map(int, version("paho-mqtt").split(".")[:2])) >= (2, 2)
