@@ -15,13 +15,14 @@ from agent.journal import jobs, notes
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.journal.store import Journal
-from agent.model.job import FINAL, Job, JobState, Mark
-from agent.model.printer import Capabilities, Confirmed, NeedsHuman, NotPrinted, Outcome, Presumed, Tier, Unknown
+from agent.model.job import FINAL, Job, JobState
+from agent.model.printer import Capabilities, Confirmed, NeedsHuman, Outcome, Presumed, Tier, Unknown
 from agent.printers.link import Connector
 from agent.printers.session import Patience, Session
 from agent.spool.desk import DOTS_A_LINE, Claimed, Desk, Prepared
 from agent.spool.recovery import Epoch, Evidence, Verdict, judge
 from agent.spool.render import Press
+from agent.spool.settlements import VERDICTS, settlement_of
 from agent.spool.watch import Watch
 
 POLL_S = 1.0
@@ -228,7 +229,7 @@ class Worker:
             if isinstance(outcome, Unknown) and self._stopping.is_set():
                 _log.warning("spool.left_in_doubt", ticket=job.id, reason=outcome.evidence)
                 return
-            settlement = _settlement(outcome)
+            settlement = settlement_of(outcome)
             follow = isinstance(outcome, Confirmed | Presumed) and not self._stopping.is_set() and ahead is not None
             if not follow or not self._goes_on(session, self._clock.monotonic() - started):
                 ahead = None
@@ -325,36 +326,10 @@ class Worker:
             verdict = judge(evidence)
             if verdict is Verdict.WAIT and session.look() is None:
                 raise Unavailable("no answer to a fence after a ticket in doubt")
-        settlement = _VERDICTS[verdict]
+        settlement = VERDICTS[verdict]
         current = self._journal.write(lambda tx: jobs.in_doubt(tx, self._printer.name))
         if current is None or current.id != job.id:
             raise JournalError(f"ticket {job.id} was settled behind its printer's back")
         if current.state not in (JobState.PROCESSING, JobState.UNCONFIRMED):
             self._journal.write(lambda tx: jobs.resume(tx, current))
         self._finish(session, current, settlement, None)
-
-
-_VERDICTS = {
-    Verdict.DONE: Settlement(JobState.COMPLETED, "confirmed", "settled by its late answer or its counters"),
-    Verdict.SEND_AGAIN: Settlement(JobState.PENDING, reason="certainly not printed"),
-    Verdict.REPRINT: Settlement(
-        JobState.PENDING, reason="perhaps printed: printed again, marked", mark=Mark.POSSIBLE_DUPLICATE
-    ),
-    Verdict.REPRINT_PARTIAL: Settlement(
-        JobState.PENDING, reason="a piece was printed: printed again, marked", mark=Mark.DISCARD_PIECE_ABOVE
-    ),
-}
-
-
-def _settlement(outcome: Outcome) -> Settlement:
-    match outcome:
-        case Confirmed(evidence):
-            return Settlement(JobState.COMPLETED, "confirmed", evidence)
-        case Presumed():
-            return Settlement(JobState.COMPLETED, "presumed", "it took every byte and can't answer")
-        case NotPrinted(reason):
-            return Settlement(JobState.PENDING, reason=reason)
-        case Unknown(evidence):
-            return Settlement(JobState.UNCONFIRMED, reason=evidence, keep_intent=True)
-        case NeedsHuman(need):
-            return Settlement(JobState.HELD, reason=str(need), keep_intent=True)
