@@ -20,17 +20,22 @@ from agent.config import Config, Printer
 from agent.configrules import data_dir_unusable
 from agent.errors import ConfigError, DataDirLocked, JournalError
 from agent.intake.consumer import Consumer
-from agent.journal import jobs, notes
+from agent.journal import jobs, notes, routes
 from agent.journal.file import Tx
 from agent.journal.retention import prune
 from agent.journal.store import Journal
-from agent.model.link import SerialLink, TcpLink
+from agent.model.link import SerialLink, TcpLink, UsbLink, UsblpLink
 from agent.model.wire import Delivery
 from agent.printers.link import Connector
+from agent.printers.meeting import Patience
 from agent.printers.serial import SerialConnector
 from agent.printers.tcp import TcpConnector
+from agent.printers.usb import UsbConnector
+from agent.printers.usblp import UsblpConnector
 from agent.report.publisher import Publisher, new_identity, state_payload
 from agent.service import Service, Watchdog, running, sd_notify, watchdog_period_s
+from agent.spool.failover import Roster
+from agent.spool.post import Shop
 from agent.spool.render import Press
 from agent.spool.worker import Worker
 
@@ -70,10 +75,12 @@ class Agent:
         self._stations = config.effective_stations()
         self._topics = topics(config.prefix, config.shop, config.agent)
         self._journal = Journal(config.data_dir / "journal.db")
-        press = Press(config.language, _timezone(config.timezone))
+        names = [printer.name for printer in config.printers]
+        roster = Roster(self._stations, names, config.printing.failover_after_s, clock)
+        press = Press(config.language, _timezone(config.timezone), roster.reason)
+        room = Shop(self._journal, press, clock, roster, config.printing, Patience())
         self._workers = {
-            printer.name: Worker(printer, _connector(printer, config.data_dir), self._journal, press, clock)
-            for printer in config.printers
+            printer.name: Worker(printer, _connector(printer, config.data_dir), room) for printer in config.printers
         }
         identity = new_identity(config.shop, config.agent)
         self._publisher = Publisher(
@@ -131,7 +138,7 @@ class Agent:
         """Bring the ledger in line with the configuration."""
         by_station = {station.name: station.printer or "" for station in self._stations}
         default = next(station for station in self._stations if station.default)
-        if moved := jobs.reroute(tx, by_station, default.printer or "", set(self._workers)):
+        if moved := routes.reroute(tx, by_station, default.printer or "", set(self._workers)):
             _log.info("app.tickets_rerouted", count=moved)
         if "" in jobs.waiting(tx):
             notes.raise_alarm(tx, "no_printer", "a station has no printer: write one into the configuration")
@@ -174,6 +181,10 @@ def _connector(printer: Printer, data_dir: Path) -> Connector:
             return TcpConnector(host, port, printer.connect_timeout_s)
         case SerialLink():
             return SerialConnector(printer.link)
+        case UsblpLink():
+            return UsblpConnector(printer.link)
+        case UsbLink():
+            return UsbConnector(printer.link)
         case _:
             from agent.simulator.resident import start_resident  # only a virtual printer pays for it
 

@@ -107,6 +107,19 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     keep_orders: Annotated[int, msgspec.Meta(ge=1000, le=1_000_000)] = 20_000
 
 
+class Printing(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of tickets in doubt, and when another printer stands in.
+
+    `unconfirmed`: a ticket of which nobody knows whether it was printed is printed again, marked, `reprint_after_s`
+    after the doubt arose; or the staff is asked, and nothing is printed until they say. A printer that is away or needs
+    a person for `failover_after_s` is stood in for by its stations' backup.
+    """
+
+    unconfirmed: Literal["reprint", "ask"] = "reprint"
+    reprint_after_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 20
+    failover_after_s: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 15
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What the cloud is told, and how often."""
 
@@ -127,6 +140,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     language: Literal["zh", "en", "both"] = "both"
     timezone: str = ""
     limits: Limits = Limits()
+    printing: Printing = Printing()
     report: Report = Report()
 
     def __post_init__(self) -> None:

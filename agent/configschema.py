@@ -16,7 +16,7 @@ _SCALARS: dict[Any, dict[str, Any]] = {
     float: {"type": "number"},
     bool: {"type": "boolean"},
     Path: {"type": "string"},
-    Link: {"type": "string", "pattern": "^(tcp|serial|virtual)://"},
+    Link: {"type": "string", "pattern": "^((tcp|serial|usb|virtual)://|usblp:|usb:port/)"},
 }
 _FROM_META = (
     ("ge", "minimum"),

@@ -41,12 +41,20 @@ class IllegalTransition(JournalError):
     """A job was not in the state that its caller believed: a bug, or two owners of one printer."""
 
 
+class CommandRefused(AgentError):
+    """A person's command can't be carried out; the message says why, and what to do instead."""
+
+
 class PrinterError(AgentError):
     """The root of what a link or a session raises."""
 
 
 class Unavailable(PrinterError):
     """Nothing of the ticket was sent: retry with backoff, freely."""
+
+
+class Stranger(Unavailable):
+    """Another device is in the printer's place: nothing is printed on it until a person accepts it."""
 
 
 class LinkBroken(PrinterError):

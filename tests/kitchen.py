@@ -9,20 +9,21 @@ from typing import Any
 
 import msgspec
 
+from agent.app import _connector
 from agent.clock import SystemClock
-from agent.config import Printer
+from agent.config import Printer, Printing
 from agent.intake.consumer import Consumer
 from agent.journal import notes
 from agent.journal.store import Journal
-from agent.model.link import SerialLink, parse_link
+from agent.model.link import parse_link
 from agent.model.station import Station
 from agent.model.wire import Delivery
-from agent.printers.serial import SerialConnector
-from agent.printers.session import Patience
-from agent.printers.tcp import TcpConnector
+from agent.printers.meeting import Patience
 from agent.simulator.piece import Piece
 from agent.simulator.ports import serve_pty, serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
+from agent.spool.failover import Roster
+from agent.spool.post import Shop
 from agent.spool.render import Press
 from agent.spool.worker import Worker
 
@@ -43,23 +44,29 @@ class Ticket(msgspec.Struct, frozen=True):
 class Kitchen:
     """One station, one printer. `start` and `stop` the print room at will: the journal and the printer stay."""
 
-    def __init__(self, folder: Path, device: VirtualPrinter, link: str, confirm: str) -> None:
+    def __init__(
+        self, folder: Path, device: VirtualPrinter, link: str, confirm: str, patience: Patience = IMPATIENT
+    ) -> None:
         self.device = device
+        self._patience = patience
         self.acknowledged: list[int] = []
         self._folder = folder
         self._settings = Printer(name="wok", link=parse_link(link), confirm=confirm)  # type: ignore[arg-type]  # tests' own words
         self._stations = [Station(name="wok", printer="wok", default=True)]
         self._mid = 0
+        self.printing = Printing(reprint_after_s=0.5)
         self.open()
 
     def open(self) -> None:
         """Open the journal and start printing, as the agent does when it starts."""
         self.journal = Journal(self._folder / "journal.db")
         self.journal.start()
-        press = Press("both", SystemClock().utc().astimezone().tzinfo)  # type: ignore[arg-type]  # never None here
-        link = self._settings.link
-        connector = SerialConnector(link) if isinstance(link, SerialLink) else TcpConnector(link.host, link.port)  # type: ignore[union-attr]
-        self.worker = Worker(self._settings, connector, self.journal, press, SystemClock(), IMPATIENT)
+        clock = SystemClock()
+        roster = Roster(self._stations, ["wok"], 15, clock)
+        press = Press("both", clock.utc().astimezone().tzinfo, roster.reason)  # type: ignore[arg-type]  # never None here
+        connector = _connector(self._settings, self._folder)
+        room = Shop(self.journal, press, clock, roster, self.printing, self._patience)
+        self.worker = Worker(self._settings, connector, room)
         self.consumer = Consumer(
             self.journal,
             self._stations,

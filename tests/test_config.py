@@ -161,8 +161,8 @@ ONE_FAULT = [
         "3:12: printers[0].link: it is missing; write for example link: tcp://",
     ),
     (
-        START + "printers: [{name: a, link: usb://04b8:0202}]",
-        "3:28: printers[0].link: USB links are not in this version",
+        START + "printers: [{name: a, link: usb://04b8}]",
+        "3:28: printers[0].link: 'usb://04b8' is no USB printer; write maker and model as lsusb shows them, usb://04b8:0202",
     ),
     (
         START + "printers: [{name: a b, link: virtual://a}]",

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import IllegalTransition
-from agent.journal import jobs, notes
+from agent.journal import jobs, notes, routes
 from agent.journal.file import Tx
 from agent.journal.jobs import NewJob, Settlement
 from agent.journal.store import Journal
@@ -71,12 +71,20 @@ CONFIGURED = {"new", "bar", "kitchen"}
 
 
 def claim(tx: Tx, job: Job, day: str = DAY) -> Intent | None:
-    return jobs.claim(tx, job, day, Expected(10, 12, 1), None)
+    claimed = jobs.claim(tx, job, job.home, day, Expected(10, 12, 1), None)
+    return None if claimed is None else claimed[1]
+
+
+def one_in_flight(tx: Tx, printer: str) -> Job | None:
+    """The only ticket that this printer has."""
+    found = jobs.in_flight(tx, printer)
+    assert len(found) < 2
+    return found[0] if found else None
 
 
 def under_way(tx: Tx, printer: str = "kitchen") -> Job:
     assert claim(tx, pending(tx, printer)) is not None
-    job = jobs.in_doubt(tx, printer)
+    job = one_in_flight(tx, printer)
     assert job is not None
     return job
 
@@ -155,9 +163,9 @@ def test_intent_is_kept_until_the_doubt_is_settled(tx: Tx) -> None:
     assert job.intent == Intent(job.intent.token, 10, 12, 1, None)
     assert len(job.intent.token) == 4
     jobs.settle(tx, job, DOUBT)
-    assert jobs.in_doubt(tx, "kitchen") is not None
+    assert one_in_flight(tx, "kitchen") is not None
     jobs.settle(tx, job, COMPLETED)
-    assert jobs.in_doubt(tx, "kitchen") is None
+    assert one_in_flight(tx, "kitchen") is None
 
 
 def test_held_ticket_in_the_printer_is_not_released(tx: Tx) -> None:
@@ -213,7 +221,7 @@ def test_repeat_on_another_day_disturbs_no_number(tx: Tx) -> None:
 
 
 def again_under_way(tx: Tx) -> Job:
-    job = jobs.in_doubt(tx, "kitchen")
+    job = one_in_flight(tx, "kitchen")
     assert job is not None
     return job
 
@@ -375,7 +383,7 @@ def test_ticket_is_reported_in_order_with_its_evidence(tx: Tx) -> None:
     """Each step leaves a report: state, evidence, attempt, number, reason, mark."""
     enter(tx)
     for outcome in (DOUBT, REPRINT, COMPLETED):
-        job = jobs.in_doubt(tx, "kitchen") or under_way(tx)
+        job = one_in_flight(tx, "kitchen") or under_way(tx)
         jobs.settle(tx, job, outcome)
     told = [
         (report["state"], report.get("evidence", ""), report["attempt"], report.get("marked"), report["number"])
@@ -397,7 +405,7 @@ def test_waiting_tickets_follow_their_station(tx: Tx) -> None:
     """
     enter(tx, ticket("wok"), ticket("gone"), ticket("drinks", "bar"), ticket("none", ""))
     jobs.hold(tx, pending(tx), "paper_out")
-    assert jobs.reroute(tx, {"wok": "new", "drinks": "bar", "none": ""}, "new", CONFIGURED) == 2
+    assert routes.reroute(tx, {"wok": "new", "drinks": "bar", "none": ""}, "new", CONFIGURED) == 2
     assert tx.execute("SELECT printer, state FROM jobs ORDER BY id").fetchall() == [
         ("new", "pending"),
         ("new", "pending"),
@@ -414,8 +422,12 @@ def test_ticket_in_doubt_stays_with_a_printer_that_can_be_asked(tx: Tx, before: 
     job = under_way(tx)
     if before != "claim":
         jobs.settle(tx, job, before)
-    assert jobs.reroute(tx, {"wok": "new", "drinks": "kitchen"}, "new", CONFIGURED) == 0
-    assert jobs.in_doubt(tx, "kitchen") is not None
+    assert routes.reroute(tx, {"wok": "new", "drinks": "kitchen"}, "new", CONFIGURED) == 1
+    stays = one_in_flight(tx, "kitchen")
+    assert stays is not None
+    assert (stays.printer, stays.home) == ("kitchen", "new")
+    assert jobs.settle(tx, stays, AGAIN) is S.PENDING
+    assert pending(tx, "new").printer == "new"
 
 
 @pytest.mark.parametrize("before", ["claim", DOUBT, Settlement(S.HELD, keep_intent=True)])
@@ -430,8 +442,8 @@ def test_ticket_in_doubt_at_a_printer_that_is_gone_is_printed_again_marked(
         jobs.settle(tx, job, before)
     if overtaken:
         enter(tx, ticket(kind=JobKind.AMEND), rev=2)
-    jobs.reroute(tx, {"wok": "new"}, "new", {"new"})
-    assert jobs.in_doubt(tx, "kitchen") is None
+    routes.reroute(tx, {"wok": "new"}, "new", {"new"})
+    assert one_in_flight(tx, "kitchen") is None
     job = pending(tx, "new")
     assert (job.rev, job.mark) == (2 if overtaken else 1, Mark.POSSIBLE_DUPLICATE)
 

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from agent.errors import IllegalTransition, JournalBroken, JournalError, JournalFull
-from agent.journal import jobs, notes
+from agent.journal import jobs, notes, routes
 from agent.journal.file import MIGRATIONS, Tx
 from agent.journal.jobs import Settlement
 from agent.journal.store import Journal
@@ -108,13 +108,14 @@ def test_event_is_unique(journal: Journal) -> None:
             ask(journal, statement)
 
 
-def test_printer_has_one_ticket_in_flight(journal: Journal) -> None:
-    """Two intents for one printer are refused by the file, whatever the code believes."""
-    first, second, other = journal.write(lambda tx: (enter_job(tx), enter_job(tx), enter_job(tx, "bar")))
-    intend = "UPDATE jobs SET intent = '{}' WHERE id = ?"
-    journal.write(lambda tx: (tx.execute(intend, (first,)), tx.execute(intend, (other,))))
-    with pytest.raises(sqlite3.IntegrityError):
-        journal.write(lambda tx: tx.execute(intend, (second,)))
+def test_printer_has_two_tickets_in_flight_at_most(journal: Journal) -> None:
+    """A third intent for one printer is refused by the file, whatever the code believes."""
+    ids = journal.write(lambda tx: [enter_job(tx), enter_job(tx), enter_job(tx), enter_job(tx, "bar")])
+    fly = "UPDATE jobs SET flight = ? WHERE id = ?"
+    journal.write(lambda tx: [tx.execute(fly, values) for values in ((0, ids[0]), (1, ids[1]), (0, ids[3]))])
+    for flight in (0, 1, 2):
+        with pytest.raises(sqlite3.IntegrityError):
+            journal.write(lambda tx, flight=flight: tx.execute(fly, (flight, ids[2])))  # type: ignore[misc]  # a default
 
 
 def test_illegal_transition_raises_and_keeps_nothing(journal: Journal) -> None:
@@ -275,13 +276,13 @@ def test_migration_keeps_a_copy(path: Path, migrations: Path) -> None:
     with opened(path) as journal:
         journal.write(note("old"))
         before = journal.id
-    path.with_suffix(".v1.db").write_text("an older copy")
-    path.with_suffix(".v1.growing").write_text("a copy that a crash interrupted")
+    path.with_suffix(".v2.db").write_text("an older copy")
+    path.with_suffix(".v2.growing").write_text("a copy that a crash interrupted")
     with opened(path, migrations) as journal:
         assert journal.write(lambda tx: tx.execute("SELECT count(*) FROM more").fetchone()) == (3,)
         assert journal.id == before
-    assert known(path.with_suffix(".v1.db")) == {"old"}
-    assert not path.with_suffix(".v1.growing").exists()
+    assert known(path.with_suffix(".v2.db")) == {"old"}
+    assert not path.with_suffix(".v2.growing").exists()
 
 
 def test_migration_is_all_or_nothing(path: Path, migrations: Path) -> None:
@@ -302,7 +303,7 @@ def test_newer_schema_is_refused_in_clear_words(path: Path, migrations: Path) ->
     """An older version does not touch a newer one's file, and says what to do."""
     with opened(path, migrations) as journal:
         journal.write(note("new"))
-    with pytest.raises(JournalError, match=r"newer shop-agent \(schema 2, this one knows 1\); install the newer"):
+    with pytest.raises(JournalError, match=r"newer shop-agent \(schema 3, this one knows 2\); install the newer"):
         Journal(path)
     assert known(path) == {"new"}
 
@@ -694,13 +695,15 @@ def test_no_question_reads_the_whole_ledger(journal: Journal) -> None:
     def ask(tx: Tx) -> list[str]:
         tx.set_trace_callback(asked.append)
         jobs.next_pending(tx, "kitchen")
-        jobs.in_doubt(tx, "kitchen")
+        jobs.in_flight(tx, "kitchen")
+        jobs.unsettled(tx)
+        jobs.next_pending(tx, "bar", stands_in=(jobs.Route("wok", "kitchen"),))
         jobs.release(tx, "kitchen")
         jobs.withdraw(tx, 7, "")
         jobs.stations_reached(tx, 7)
         jobs.waiting(tx)
         jobs.oldest_waiting(tx)
-        jobs.reroute(tx, {"wok": "kitchen"}, "kitchen", {"kitchen"})
+        routes.reroute(tx, {"wok": "kitchen"}, "kitchen", {"kitchen"})
         jobs.close_order(tx, 1)
         tx.set_trace_callback(None)
         queries = [text for text in asked if text.lstrip().startswith("SELECT")]

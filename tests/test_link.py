@@ -4,7 +4,7 @@ import pytest
 
 from agent.errors import ConfigError
 from agent.model.address import BrokerAddress, parse_broker_url
-from agent.model.link import Link, SerialLink, TcpLink, VirtualLink, parse_link
+from agent.model.link import Link, SerialLink, TcpLink, UsbLink, UsblpLink, VirtualLink, parse_link
 
 RIGHT = [
     ("tcp://192.168.1.50", TcpLink("192.168.1.50", 9100)),
@@ -15,11 +15,38 @@ RIGHT = [
     ("serial:///dev/ttyUSB0", SerialLink("/dev/ttyUSB0", 9600, "none")),
     ("serial:///dev/ttyUSB0?baud=19200&flow=rtscts", SerialLink("/dev/ttyUSB0", 19200, "rtscts")),
     ("serial:///dev/ttyS1?bits=7&parity=even&stop=2", SerialLink("/dev/ttyS1", 9600, "none", 7, "even", 2)),
+    ("usblp:by-path/platform-3f980000.usb-usb-0:1.2:1.0", UsblpLink("by-path/platform-3f980000.usb-usb-0:1.2:1.0")),
+    ("usblp:/dev/usb/by-path/pci-0000:00:14.0-usb-0:2:1.0", UsblpLink("by-path/pci-0000:00:14.0-usb-0:2:1.0")),
+    ("usblp:/dev/usb/lp0", UsblpLink("/dev/usb/lp0")),
+    ("usblp:///dev/usb/lp0", UsblpLink("/dev/usb/lp0")),
+    ("usblp:port/1-1.2", UsblpLink("port/1-1.2")),
+    ("usb://04B8:0202", UsbLink("04b8:0202")),
+    ("usb://04b8:0202/J4XF012345", UsbLink("04b8:0202", "J4XF012345")),
+    ("usb://0416:5011/no%20%231", UsbLink("0416:5011", "no #1")),
+    ("usb://04b8:0202?detach=yes", UsbLink("04b8:0202", detach=True)),
+    ("usb:port/1-1.2.4?detach=no", UsbLink(port="1-1.2.4")),
     ("virtual://bar-2", VirtualLink("bar-2")),
 ]
 WRONG = [
-    ("usblp:by-path/platform-usb-0:1.2", "USB links are not in this version yet; use tcp:// or serial://"),
-    ("usb://04b8:0202", "USB links are not in this version yet; use tcp:// or serial://"),
+    ("usblp:", "write usblp:/dev/usb/lp0"),
+    ("usblp:lp0", "write usblp:/dev/usb/lp0"),
+    ("usblp://dev/usb/lp0", "write usblp:/dev/usb/lp0"),
+    ("usblp:/lp0", "write usblp:/dev/usb/lp0"),
+    ("usblp:by-path/", "usblp:by-path/NAME"),
+    ("usblp:by-path/../lp0", "usblp:by-path/NAME"),
+    ("usblp:port/1.2", "port/1-1.2"),
+    ("usblp:/dev/usb/lp0?baud=9600", "no settings"),
+    ("usb:04b8:0202", "usb://04b8:0202"),
+    ("usb://04b8", "usb://04b8:0202"),
+    ("usb://4b8:202", "usb://04b8:0202"),
+    ("usb://epson", "as lsusb shows them"),
+    ("usb://[::1]", "as lsusb shows them"),
+    ("usb://04b8:0202/", "leave it out: usb://04b8:0202"),
+    ("usb://04b8:0202/a/b", "usb://04b8:0202/NUMBER"),
+    ("usb://04b8:0202?detach=maybe", "one of yes, no"),
+    ("usb://04b8:0202?dettach=yes", "did you mean detach?"),
+    ("usb:port/usb1", "port/1-1.2"),
+    ("serial://[", "three slashes"),
     ("192.168.1.50", "write tcp://HOST"),
     ("tpc://192.168.1.50", "did you mean tcp?"),
     ("tcp://", "the host is missing"),
@@ -79,6 +106,26 @@ def test_device_ignores_settings() -> None:
     """Two links to one port are one device, whatever their speed; case does not matter in a host."""
     assert parse_link("serial:///dev/a?baud=9600").device == parse_link("serial:///dev/a?baud=19200").device
     assert parse_link("tcp://Printer.lan").device == parse_link("tcp://printer.lan:9100").device
+    assert parse_link("usb://04B8:0202?detach=yes").device == parse_link("usb://04b8:0202").device
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("usblp:///dev/usb/lp0", "usblp:/dev//usb/lp0"),
+        ("usblp:by-path/x-usb-0:1:1.0", "usblp:/dev/usb/by-path/x-usb-0:1:1.0"),
+        ("usblp:port/1-1.2", "usb:port/1-1.2"),
+    ],
+)
+def test_a_usb_printer_is_one_device_however_it_is_written(one: str, other: str) -> None:
+    """As far as the text can tell: then two printers of the configuration can't be one."""
+    assert parse_link(one).device == parse_link(other).device
+
+
+def test_two_printers_of_one_model_are_two_devices() -> None:
+    """Their serial numbers, or their ports, tell them apart; a serial number's case matters."""
+    links = ("usb://04b8:0202/a", "usb://04b8:0202/A", "usb:port/1-1.1", "usb:port/1-1.2", "usblp:/dev/usb/lp1")
+    assert len({parse_link(link).device for link in links}) == len(links)
 
 
 @pytest.mark.parametrize(("text", "address"), BROKERS)

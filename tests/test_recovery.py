@@ -21,15 +21,38 @@ def evidence(
     lines: int = 0,
     baseline: Counters | None = BEFORE,
     epoch: Epoch = Epoch.UNKNOWN,
+    sent: bool = True,
+    offline: bool = False,
+    alone: bool = True,
 ) -> Evidence:
     """A ticket of 12 lines and one cut, and what the counters moved by."""
     now = None if cuts is None else Counters(BEFORE.cuts + cuts, BEFORE.lines + lines)
-    return Evidence(tier, Intent("000A", 12, 18, 1, baseline), late, answers, now, epoch)
+    return Evidence(
+        tier,
+        Intent("000A", 12, 18, 1, baseline),
+        sent=sent,
+        late_answer=late,
+        offline=offline,
+        answers=answers,
+        counters=now,
+        epoch=epoch,
+        alone=alone,
+    )
 
 
 @pytest.mark.parametrize(
     ("case", "verdict"),
     [
+        pytest.param(evidence(sent=False, answers=False), Verdict.SEND_AGAIN, id="nothing of it was sent"),
+        pytest.param(evidence(Tier.NONE, sent=False), Verdict.SEND_AGAIN, id="nor to a mute printer"),
+        pytest.param(evidence(offline=True), Verdict.WAIT, id="offline: after recovery its buffer prints"),
+        pytest.param(evidence(offline=True, cuts=0, lines=0, epoch=Epoch.SAME), Verdict.WAIT, id="so look again then"),
+        pytest.param(evidence(offline=True, late=True), Verdict.DONE, id="printed before it went offline"),
+        pytest.param(evidence(cuts=1, lines=12, alone=False), Verdict.REPRINT, id="two in flight: whose lines?"),
+        pytest.param(evidence(cuts=0, lines=3, alone=False), Verdict.REPRINT, id="two in flight: whose slip?"),
+        pytest.param(
+            evidence(cuts=0, lines=0, alone=False, epoch=Epoch.SAME), Verdict.SEND_AGAIN, id="two in flight, none moved"
+        ),
         pytest.param(evidence(late=True, answers=False), Verdict.DONE, id="its late answer settles it"),
         pytest.param(evidence(Tier.STATUS, late=True), Verdict.DONE, id="whatever else is known"),
         pytest.param(evidence(answers=False), Verdict.WAIT, id="a silent printer may print yet"),
@@ -67,11 +90,14 @@ def test_evidence_leads_to_its_verdict(case: Evidence, verdict: Verdict) -> None
         lines=st.integers(-30, 30),
         baseline=st.none() | st.just(BEFORE),
         epoch=st.sampled_from(Epoch),
+        sent=st.booleans(),
+        offline=st.booleans(),
+        alone=st.booleans(),
     )
 )
 def test_a_ticket_is_sent_again_unmarked_only_when_nothing_moved_and_the_power_stayed(case: Evidence) -> None:
     """Unmarked twice is the one thing that must never happen."""
-    if judge(case) is Verdict.SEND_AGAIN:
+    if judge(case) is Verdict.SEND_AGAIN and case.sent:
         assert case.tier is Tier.PROCESS_ID
         assert case.epoch is Epoch.SAME
         assert case.counters == case.intent.baseline

@@ -197,7 +197,7 @@ class Paper:
             return False
         number = write(lambda tx: jobs.running_number(tx, job, "day"))
         numbered = Job(**{**{name: getattr(job, name) for name in Job.__struct_fields__}, "number": number})
-        assert write(lambda tx: jobs.claim(tx, numbered, "day", Expected(10, 12, 1), None)) is not None
+        assert write(lambda tx: jobs.claim(tx, numbered, printer, "day", Expected(10, 12, 1), None)) is not None
         if outcome in ("confirmed", "perhaps"):
             self.slips[job.station].append((job.rev, job.kind, job.mark))
         self.pending = (job.id, printer, outcome)
@@ -214,8 +214,7 @@ class Paper:
         }[outcome]
 
         def work(tx: Tx) -> None:
-            job = jobs.in_doubt(tx, printer)
-            assert job is not None
+            (job,) = jobs.in_flight(tx, printer)
             jobs.settle(tx, job, settlement)
 
         self._shop.journal.write(work)

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from agent.clock import SystemClock
 from agent.errors import Unavailable
-from agent.model.printer import Capabilities, Confirmed, Need, NeedsHuman, Presumed, Tier, Unknown
-from agent.printers.session import Patience, Session
+from agent.model.job import Intent
+from agent.model.printer import Capabilities, Confirmed, Identity, Need, NeedsHuman, Presumed, Tier, Unknown
+from agent.printers.meeting import Patience
+from agent.printers.session import Session
 from agent.printers.status import Asb, Block, Fence, RealTime, Reply, ReplyParser, status_from_asb, status_from_realtime
 
 QUICK = Patience(fence_s=0.1, probe_s=0.05, late_answer_s=0.05, silence_said_s=0.1, answer_s=0.4)
@@ -40,8 +42,29 @@ class Answering:
         """Nothing waits."""
         return 0
 
+    identity = Identity()
+
+    def needs(self) -> frozenset[Need]:
+        """The cable says nothing."""
+        return frozenset()
+
     def close(self) -> None:
         """Nothing to do."""
+
+
+class Cable:
+    """What a session asks of a connector."""
+
+    def __init__(self, bytes_per_s: float = 5000.0, notices_power_cycle: bool = True) -> None:
+        self.bytes_per_s = bytes_per_s
+        self.notices_power_cycle = notices_power_cycle
+
+    def open(self) -> Answering:
+        """Never called here."""
+        raise NotImplementedError
+
+
+TICKET = Intent("000A", 1, 4, 1)
 
 
 def printer(
@@ -77,10 +100,10 @@ def printer(
     return answer
 
 
-def session(rule: Callable[[bytes], bytes]) -> tuple[Session, Answering]:
+def session(rule: Callable[[bytes], bytes], cable: Cable | None = None) -> tuple[Session, Answering]:
     """A session over such a link."""
     link = Answering(rule)
-    return Session(link, SystemClock(), 1000.0, lambda: False, lambda _: None, QUICK), link
+    return Session(link, SystemClock(), cable or Cable(), lambda: False, lambda _: None, QUICK), link
 
 
 ALL = (1, 2, 3, 4)
@@ -137,16 +160,16 @@ def test_a_stale_status_byte_is_no_answer_to_the_fence_of_a_ticket() -> None:
     here, _ = session(lambda data: next(late, b"") if b"stale" in data else b"")
     here.capabilities = Capabilities(Tier.STATUS)
     here._link.write(b"stale", 1)
-    assert here.send(b"ticket", "000A") is None
-    assert isinstance(here.settle("000A", 6, 1), Unknown)
+    assert here.send(b"ticket", TICKET, 1) is None
+    assert isinstance(here.settle(), Unknown)
 
 
 def test_another_tickets_token_is_no_answer() -> None:
     """Only its own token confirms a ticket."""
     here, _ = session(lambda data: b"\x37\x220009\0" if b"ticket" in data else b"")
     here.capabilities = Capabilities(Tier.PROCESS_ID)
-    assert here.send(b"ticket", "000A") is None
-    assert isinstance(here.settle("000A", 6, 1), Unknown)
+    assert here.send(b"ticket", TICKET, 1) is None
+    assert isinstance(here.settle(), Unknown)
 
 
 @pytest.mark.parametrize(
@@ -168,8 +191,8 @@ def test_each_tier_has_its_word(
     """A status fence is only as good as the sensors right after it."""
     here, _ = session(rule)
     here.capabilities = capabilities
-    assert here.send(b"ticket", "000A") is None
-    assert here.settle("000A", 6, 1) == outcome
+    assert here.send(b"ticket", TICKET, 1) is None
+    assert here.settle() == outcome
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(1, 20), max_size=20))

@@ -215,6 +215,19 @@ def test_bytes_that_are_no_character_are_stray() -> None:
     assert paper.current.text == "a\n\ufffdb"
 
 
+def test_a_strange_pair_is_stray_once() -> None:
+    """Also where it is read again because the line before it was full."""
+    paper = printed("好".encode("gbk") * 24 + b"\xac\xa1\n")
+    assert paper.stray == [b"\xac\xa1"]
+    assert [line.text for line in paper.current.lines] == ["好" * 24, "\ufffd"]
+
+
+def test_beeps_are_counted() -> None:
+    """ESC B, ESC ( A and DLE DC4 3, each command once; their parameters are not text."""
+    paper = printed(b"\x1bB\x03\x02\x1b(A\x05\x00\x61\x64\x03\x01\x01" + b"\x10\x14\x03\x01\x02\x03\x04\x05a\n")
+    assert (paper.beeps, paper.text, paper.stray) == (3, "a", [])
+
+
 @pytest.mark.parametrize(
     "half",
     [

@@ -1,40 +1,28 @@
-"""Rows become ESC/POS bytes. Only this module emits control bytes, and none of them comes from an order.
+"""Rows become bytes, and the bytes of ESC/POS. Only languages emit control bytes, and none of them comes from an order.
 
 A ticket starts on a printer that was just reset (ESC @, the session's) and leaves every style as it found it.
-Sources: Epson's ESC/POS command reference; the Chinese models' kanji mode (FS &).
+Sources: Epson's ESC/POS command reference; the Chinese models' kanji mode (FS &) and buzzer (ESC B).
 """
 
 import re
 from collections.abc import Sequence
 
-import msgspec
-
 from agent.encode import raster
-from agent.encode.text import sayable
-from agent.encode.typeset import spell_out
-from agent.model.layout import PLAIN, Align, Gap, Printed, Row, Rule, Run, Style
+from agent.encode.press import Encoded, Fed, Language, Press
+from agent.encode.star import Star
+from agent.model.layout import Align, Printed, Style
+from agent.model.profile import GENERIC, Profile
 
-KNIFE_FEED = 4
-"""Lines fed before a cut: printers that ignore the feed of GS V 66 would cut through the last line."""
+__all__ = ["Encoded", "EscPos", "encode"]
 
-_KANJI_MODE = b"\x1c&"
-_CUT = b"\x1dVB\x00"
-_LINE_FEED = b"\n"
-_FEED_DOTS = b"\x1bJ"
 _PICTURE_GAP = 6  # a text line is 30 dots high, a picture 24: 6 more keep the lines apart
-_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 # Real-time commands are obeyed even inside pictures: one more pixel breaks them.
 _REAL_TIME = re.compile(rb"\x10(?=[\x04\x05\x14])")
 _MORE_PIXEL = b"\x18"
-
-
-class Encoded(msgspec.Struct, frozen=True):
-    """A ticket's bytes, and what a printer's own counters will have counted at least when it is on paper."""
-
-    data: bytes
-    lines: int
-    cuts: int
-    feed_dots: int = 0
+_CUTS = {"partial": b"\x1dVB\x00", "full": b"\x1dVA\x00"}
+# Three beeps of 100 ms. ESC B n t: n times t * 50 ms; ESC ( A function 97: c times t1 * 100 ms on, t2 * 100 ms off.
+_BEEPS = {"none": b"", "esc_b": b"\x1bB\x03\x02", "esc_paren_a": b"\x1b(A\x05\x00\x61\x64\x03\x01\x01"}
+_PULSE_UNIT_MS = 2
 
 
 def encode(
@@ -43,122 +31,74 @@ def encode(
     *,
     dots: int | None = None,
     fonts: raster.Fonts | None = None,
-    feed: int = KNIFE_FEED,
+    feed: int | None = None,
+    profile: Profile = GENERIC,
+    beep: bool = False,
+    drawer: bool = False,
 ) -> Encoded:
-    """A typeset ticket as bytes. It always ends with a cut.
+    """A typeset ticket as bytes, in the language that the printer's profile names. It always ends with a cut.
 
-    `width` is in cells and `dots` the printable width, 12 a cell by default; pictures are never wider.
+    `width` is in cells and `dots` the printable width, 12 a cell by default; pictures are never wider. `feed` is in
+    lines before each cut, the profile's by default. `beep` and `drawer` come after the last cut, as far as the profile
+    has them: a kitchen's ticket never asks for `drawer`.
     Raises: ValueError when a row holds a control character (typeset leaves none in).
     """
-    press = _Press(min(width, (dots or width * raster.CELL_DOTS) // raster.CELL_DOTS), fonts, feed)
-    for row in rows:
-        if isinstance(row, Row):
-            press.row(row)
-        elif isinstance(row, Rule):
-            press.rule(row, width)
-        elif isinstance(row, Gap):
-            press.gap(row.dots)
-        else:
-            press.cut()
-    press.finish()
-    return Encoded(bytes(press.out), press.lines, press.cuts, press.feed_dots)
+    language: Language = Star(profile) if profile.language == "star" else EscPos(profile)
+    cells = min(width, (dots or width * raster.CELL_DOTS) // raster.CELL_DOTS)
+    press = Press(language, cells, fonts, profile.knife_feed if feed is None else feed)
+    press.run(rows, width)
+    return press.finish(drawer=drawer, beep=beep)
 
 
-class _Press:
-    """The printer's state as far as it matters: a command goes out only where something changes."""
+class EscPos:
+    """ESC/POS, as Epson defined it and most others speak it."""
 
-    def __init__(self, width: int, fonts: raster.Fonts | None, feed: int) -> None:
-        self.out = bytearray()
-        self.lines = 0
-        self.feed_dots = 0
-        self.cuts = 0
-        self._width = width
-        self._fonts = fonts
-        self._feed = feed
-        self._style = PLAIN
-        self._align = Align.LEFT
-        self._kanji = False
-        self._open = False
+    opening = b""
+    kanji_mode = b"\x1c&"
 
-    def row(self, row: Row) -> None:
-        if row.drawn or not all(sayable(run.text) for run in row.runs):
-            self._draw(row)
-            return
-        if row.runs and row.align is not self._align:
-            self._set_align(row.align)
-        for run in row.runs:
-            self._text(run.text, run.style)
-        self._end_line()
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
 
-    def rule(self, rule: Rule, width: int) -> None:
-        char = rule.char if len(rule.char) == 1 and "!" <= rule.char <= "~" else "-"
-        wide = Run(char * (width // 2), Style(2, 1))  # half the bytes
-        self.row(Row((wide,) if width % 2 == 0 else (wide, Run(char))))
+    def style(self, now: Style, then: Style) -> bytes:
+        """GS ! for the size, ESC E for the weight, GS B for white on black."""
+        data = b""
+        if (then.width, then.height) != (now.width, now.height):
+            data += bytes((0x1D, 0x21, (then.width - 1) << 4 | (then.height - 1)))
+        if then.bold is not now.bold:
+            data += b"\x1bE\x01" if then.bold else b"\x1bE\x00"
+        if then.inverted is not now.inverted:
+            data += b"\x1dB\x01" if then.inverted else b"\x1dB\x00"
+        return data
 
-    def gap(self, dots: int) -> None:
-        if dots > 0:
-            self.out += _FEED_DOTS + bytes((min(dots, 255),))
-            self.feed_dots += min(dots, 255)
+    def align(self, align: Align) -> bytes:
+        """ESC a n."""
+        return bytes((0x1B, 0x61, align.value))
 
-    def cut(self) -> None:
-        if self.cuts and not self._open:
-            return
-        self._set_style(PLAIN)
-        if self._align is not Align.LEFT:
-            self._set_align(Align.LEFT)
-        self.out += _LINE_FEED * self._feed + _CUT
-        self.lines += self._feed
-        self.cuts += 1
-        self._open = False
+    def gap(self, dots: int) -> Fed:
+        """ESC J n."""
+        return Fed(bytes((0x1B, 0x4A, dots)), dots=dots)
 
-    def finish(self) -> None:
-        if self._open or not self.cuts:
-            self.cut()
-
-    def _end_line(self) -> None:
-        self.out += _LINE_FEED
-        self.lines += 1
-        self._open = True
-
-    def _text(self, text: str, style: Style) -> None:
-        if not text:
-            return
-        if style is not self._style:
-            self._set_style(style)
-        if not self._kanji and not text.isascii():
-            self.out += _KANJI_MODE
-            self._kanji = True
-        data = text.encode("gbk")
-        if _CONTROL.search(data):
-            raise ValueError("a control character reached the encoder: rows must come from typeset")
-        self.out += data
-
-    def _set_style(self, style: Style) -> None:
-        now = self._style
-        if (style.width, style.height) != (now.width, now.height):
-            self.out += bytes((0x1D, 0x21, (style.width - 1) << 4 | (style.height - 1)))
-        if style.bold is not now.bold:
-            self.out += b"\x1bE\x01" if style.bold else b"\x1bE\x00"
-        if style.inverted is not now.inverted:
-            self.out += b"\x1dB\x01" if style.inverted else b"\x1dB\x00"
-        self._style = style
-
-    def _set_align(self, align: Align) -> None:
-        self.out += bytes((0x1B, 0x61, align.value))
-        self._align = align
-
-    def _draw(self, row: Row) -> None:
-        """The row as a picture; as text with the character's code where there is no font for it."""
-        bands = raster.draw(row, self._width, self._fonts or raster.load_fonts())
-        if bands is None:
-            for spelled in spell_out(row, self._width):
-                self.row(spelled)
-            return
-        if self._align is not Align.LEFT:  # the picture holds its own margin
-            self._set_align(Align.LEFT)
+    def picture(self, bands: Sequence[raster.Band]) -> Fed:
+        """GS v 0, a command a band."""
+        data = b""
         for band in bands:
             size = bytes((band.width_bytes & 0xFF, band.width_bytes >> 8, band.rows, 0))
-            self.feed_dots += band.rows
-            self.out += b"\x1dv0\x00" + size + _REAL_TIME.sub(_MORE_PIXEL, band.data)
-        self.gap(_PICTURE_GAP)
-        self._open = True
+            data += b"\x1dv0\x00" + size + _REAL_TIME.sub(_MORE_PIXEL, band.data)
+        below = self.gap(_PICTURE_GAP)
+        return Fed(data + below.data, dots=sum(band.rows for band in bands) + below.dots)
+
+    def cut(self) -> bytes:
+        """GS V 66 0 feeds to the knife and cuts but for one point; GS V 65 0 cuts through."""
+        return _CUTS[self._profile.cut]
+
+    def drawer(self) -> bytes:
+        """ESC p m t1 t2, in units of 2 ms."""
+        pulse = self._profile.drawer
+        if pulse is None:
+            return b""
+        times = (min(255, ms // _PULSE_UNIT_MS) for ms in (pulse.on_ms, pulse.off_ms))
+        return bytes((0x1B, 0x70, pulse.pin == 5, *times))
+
+    def beep(self) -> bytes:
+        """As the profile says; nothing where it says nothing."""
+        return _BEEPS[self._profile.buzzer]

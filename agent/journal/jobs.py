@@ -8,15 +8,15 @@ import msgspec
 
 from agent.errors import IllegalTransition
 from agent.journal.file import Tx
-from agent.journal.notes import add_report, keep_number, next_number, now
+from agent.journal.notes import add_report, get_meta, keep_number, next_number, now, set_meta
 from agent.model.job import FINAL, TRANSITIONS, Counters, Expected, Intent, Job, JobKind, JobState, Mark, token
 from agent.model.report import Evidence, OrderRef, OrderState, OrderStateName, TicketState
 
 _COLUMNS = """
-    SELECT j.id, j.order_pk, o.channel, o.order_id, j.rev, j.kind, j.station, j.printer, j.copy, j.copies, j.state,
-           j.attempt, j.mark, j.number, j.intent, j.reason, e.payload, j.created_at,
-           j.share
-    FROM jobs j {index} JOIN orders o ON o.pk = j.order_pk JOIN events e ON e.pk = j.event_pk
+    SELECT j.id, j.order_pk, coalesce(o.channel, ''), coalesce(o.order_id, ''), j.rev, j.kind, j.station, j.home,
+           j.printer, j.copy, j.copies, j.state, j.attempt, j.mark, j.number, j.print_number, j.intent, j.reason,
+           coalesce(e.payload, x''), j.created_at, j.share
+    FROM jobs j {index} LEFT JOIN orders o ON o.pk = j.order_pk LEFT JOIN events e ON e.pk = j.event_pk
 """
 _OPEN = "state IN ('pending', 'held', 'processing', 'unconfirmed')"
 """As the index jobs_open has it, word for word: without it SQLite reads every ticket that there ever was."""
@@ -39,7 +39,8 @@ class NewJob(msgspec.Struct, frozen=True):
 class Settlement(msgspec.Struct, frozen=True):
     """Where a job goes after an attempt, and on what grounds.
 
-    `keep_intent` while the ticket may still be in the printer, or in doubt.
+    `keep_intent` while the ticket may still be in the printer, or in doubt; `leaves` when it is in doubt, and the
+    printer goes on with others.
     """
 
     state: JobState
@@ -47,18 +48,26 @@ class Settlement(msgspec.Struct, frozen=True):
     reason: str = ""
     mark: Mark | None = None
     keep_intent: bool = False
+    leaves: bool = False
 
 
-def add_jobs(tx: Tx, order_pk: int, event_pk: int, rev: int, jobs: list[NewJob]) -> None:
-    """Enter tickets, pending, in this order."""
+class Route(msgspec.Struct, frozen=True):
+    """A station and the printer that is its own."""
+
+    station: str
+    home: str
+
+
+def add_jobs(tx: Tx, order_pk: int | None, event_pk: int | None, rev: int, jobs: list[NewJob]) -> None:
+    """Enter tickets, pending, in this order. Notices have no order."""
     at = now()
     tx.executemany(
         "INSERT INTO jobs "
-        "(order_pk, event_pk, rev, kind, station, printer, copy, copies, mark, share, created_at, state) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
+        "(order_pk, event_pk, rev, kind, station, home, printer, copy, copies, mark, share, created_at, state) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
         [
-            (order_pk, event_pk, rev, job.kind, job.station, job.printer, job.copy, job.copies, job.mark, job.share, at)
-            for job in jobs
+            (order_pk, event_pk, rev, j.kind, j.station, j.printer, j.printer, j.copy, j.copies, j.mark, j.share, at)
+            for j in jobs
         ],
     )
 
@@ -73,44 +82,79 @@ def last_share(tx: Tx, order_pk: int, station: str) -> bytes:
     return bytes(row[0])
 
 
-def next_pending(tx: Tx, printer: str, after_id: int = 0) -> Job | None:
-    """The oldest ticket that this printer may print, or None. Held tickets wait for `release`."""
-    row = tx.execute(
-        f"{_COLUMNS.format(index='INDEXED BY jobs_open')} "
-        f"WHERE j.printer = ? AND j.{_OPEN} AND j.state = 'pending' AND j.id > ? ORDER BY j.id LIMIT 1",
-        (printer, after_id),
-    ).fetchone()
-    return _job(row)
+def next_pending(tx: Tx, printer: str, *, after_id: int = 0, stands_in: tuple[Route, ...] = ()) -> Job | None:
+    """The oldest ticket that this printer may print, or None: of its own stations, and of those that it stands in for.
+
+    Its own held tickets wait for `release`; a held one of another printer is what standing in is for.
+    """
+    found = [_next(tx, "j.home = ? AND j.state = 'pending'", (printer,), after_id)]
+    for route in stands_in:
+        waits = "j.home = ? AND j.station = ? AND j.kind <> 'notice' AND j.state IN ('pending', 'held')"
+        found.append(_next(tx, f"{waits} AND j.intent IS NULL", (route.home, route.station), after_id))
+    return min((job for job in found if job is not None), key=lambda job: job.id, default=None)
 
 
-def in_doubt(tx: Tx, printer: str) -> Job | None:
-    """The ticket whose bytes may have gone out to this printer without a settled outcome."""
-    columns = _COLUMNS.format(index="INDEXED BY jobs_one_in_flight")
-    return _job(tx.execute(f"{columns} WHERE j.printer = ? AND j.intent IS NOT NULL", (printer,)).fetchone())
+def _next(tx: Tx, waits: str, values: tuple[str, ...], after_id: int) -> Job | None:
+    columns = _COLUMNS.format(index="INDEXED BY jobs_open")
+    sql = f"{columns} WHERE {waits} AND j.{_OPEN} AND j.id > ? ORDER BY j.id LIMIT 1"
+    return _job(tx.execute(sql, (*values, after_id)).fetchone())
 
 
-def claim(tx: Tx, job: Job, day: str, expected: Expected, baseline: Counters | None) -> Intent | None:
-    """Write the intent: from here on bytes may go out. None when the ticket is no longer to be printed as it was read.
+def in_flight(tx: Tx, printer: str) -> list[Job]:
+    """The tickets whose bytes may have gone out to this printer without a settled outcome, as they were sent."""
+    columns = _COLUMNS.format(index="INDEXED BY jobs_in_flight")
+    rows = tx.execute(f"{columns} WHERE j.printer = ? AND j.flight IS NOT NULL ORDER BY j.print_number", (printer,))
+    return [job for row in rows if (job := _job(row)) is not None]
+
+
+def find(tx: Tx, job_id: int) -> Job | None:
+    """A ticket by its number."""
+    return _job(tx.execute(f"{_COLUMNS.format(index='')} WHERE j.id = ?", (job_id,)).fetchone())
+
+
+def unsettled(tx: Tx) -> list[Job]:
+    """Every ticket that is not settled, oldest first."""
+    rows = tx.execute(f"{_COLUMNS.format(index='INDEXED BY jobs_open')} WHERE j.{_OPEN} ORDER BY j.id")
+    return [job for row in rows if (job := _job(row)) is not None]
+
+
+def is_open(tx: Tx, job: Job) -> bool:
+    """Is this print of it still without an outcome, or did a person settle it meanwhile?"""
+    sql = "SELECT 1 FROM jobs WHERE id = ? AND print_number = ? AND intent IS NOT NULL"
+    return tx.execute(sql, (job.id, job.print_number)).fetchone() is not None
+
+
+def claim(
+    tx: Tx, job: Job, printer: str, day: str, expected: Expected, baseline: Counters | None
+) -> tuple[int, Intent] | None:
+    """Write the intent: from here on bytes may go out to `printer`. None when the ticket is no longer to be printed as
+    it was read. Returns the number of this print, and the intent.
 
     Gives the ticket its station's running number (`job.number` must be the one that it has, or the next one) and a
     token of its own.
     """
-    found = tx.execute("SELECT number FROM jobs WHERE id = ? AND state = 'pending'", (job.id,)).fetchone()
-    if found is None or job.number != (found[0] or next_number(tx, job.station, day)):
+    found = tx.execute(
+        "SELECT number FROM jobs WHERE id = ? AND state IN ('pending', 'held') AND intent IS NULL", (job.id,)
+    ).fetchone()
+    if found is None or job.number != running_number(tx, job, day, int(found[0])):
         return None
     print_number = next_number(tx, "prints", "")
     keep_number(tx, "prints", "", print_number)
-    if not found[0]:
+    if job.number and not found[0]:
         keep_number(tx, job.station, day, job.number)
+    has = tx.execute("SELECT flight FROM jobs WHERE printer = ? AND flight IS NOT NULL", (printer,)).fetchall()
     intent = Intent(token(print_number), expected.lines, expected.most_lines, expected.cuts, baseline)
-    also = "intent = ?, attempt = attempt + 1, number = ?"
-    _move(tx, job.id, JobState.PROCESSING, "", also, (msgspec.json.encode(intent).decode(), job.number))
-    return intent
+    also = "flight = ?, print_number = ?, printer = ?, intent = ?, attempt = attempt + 1, number = ?"
+    values = (int((0,) in has), print_number, printer, msgspec.json.encode(intent).decode(), job.number)
+    _move(tx, job.id, JobState.PROCESSING, "", also, values)
+    return print_number, intent
 
 
-def running_number(tx: Tx, job: Job, day: str) -> int:
-    """The running number that this ticket has, or would get now. A repeated ticket keeps its own."""
-    return job.number or next_number(tx, job.station, day)
+def running_number(tx: Tx, job: Job, day: str, has: int | None = None) -> int:
+    """The running number that this ticket has, or would get now. A repeated ticket keeps its own; a notice has none."""
+    if job.kind is JobKind.NOTICE:
+        return 0
+    return (job.number if has is None else has) or next_number(tx, job.station, day)
 
 
 def settle(tx: Tx, job: Job, outcome: Settlement) -> JobState:
@@ -127,10 +171,14 @@ def settle(tx: Tx, job: Job, outcome: Settlement) -> JobState:
         state, reason = JobState.CANCELED, "replaced by a newer revision"
         if outcome.mark is not None:
             _hand_on_mark(tx, job, outcome.mark)
-    also = "mark = coalesce(?, mark), intent = CASE WHEN ? THEN intent END"
-    _move(tx, job.id, state, reason, also, (outcome.mark, outcome.keep_intent))
+    also = (
+        "mark = coalesce(?, mark), intent = CASE WHEN ? THEN intent END, flight = CASE WHEN ? THEN flight END, "
+        "printer = CASE WHEN ? THEN home ELSE printer END"
+    )
+    in_flight = outcome.keep_intent and not outcome.leaves
+    _move(tx, job.id, state, reason, also, (outcome.mark, outcome.keep_intent, in_flight, state is JobState.PENDING))
     _report(tx, job.id, outcome.evidence or _EVIDENCE.get(state, ""))
-    if state in FINAL:
+    if state in FINAL and job.order_pk is not None:
         close_order(tx, job.order_pk)
     return state
 
@@ -143,7 +191,7 @@ def hold(tx: Tx, job: Job, reason: str) -> None:
 def release(tx: Tx, printer: str) -> None:
     """The printer is well again: its held tickets that were never sent may go."""
     rows = tx.execute(
-        f"SELECT id FROM jobs INDEXED BY jobs_open WHERE printer = ? AND {_OPEN} AND state = 'held' AND intent IS NULL",
+        f"SELECT id FROM jobs INDEXED BY jobs_open WHERE home = ? AND {_OPEN} AND state = 'held' AND intent IS NULL",
         (printer,),
     )
     for (job_id,) in rows.fetchall():
@@ -153,6 +201,16 @@ def release(tx: Tx, printer: str) -> None:
 def resume(tx: Tx, job: Job) -> None:
     """A ticket that was held in the printer's buffer goes on."""
     _move(tx, job.id, JobState.PROCESSING, "the printer is well again")
+
+
+def note_torn(tx: Tx, printer: str, torn: bool = True) -> None:
+    """A piece of a ticket may hang out of this printer: whatever is printed next is to be cut off from it first."""
+    set_meta(tx, f"torn:{printer}", "torn" if torn else "")
+
+
+def is_torn(tx: Tx, printer: str) -> bool:
+    """May a piece of a ticket hang out of this printer?"""
+    return bool(get_meta(tx, f"torn:{printer}"))
 
 
 def withdraw(tx: Tx, order_pk: int, reason: str) -> dict[str, Mark]:
@@ -183,40 +241,17 @@ def stations_reached(tx: Tx, order_pk: int) -> list[str]:
     return [str(station) for (station,) in rows]
 
 
-def reroute(tx: Tx, printers: dict[str, str], fallback: str, configured: set[str]) -> int:
-    """After a change of configuration: tickets go to the printer that their station has now. Returns how many moved.
-
-    `printers` maps station to printer; `fallback` is the default station's; `configured` are all there are. A ticket
-    in doubt stays with its printer; where that printer is gone for good nobody can ask it, so that the ticket is
-    printed again, marked.
-    """
-    moved = 0
-    rows = tx.execute(
-        f"SELECT id, station, printer, intent FROM jobs INDEXED BY jobs_open WHERE {_OPEN} ORDER BY id"
-    ).fetchall()
-    for job_id, station, printer, intent in rows:
-        wanted = printers.get(station, fallback)
-        if wanted == printer or (intent is not None and printer in configured):
-            continue
-        if intent is not None and (job := in_doubt(tx, printer)) is not None:
-            _unconfirmed_again(tx, job)
-        if _state(tx, job_id) is JobState.HELD:  # for the old printer's sake
-            _move(tx, job_id, JobState.PENDING, "its station has another printer now")
-        tx.execute("UPDATE jobs SET printer = ? WHERE id = ?", (wanted, job_id))
-        moved += 1
-    return moved
-
-
-def _unconfirmed_again(tx: Tx, job: Job) -> None:
-    reason = f"printer {job.printer} is no longer configured"
-    if job.state is not JobState.UNCONFIRMED:
-        settle(tx, job, Settlement(JobState.UNCONFIRMED, reason=reason, keep_intent=True))
-    settle(tx, job, Settlement(JobState.PENDING, reason=reason, mark=Mark.POSSIBLE_DUPLICATE))
+def move_home(tx: Tx, job: Job, home: str) -> None:
+    """Its station has another printer now. What may be in a printer stays with that one until it is settled."""
+    if job.state is JobState.HELD and job.intent is None:  # for the old printer's sake
+        _move(tx, job.id, JobState.PENDING, "its station has another printer now")
+    tx.execute("UPDATE jobs SET home = ? WHERE id = ?", (home, job.id))
+    tx.execute("UPDATE jobs SET printer = ? WHERE id = ? AND intent IS NULL", (home, job.id))
 
 
 def waiting(tx: Tx) -> dict[str, int]:
     """How many tickets wait for each printer."""
-    rows = tx.execute(f"SELECT printer, count(*) FROM jobs INDEXED BY jobs_open WHERE {_OPEN} GROUP BY printer")
+    rows = tx.execute(f"SELECT home, count(*) FROM jobs INDEXED BY jobs_open WHERE {_OPEN} GROUP BY home")
     return {str(printer): int(count) for printer, count in rows}
 
 
@@ -246,7 +281,7 @@ def order_ref(tx: Tx, order_pk: int) -> OrderRef:
 
 
 def _overtaken(tx: Tx, job: Job) -> bool:
-    if job.kind is JobKind.CANCEL:
+    if job.kind in (JobKind.CANCEL, JobKind.NOTICE):
         return False
     rev, canceled = tx.execute("SELECT rev, canceled FROM orders WHERE pk = ?", (job.order_pk,)).fetchone()
     return bool(canceled) or int(rev) > job.rev
@@ -280,11 +315,13 @@ def _move(
 
 def _report(tx: Tx, job_id: int, evidence: Evidence) -> None:
     """Tell the cloud where a ticket is now."""
-    row = tx.execute(
+    row = tx.execute(  # a notice has no order, and is nothing to the cloud
         "SELECT o.order_id, o.channel, o.number, j.rev, j.id, j.kind, j.station, j.printer, j.state, j.attempt, "
         "j.reason, j.mark, j.number FROM jobs j JOIN orders o ON o.pk = j.order_pk WHERE j.id = ?",
         (job_id,),
     ).fetchone()
+    if row is None:
+        return
     rev, ticket, kind, station, printer, state, attempt, reason, mark, number = row[3:]
     add_report(
         tx,

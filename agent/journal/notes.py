@@ -6,6 +6,7 @@ import msgspec
 
 from agent.clock import stamp
 from agent.journal.file import Tx
+from agent.model.acquaintance import Facts, Known
 from agent.model.printer import Capabilities, Tier
 from agent.model.report import AlarmState, Report
 
@@ -87,17 +88,28 @@ def keep_number(tx: Tx, name: str, day: str, number: int) -> None:
     tx.execute("INSERT OR REPLACE INTO numbers VALUES (?, ?, ?)", (name, day, number))
 
 
-def known_capabilities(tx: Tx, printer: str, link: str) -> Capabilities | None:
-    """What this printer was seen to answer at this link; None when it was never met there."""
+def known_printer(tx: Tx, printer: str, link: str) -> Known | None:
+    """What is known of this printer at this link; None when it was never met there."""
     row = tx.execute(
-        "SELECT tier, realtime, counters FROM printers WHERE name = ? AND link = ?", (printer, link)
+        "SELECT tier, realtime, counters, port, device, model, firmware FROM printers WHERE name = ? AND link = ?",
+        (printer, link),
     ).fetchone()
-    return None if row is None else Capabilities(Tier(row[0]), tuple(map(int, row[1])), bool(row[2]))
+    if row is None:
+        return None
+    return Known(Capabilities(Tier(row[0]), tuple(map(int, row[1])), bool(row[2])), Facts(*row[3:]))
 
 
-def keep_capabilities(tx: Tx, printer: str, link: str, seen: Capabilities) -> None:
-    """Remember what a printer was seen to answer."""
+def keep_printer(tx: Tx, printer: str, link: str, known: Known) -> None:
+    """Remember a printer: what it was seen to answer, and who it is."""
+    can, facts = known.capabilities, known.facts
+    realtime = "".join(map(str, can.realtime))
     tx.execute(
-        "INSERT OR REPLACE INTO printers VALUES (?, ?, ?, ?, ?)",
-        (printer, link, int(seen.tier), "".join(map(str, seen.realtime)), seen.counters),
+        "INSERT OR REPLACE INTO printers (name, link, tier, realtime, counters, port, device, model, firmware) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (printer, link, int(can.tier), realtime, can.counters, *msgspec.structs.astuple(facts)),
     )
+
+
+def forget_printer(tx: Tx, printer: str) -> None:
+    """The next one that is met there is taken for it."""
+    tx.execute("DELETE FROM printers WHERE name = ?", (printer,))

@@ -17,7 +17,7 @@ class JobState(StrEnum):
     """Waiting for its printer. Entered from intake, or when *not printed* is certain, or for a marked reprint."""
 
     PROCESSING = "processing"
-    """Its intent is on disk and bytes may have gone out. At most one per printer."""
+    """Its intent is on disk and bytes may have gone out. At most two a printer."""
 
     HELD = "held"
     """A person is needed. With an intent the printer still has the ticket; without one nothing was sent."""
@@ -54,6 +54,8 @@ class JobKind(StrEnum):
     ORDER = "order"
     AMEND = "amend"
     CANCEL = "cancel"
+    NOTICE = "notice"
+    """For the staff and about no order: a printer needs a person."""
 
 
 class Mark(StrEnum):
@@ -92,20 +94,36 @@ class Intent(msgspec.Struct, frozen=True):
     cuts: int
     baseline: Counters | None = None
 
+    def fits(self, now: Counters) -> bool:
+        """Have the counters moved as by this ticket and nothing else?"""
+        if self.baseline is None:
+            return False
+        lines = now.lines - self.baseline.lines
+        return now.cuts - self.baseline.cuts == self.cuts and self.lines <= lines <= self.most_lines
+
+    def misses(self, now: Counters) -> bool:
+        """Do the counters say that a part of this ticket is not on paper?"""
+        if self.baseline is None:
+            return False
+        return now.cuts - self.baseline.cuts < self.cuts or now.lines - self.baseline.lines < self.lines
+
 
 class Job(msgspec.Struct, frozen=True):
     """One ticket for one printer. `number` is the station's running number of the day, 0 until the first byte.
 
-    `payload` is the event's data and `share` a `Share`, both as JSON.
+    `home` is its station's printer, `printer` the one that has it or had it last. `print_number` counts all attempts
+    at all tickets. `payload` is the event's data and `share` a `Share`, both as JSON. A notice has no order: its
+    `share` is a `Notice`, and its `station` the printer that it speaks of.
     """
 
     id: int
-    order_pk: int
+    order_pk: int | None
     channel: str
     order_id: str
     rev: int
     kind: JobKind
     station: str
+    home: str
     printer: str
     copy: int
     copies: int
@@ -113,6 +131,7 @@ class Job(msgspec.Struct, frozen=True):
     attempt: int
     mark: Mark | None
     number: int
+    print_number: int
     intent: Intent | None
     reason: str
     payload: bytes

@@ -77,3 +77,14 @@ class Unknown(msgspec.Struct, frozen=True):
 
 
 Outcome = Confirmed | Presumed | NotPrinted | NeedsHuman | Unknown
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Which printer is at the other end of a cable, as far as the cable knows; "" where it does not.
+
+    `port` is the place that it is plugged into: `1-1.2` for USB, the MAC address on a network. `device` is what it is:
+    USB numbers, serial number, maker and model.
+    """
+
+    port: str = ""
+    device: str = ""

@@ -9,7 +9,7 @@ from agent.model.job import JobKind, JobState, Mark
 OrderStateName = Literal["accepted", "duplicate", "stale", "held", "rejected", "canceled", "printed", "partly_printed"]
 
 
-Evidence = Literal["", "confirmed", "presumed", "unconfirmed", "held"]
+Evidence = Literal["", "confirmed", "presumed", "unconfirmed", "held", "witnessed"]
 
 
 class OrderRef(msgspec.Struct, frozen=True):
@@ -23,7 +23,8 @@ class OrderRef(msgspec.Struct, frozen=True):
 class TicketState(msgspec.Struct, frozen=True, tag_field="kind", tag="ticket.state", omit_defaults=True):
     """Where a ticket is, and what that rests on.
 
-    `evidence`: confirmed (the printer said so), presumed (it can't say), unconfirmed, held; empty while under way.
+    `evidence`: confirmed (the printer said so), presumed (it can't say), unconfirmed, held, witnessed (a person said
+    so); empty while under way.
     """
 
     order: OrderRef
@@ -74,4 +75,12 @@ class Pong(msgspec.Struct, frozen=True, tag_field="kind", tag="pong"):
     event: str
 
 
-Report = TicketState | OrderState | Rejected | AlarmState | Pong
+class CommandAnswer(msgspec.Struct, frozen=True, tag_field="kind", tag="command.answer", omit_defaults=True):
+    """What became of a command. The same command again gets the same answer, and is not carried out again."""
+
+    command: str
+    ok: bool
+    answer: str
+
+
+Report = TicketState | OrderState | Rejected | AlarmState | Pong | CommandAnswer

@@ -56,8 +56,9 @@ class Ticket(msgspec.Struct, frozen=True):
 
     `number` is the station's running number of the day, 0 for none yet; `part` of `parts` counts the order's
     tickets; `attempt` counts sendings, from 1. `printed_for` names the station that it is for, when another
-    station's printer prints it. `original_at` is when it was first sent, for a reprint. `printed_at` is in
-    the shop's time zone: every other time is shown in that zone too.
+    printer than the station's prints it, and `printed_for_why` is that one's trouble, an alarm's word.
+    `original_at` is when it was first sent, for a reprint. `printed_at` is in the shop's time zone: every
+    other time is shown in that zone too.
     """
 
     order: Order
@@ -74,7 +75,16 @@ class Ticket(msgspec.Struct, frozen=True):
     parts: int = 1
     also_at: tuple[str, ...] = ()
     printed_for: str = ""
+    printed_for_why: str = ""
     language: Language = Language.BOTH
     printed_at: datetime | None = None
     original_at: datetime | None = None
     late: bool = False
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """What the staff is told on paper: the printer `about` has a `trouble` (an alarm's word, such as paper or away)."""
+
+    about: str
+    trouble: str
+    order: str = ""

@@ -8,12 +8,14 @@ import struct
 import termios
 
 from agent.errors import LinkBroken
+from agent.model.printer import Identity, Need
 
 
 class DescriptorLink:
     """A link over a descriptor. Whoever opened it closes it."""
 
-    def __init__(self, descriptor: int, gone: str) -> None:
+    def __init__(self, descriptor: int, gone: str, identity: Identity) -> None:
+        self.identity = identity
         os.set_blocking(descriptor, False)
         self._descriptor = descriptor
         self._gone = gone
@@ -58,3 +60,7 @@ class DescriptorLink:
             raise LinkBroken(f"ioctl: {exc}") from exc
         count: int = struct.unpack("i", answer)[0]
         return count
+
+    def needs(self) -> frozenset[Need]:
+        """Nothing: these cables carry bytes and know no printer."""
+        return frozenset()

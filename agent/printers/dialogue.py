@@ -35,6 +35,9 @@ REALTIME_TRIES = 3
 SHORT_WRITE_TIMEOUT_S = 3.0
 COUNTER_TIMEOUT_S = 1.0
 CUTS, LINES = 178, 148
+FACT_TIMEOUT_S = 0.5
+FACTS = (65, 66, 67, 68)
+CLEAR_BUFFERS = b"\x10\x14\x08\x01\x03\x14\x01\x06\x02\x08"
 CHUNK = 4096
 MOST_TOKENS = 64
 MOST_READS = 64
@@ -57,10 +60,13 @@ class Dialogue:
         self.status = PrinterStatus()
         self.tokens: set[str] = set()
         self.poured = 0
+        self.stalled_s = 0.0
         self.fences_owed = 0
         self.heard_fence = False
         self.questions: tuple[int, ...] = REALTIME_QUESTIONS
         self._clock = clock
+        self._unsent: int | None = None
+        self._moved_at = clock.monotonic()
         self._parser = ReplyParser()
         self._inbox: list[Reply] = []
         self._fences = itertools.count()
@@ -133,6 +139,24 @@ class Dialogue:
         lines = self._ask_counter(LINES) if cuts is not None else None
         return None if cuts is None or lines is None else Counters(cuts, lines)
 
+    def ask_facts(self) -> tuple[str, ...] | None:
+        """What it says of itself (GS I): firmware, maker, model and serial number, "" where it does not say; None where
+        it stays silent. Hints: a clone may call itself by another's name.
+        """
+        facts = [self._ask_fact(FACTS[0])]
+        if facts[0] is None:
+            return None
+        facts += [self._ask_fact(n) for n in FACTS[1:]]
+        return tuple(fact or "" for fact in facts)
+
+    def _ask_fact(self, n: int) -> str | None:
+        self.hear()
+        self._forget(Block)
+        self.say(bytes((0x1D, 0x49, n)))
+        self.wait(lambda: self._count(Block) > 0, FACT_TIMEOUT_S)
+        block = self.take(Block)
+        return None if block is None or block.data[:1] != b"\x5f" else block.data[1:].decode("ascii").strip()
+
     def _ask_counter(self, which: int) -> int | None:
         self.hear()
         self._forget(Block)
@@ -161,25 +185,38 @@ class Dialogue:
         """Write a ticket, for as long as the link lives; true when all was taken, false when told to give up.
 
         `poured` grows by what is taken, so that it is known also when the link breaks. A printer that takes nothing is
-        waited for: to break off would turn a late ticket into a doubtful one.
+        waited for: to break off would turn a late ticket into a doubtful one. `stalled_s` is the longest time, since it
+        was set to 0, in which nothing moved.
         """
         sent = 0
-        last_taken = self._clock.monotonic()
+        self._moved(None)
         said = False
         while sent < len(data):
             taken = self.link.write(data[sent : sent + CHUNK], 0.5)
             sent += taken
             self.poured += taken
-            if taken:
-                last_taken = self._clock.monotonic()
-                continue
             self.hear()
+            if taken:
+                self._moved(None)
+                continue
             if give_up():
                 break
-            if not said and self._clock.monotonic() - last_taken > self._silence_said_s:
+            if self.note_stall() > self._silence_said_s and not said:
                 said = True
                 on_stall("it takes no more bytes")
         return sent == len(data)
+
+    def note_stall(self) -> float:
+        """For how many seconds now has nothing moved on this side of the cable?"""
+        left = self.link.unsent()
+        if left != self._unsent:
+            self._moved(left)
+        still_s = self._clock.monotonic() - self._moved_at
+        self.stalled_s = max(self.stalled_s, still_s)
+        return still_s
+
+    def _moved(self, left: int | None) -> None:
+        self._unsent, self._moved_at = left, self._clock.monotonic()
 
     # -- bytes in ------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ A link moves bytes. It knows nothing of ESC/POS, tickets or retries, and raises 
 
 from typing import Protocol
 
+from agent.model.printer import Identity, Need
+
 
 class Link(Protocol):
     """An open way to one printer. Used by one thread; every call returns within its timeout."""
@@ -24,7 +26,22 @@ class Link(Protocol):
         """
 
     def unsent(self) -> int:
-        """Bytes that were taken but are still on this side of the cable; 0 where nobody can tell."""
+        """Bytes that were taken but are still on this side of the cable; 0 where nobody can tell.
+
+        Raises:
+            LinkBroken: the link is gone.
+        """
+
+    def needs(self) -> frozenset[Need]:
+        """What the cable itself says that a person must see to; empty where it says nothing that can be believed.
+
+        Raises:
+            LinkBroken: the link is gone.
+        """
+
+    @property
+    def identity(self) -> Identity:
+        """Where the printer is plugged in and what it is, as it was when the link was opened."""
 
     def close(self) -> None:
         """Let go, at once and without raising. What is still unsent may be lost."""

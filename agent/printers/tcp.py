@@ -1,19 +1,25 @@
 """Printers on the network, port 9100. One client at a time: connecting is not being ready."""
 
 import socket
+from pathlib import Path
 
 from agent.errors import Unavailable
+from agent.model.printer import Identity
 from agent.printers.descriptor import DescriptorLink
 
 CONNECT_TIMEOUT_S = 5.0
 DEAD_PEER_MS = 20_000
+NEIGHBOURS = Path("/proc/self/net/arp")
+"""Not /proc/net/arp: a service that sees only its processes in /proc (ProcSubset=pid) sees this one still."""
+
+_COMPLETE = 0x02
 
 
 class TcpLink(DescriptorLink):
     """A connected socket."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        super().__init__(connection.fileno(), "the printer closed the connection")
+    def __init__(self, connection: socket.socket, identity: Identity) -> None:
+        super().__init__(connection.fileno(), "the printer closed the connection", identity)
         self._socket = connection
 
     def close(self) -> None:
@@ -27,9 +33,12 @@ class TcpConnector:
     bytes_per_s = 100_000.0
     notices_power_cycle = True
 
-    def __init__(self, host: str, port: int, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
+    def __init__(
+        self, host: str, port: int, timeout_s: float = CONNECT_TIMEOUT_S, neighbours: Path = NEIGHBOURS
+    ) -> None:
         self._address = (host, port)
         self._timeout_s = timeout_s
+        self._neighbours = neighbours
 
     def open(self) -> TcpLink:
         """Connect; a peer that vanishes is noticed within 20 s."""
@@ -46,4 +55,24 @@ class TcpConnector:
             (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_MS),
         ):
             connection.setsockopt(level, option, value)
-        return TcpLink(connection)
+        return TcpLink(connection, Identity(port=hardware_address(_peer(connection), self._neighbours)))
+
+
+def hardware_address(host: str, neighbours: Path = NEIGHBOURS) -> str:
+    """The MAC address of a neighbour; "" beyond a router, for IPv6, and where the table can't be read."""
+    try:
+        lines = neighbours.read_text("ascii", "replace").splitlines()
+    except OSError:
+        return ""
+    for line in lines[1:]:
+        fields = line.split()
+        if len(fields) >= 4 and fields[0] == host and int(fields[2], 16) & _COMPLETE:
+            return fields[3].lower()
+    return ""
+
+
+def _peer(connection: socket.socket) -> str:
+    try:
+        return str(connection.getpeername()[0])
+    except OSError:  # gone already: the first read will tell
+        return ""

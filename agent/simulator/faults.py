@@ -16,6 +16,7 @@ class Reply(StrEnum):
     COUNTER = "counter"
     IDENTITY = "identity"
     CLEARED = "cleared"
+    DOCUMENT = "document"
 
 
 class Trouble(StrEnum):
@@ -83,11 +84,15 @@ def garbled(data: bytes) -> bytes:
 
 
 class LineFaults(Struct):
-    """What is wrong between the host and the printer. `cut_at` counts bytes since the printer was made."""
+    """What is wrong between the host and the printer. `cut_at` counts bytes since the printer was made.
+
+    `unnoticed`: a loss of power that the line does not show.
+    """
 
     refuse: bool = False
     stall: bool = False
     swallow: bool = False
     mute: bool = False
+    unnoticed: bool = False
     cut_at: int | None = None
     cut_reset: bool = False

@@ -22,6 +22,11 @@ class LineBuffer:
         """Nothing waits to be printed."""
         return not self._runs and not self._images
 
+    @property
+    def lone_image(self) -> Bitmap | None:
+        """The picture that has the whole line to itself, or None."""
+        return self._images[0] if len(self._images) == 1 and not self._runs else None
+
     def put(self, text: str, look: Look, dots: int) -> None:
         """Set characters at the print position; what continues the last run joins it."""
         last = self._runs[-1] if self._runs else None

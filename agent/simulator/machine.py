@@ -7,6 +7,7 @@ the caller's thread; only paper that takes time and answers that are late have a
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Self
 
 from agent.clock import Clock, SystemClock
@@ -16,6 +17,9 @@ from agent.simulator.paper import REALTIME_EVENTS, Event, Paper
 from agent.simulator.realtime import CLEAR, CLEAR_PARAMS, Scanner
 from agent.simulator.responder import Counters, Responder
 from agent.simulator.spec import PrinterSpec
+from agent.simulator.staranswers import StarResponder, StarScanner
+from agent.simulator.stargrammar import RESET
+from agent.simulator.starpaper import StarPaper
 from agent.simulator.status import Sensors, automatic
 
 CATCH_UP_S = 0.05
@@ -31,14 +35,22 @@ class Machine:
         self.sensors = Sensors()
         self.wire = LineFaults()
         self.powered = True
+        self.cut_times: list[datetime] = []
+        """When each of the paper's pieces was cut off, before whatever was answered after it."""
         self.received = 0
         self.power_cycles = 0
-        self.paper = Paper(self.spec.width_dots, self.spec.kanji, self.spec.knife_dots, self._device_command)
+        star = self.spec.language == "star"
+        reads = StarPaper if star else Paper
+        self.paper = reads(self.spec.width_dots, self.spec.kanji, self.spec.knife_dots, self._device_command)
         self.counters = Counters(self.paper)
         self._clock = clock or SystemClock()
         self._mouth = Mouth(self.spec.tier < 3, self.spec.reserve_replies, self._clock.monotonic)
-        self._responder = Responder(self.spec, self.sensors, self.counters, self._mouth.say)
-        self._scanner = Scanner()
+        self._responder = (
+            StarResponder(self.spec, self.sensors, self._mouth.say)
+            if star
+            else Responder(self.spec, self.sensors, self.counters, self._mouth.say)
+        )
+        self._scanner = StarScanner(self.spec.width_dots) if star else Scanner()
         self._buffer = bytearray()
         self._lines_left: int | None = None
         self._busy_until = 0.0
@@ -98,7 +110,7 @@ class Machine:
     @property
     def reachable(self) -> bool:
         """A connection would be accepted."""
-        return self.powered and not self.wire.refuse
+        return (self.powered or self.wire.unnoticed) and not self.wire.refuse
 
     def on_attention(self, doorbell: Callable[[], None]) -> None:
         """Ring `doorbell` when a port should look again: room in the buffer, faults of the line, power."""
@@ -109,8 +121,10 @@ class Machine:
         self._doorbells.remove(doorbell)
 
     def appetite(self) -> int:
-        """Bytes that may be handed over now; 0 while the buffer is full, the line stalls or the power is off."""
-        if self.wire.stall or not self.powered:
+        """Bytes that may be handed over now; 0 while the buffer is full, the line stalls or the power is off, unless
+        the line does not notice that.
+        """
+        if self.wire.stall or not (self.powered or self.wire.unnoticed):
             return 0
         room = self.spec.buffer_bytes + self.spec.margin_bytes - len(self._buffer)
         rate = self.spec.bytes_per_s
@@ -120,6 +134,7 @@ class Machine:
         """A host connected."""
         with self._change():
             self._mouth.attach(host)
+            self._responder.greet()
 
     def detach(self, host: Host) -> None:
         """A host is gone; what it sent stays in the buffer."""
@@ -185,11 +200,19 @@ class Machine:
                 self._sense(paper_out=True)
 
     def _device_command(self, key: bytes, params: bytes) -> None:
+        self._note_cuts()
         self._responder.obey(key, params)
 
+    def _note_cuts(self) -> None:
+        while len(self.cut_times) < len(self.paper.pieces):
+            self.cut_times.append(self._clock.utc())
+
     def _realtime(self, key: bytes, params: bytes) -> None:
-        if key[:2] == b"\x10\x04":
-            self._responder.realtime_status(key[2])
+        if self._responder.realtime(key):
+            return
+        if key == RESET:
+            self._buffer.clear()
+            self.paper.forget()
         elif key[:2] == b"\x10\x05":
             self._recover(key[2])
         elif key == CLEAR and params == CLEAR_PARAMS and self.spec.clear_buffer:
@@ -228,6 +251,7 @@ class Machine:
             full = self.appetite() == 0
             yield
             self._print()
+            self._note_cuts()
             if self._mouth.due_s() is not None:
                 self._start_motor()
             self._changed.notify_all()

@@ -42,6 +42,11 @@ class Mouth:
             else:
                 self._send(reply, delivery.data)
 
+    def babble(self, noise: bytes) -> None:
+        """What a bad line makes of silence: it is no answer, and nobody is told that it went out."""
+        if self.host is not None:
+            self.host.send(noise)
+
     def attach(self, host: Host) -> None:
         """A host connected: what was reserved for it goes out first."""
         self.host = host

@@ -20,13 +20,14 @@ _PAIRS = re.compile(rb"(?:[\x81-\xfe][\x40-\x7e\x80-\xfe])+")
 _MIXED = re.compile(rb"(?:[\x20-\x7e]+|[\x81-\xfe][\x40-\x7e\x80-\xfe])+")
 _SINGLES = re.compile(rb"[\x20-\x7e\x80-\xff]+")
 _NULS = re.compile(rb"\0+")
+_NO_CHARACTER = "\ufffd"
 
-DRAWER = "drawer"
+DRAWER, BEEP = "drawer", "beep"
 _EVENTS = {
     b"\x1bp": DRAWER,
-    b"\x1bB": "beep",
-    b"\x1bC": "beep",
-    b"\x1b(A": "beep",
+    b"\x1bB": BEEP,
+    b"\x1bC": BEEP,
+    b"\x1b(A": BEEP,
     b"\x1cp": "logo",
     b"\x1d/": "logo",
     b"\x1c2": "glyph",
@@ -36,7 +37,7 @@ _EVENTS = {
     b"\x1d(E": "setup",
     b"\x1d(M": "setup",
 }
-REALTIME_EVENTS = {b"\x10\x14\x01": DRAWER, b"\x10\x14\x02": "power_off", b"\x10\x14\x03": "beep"}
+REALTIME_EVENTS = {b"\x10\x14\x01": DRAWER, b"\x10\x14\x02": "power_off", b"\x10\x14\x03": BEEP}
 _DEVICE = frozenset((b"\x1dr", b"\x1da", b"\x1dI", b"\x1dg0", b"\x1dg2", b"\x1d(H", b"\x1bu", b"\x1bv"))
 _QUIET = frozenset((b"\x1d(D", b"\x1d(K", b"\x1d(N", b"\x1d(Q", b"\x1c(A", b"\x1c(E"))
 
@@ -69,6 +70,11 @@ class Paper(Roll):
     def drawer_kicks(self) -> int:
         """How often the cash drawer was opened: a kitchen's printer never should."""
         return sum(event.kind == DRAWER for event in self.events)
+
+    @property
+    def beeps(self) -> int:
+        """How often it was told to beep, whatever the number of tones."""
+        return sum(event.kind == BEEP for event in self.events)
 
     def forget(self) -> None:
         """Lose what was not printed: half a command, half a line. The paper stays as it is."""
@@ -128,8 +134,11 @@ class Paper(Roll):
             return pos + self._put_singles(data[pos : _end(_ASCII, data, pos)].decode("ascii"))
         pairs = _PAIRS.match(data, pos)
         if pairs:
-            text = self._decode(pairs.group())
-            return pos + 2 * self.put(text, form.kanji_look, form.kanji_advance)
+            text = _decode(pairs.group())
+            taken = self.put(text, form.kanji_look, form.kanji_advance)
+            unknown = [pos + 2 * at for at in range(taken) if text[at] == _NO_CHARACTER]
+            self.stray += [data[at : at + 2] for at in unknown]
+            return pos + 2 * taken
         return self._half(data, pos)
 
     def _put_all(self, raw: bytes) -> bool:
@@ -153,15 +162,6 @@ class Paper(Roll):
         if not is_lead or data[pos + 1] != NUL:
             self.stray.append(data[pos : pos + 1])
         return pos + 1
-
-    def _decode(self, raw: bytes) -> str:
-        try:
-            return raw.decode("gbk")
-        except UnicodeDecodeError:
-            if len(raw) > 2:
-                return "".join(self._decode(raw[at : at + 2]) for at in range(0, len(raw), 2))
-            self.stray.append(raw)
-            return "\ufffd"
 
     def _put_singles(self, text: str) -> int:
         settings = self.settings
@@ -231,6 +231,16 @@ class Paper(Roll):
 
     def _barcode(self, params: bytes) -> None:
         self.add_picture(graphics.barcode(params, self.settings))
+
+
+def _decode(raw: bytes) -> str:
+    """Two-byte characters, one for each pair, whether GBK knows it or not."""
+    try:
+        return raw.decode("gbk")
+    except UnicodeDecodeError:
+        if len(raw) > 2:
+            return "".join(_decode(raw[at : at + 2]) for at in range(0, len(raw), 2))
+        return _NO_CHARACTER
 
 
 def _end(pattern: re.Pattern[bytes], data: bytes, pos: int) -> int:

@@ -79,10 +79,14 @@ class VirtualPrinter(Machine):
 
     # --- power ---------------------------------------------------------------------------------------------------
 
-    def power_off(self) -> None:
-        """The plug is pulled: the buffer, half a line, reserved answers and the connection are lost; paper stays."""
+    def power_off(self, keep_line: bool = False) -> None:
+        """The plug is pulled: the buffer, half a line, reserved answers and the connection are lost; paper stays.
+
+        With `keep_line` the host does not notice: a line of RS-232 never vanishes, and a network tells nobody. What
+        it sends meanwhile is lost.
+        """
         with self._change(attention=True):
-            self.powered = False
+            self.powered, self.wire.unnoticed = False, keep_line
             self._buffer.clear()
             self._scanner.reset()
             self.paper.forget()
@@ -90,13 +94,18 @@ class VirtualPrinter(Machine):
             self._mouth.forget()
             if self.spec.counters_lag:
                 self.counters.fall_back()
-            self._drop(reset=True)
+            if not keep_line:
+                self._drop(reset=True)
 
-    def power_on(self) -> None:
-        """Power is back: sensors say what they said, everything else is as at start."""
+    def power_on(self, reset_line: bool = False) -> None:
+        """Power is back: sensors say what they said, everything else is as at start. `reset_line`: a connection that
+        was kept is not known any more, as to a network printer that starts.
+        """
         with self._change(attention=True):
             self.power_cycles += not self.powered
-            self.powered = True
+            self.powered, self.wire.unnoticed = True, False
+            if reset_line:
+                self._drop(reset=True)
 
     def power_cycle(self) -> None:
         """Off and on."""
@@ -143,6 +152,11 @@ class VirtualPrinter(Machine):
         """Print, and say nothing at all."""
         with self._change():
             self._mouth.mute = self.wire.mute = on
+
+    def babble(self, noise: bytes) -> None:
+        """Noise on the line: the host hears bytes that the printer never said."""
+        with self._change():
+            self._mouth.babble(noise)
 
     def trouble_replies(
         self, trouble: Trouble, reply: Reply | None = None, count: int | None = None, delay_s: float = 0.0

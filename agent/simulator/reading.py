@@ -11,13 +11,15 @@ import msgspec
 
 from agent.simulator.piece import Line, Piece
 
-_REPRINT = re.compile(r"补打\s*REPRINT\s*#(\S+)")
-_AMENDED = re.compile(r"改单\s*AMENDED\s*第(\d+)版")
-_VOID = re.compile(r"作废\s*CANCELLED")
-_OTHER_BANNER = re.compile(r"迟到\s*LATE|^\s*(代打|printed for)")
+_REPRINT = re.compile(r"^\s*补打\s*REPRINT\s*#(\S+)")
+_AMENDED = re.compile(r"^\s*改单\s*AMENDED\s*第(\d+)版")
+_VOID = re.compile(r"^\s*作废\s*CANCELLED")
+_STANDS_IN = re.compile(r"^\s*(?:代打\s*)?(?:代打|printed for)\s*[::]\s*(\S.*?)\s*$")
+_OTHER_BANNER = re.compile(r"^\s*(迟到\s*LATE|代打|printed for)")
+_NOTICE = re.compile(r"^\s*报警\s*ALARM")
 _HEADER = re.compile(r"#(\S+)(\s|$)")
 _FOOTER = re.compile(r"(\S+)\s+流水\s*No\.(\d+)")
-_PRINTED_AT = re.compile(r"(?:打印|printed)\s+(?:\d\d-\d\d )?\d\d:\d\d:\d\d")
+_PRINTED_AT = re.compile(r"(?:打印|printed)\s+((?:\d\d-\d\d )?\d\d:\d\d:\d\d)")
 _COPY = re.compile(r"(?:联|copy)\s+(\d+/\d+)")
 
 
@@ -33,7 +35,8 @@ class Printed(msgspec.Struct):
     """One ticket on paper, or a part of one. `words` are its characters without any blanks.
 
     `number` and `station` are empty, `running` is 0 where the paper does not say. `marked`: it bears the inverted
-    banner 补打 REPRINT. `whole`: it has its head, its running number and the time of printing at the end.
+    banner 补打 REPRINT. `whole`: it has its head, its running number and the time of printing (`at`) at the end.
+    `printed_for` is whom this printer stands in for (代打). `notice`: no ticket, but an alarm to the staff.
     """
 
     printer: str
@@ -46,6 +49,9 @@ class Printed(msgspec.Struct):
     marked: bool = False
     has_head: bool = False
     whole: bool = False
+    printed_for: str = ""
+    at: str = ""
+    notice: bool = False
     words: str = ""
 
 
@@ -68,6 +74,9 @@ def read_piece(printer: str, piece: Piece) -> list[Printed]:
 
 def _begins(line: Line, current: Printed) -> bool:
     """Does this line begin another ticket, though nobody cut?"""
+    black = _black(line)
+    if _NOTICE.search(black) or _REPRINT.search(black):  # always the first line
+        return bool(current.words)
     return current.has_head and (_is_banner(line) or _is_large_head(line))
 
 
@@ -99,8 +108,8 @@ def _read_line(line: Line, ticket: Printed) -> None:
         _read_top(line, ticket)
     elif not ticket.running and (footer := _FOOTER.match(text)):
         ticket.station, ticket.running = footer.group(1), int(footer.group(2))
-    elif ticket.running and _PRINTED_AT.search(text):
-        ticket.whole = True
+    elif ticket.running and (printed := _PRINTED_AT.search(text)):
+        ticket.whole, ticket.at = True, printed.group(1)
     # A copy's number stands in the banner's line of a reprint, else in the last lines.
     if (ticket.marked or ticket.running) and (copy := _COPY.search(text)):
         ticket.copy = copy.group(1)
@@ -108,11 +117,15 @@ def _read_line(line: Line, ticket: Printed) -> None:
 
 def _read_top(line: Line, ticket: Printed) -> None:
     black = _black(line)
-    if reprint := _REPRINT.search(black):
+    if _NOTICE.search(black):
+        ticket.notice = ticket.has_head = True
+    elif reprint := _REPRINT.search(black):
         ticket.marked, ticket.number = True, reprint.group(1)
     elif amended := _AMENDED.search(black):
         ticket.banner, ticket.rev = Banner.AMEND, int(amended.group(1))
     elif _VOID.search(black):
         ticket.banner = Banner.VOID
+    elif stands_in := _STANDS_IN.search(black):
+        ticket.printed_for = stands_in.group(1)
     elif (number := _head(line)) is not None:
         ticket.has_head, ticket.number = True, number

@@ -81,10 +81,16 @@ class Responder:
         if answer is not None:
             answer(params)
 
-    def realtime_status(self, n: int) -> None:
-        """DLE EOT n."""
+    def realtime(self, key: bytes) -> bool:
+        """DLE EOT n; False where the machine must see to it."""
+        if key[:2] != b"\x10\x04":
+            return False
         if self._spec.realtime:
-            self._say(Reply.REALTIME, bytes((realtime(self._sensors, n),)))
+            self._say(Reply.REALTIME, bytes((realtime(self._sensors, key[2]),)))
+        return True
+
+    def greet(self) -> None:
+        """A host connected: nothing is said unasked."""
 
     def sensed(self, before: bytes, was_offline: bool) -> None:
         """The sensors changed; `before` is what ASB told until now."""

@@ -77,6 +77,10 @@ class Settings:
             self._type = self._make_type()
         return self._type
 
+    def touch(self) -> None:
+        """A setting was changed from outside: characters may look different from now on."""
+        self._type = None
+
     def apply(self, key: bytes, params: bytes) -> bool:
         """Take over a command that changes a setting; False when it is not one of those."""
         setter = _SETTERS.get(key)

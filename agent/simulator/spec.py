@@ -1,5 +1,7 @@
 """Which printer is played: what it answers, how big and how fast it is."""
 
+from typing import Literal
+
 import msgspec
 
 
@@ -11,8 +13,12 @@ class PrinterSpec(msgspec.Struct, frozen=True, kw_only=True):
     is the wire (19200 baud 8N1 is 1920), `line_time_s` the paper. `reserve_replies`: a process ID whose host
     is gone is kept for the next connection. `counters_lag`: after a power cut the counters forget what was not
     saved (`save_counters`), so they only under-report. `knife_dots`: see Paper; a TM needs about 100.
+    `language` star is Star Line Mode, where `tier` 1 knows the document counter; `framed` wraps its answers as Star's
+    network boards do.
     """
 
+    language: Literal["escpos", "star"] = "escpos"
+    framed: bool = False
     tier: int = 1
     realtime: bool = True
     asb: bool = True

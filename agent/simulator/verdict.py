@@ -1,20 +1,24 @@
-"""The judge: what was published, against what is on paper. Pure, and deaf to what the agent says of itself.
+"""The judge: what was published, against what is on paper. Pure, and deaf to what the agent says of itself, but for one
+question: was it true when it said *confirmed*?
 
 The law: at every station that an order concerns its newest revision stands on paper, whole, and once, or again only
 under the banner 补打 REPRINT; what is off was taken back by 作废; a part of a ticket is followed by what replaces it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from agent.simulator.piece import Piece
-from agent.simulator.reading import Banner, Printed, read_paper
+from agent.simulator.reading import Banner, Printed, read_paper, read_piece
 from agent.simulator.share import Dish, Stations, shares, shows
 
 Event = Mapping[str, Any]
+ROUNDING = timedelta(milliseconds=1)
+"""Reports tell the time in whole milliseconds."""
 
 
 class Fault(StrEnum):
@@ -30,13 +34,17 @@ class Fault(StrEnum):
     """A piece of a ticket that nothing on a later piece takes back."""
 
     STRANGER = "stranger"
-    """A ticket that nobody ordered, or at a station that the order does not concern."""
+    """A ticket that nobody ordered, at a station that the order does not concern, or on another station's printer
+    without the word 代打."""
 
     OUTDATED = "outdated"
     """An older revision after a newer one, or an order after it was taken back."""
 
     WRONG = "wrong"
     """A ticket that says something else than the order."""
+
+    FALSE = "false"
+    """The cloud was told *confirmed* of a ticket that was not whole on paper by then."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -62,6 +70,8 @@ class Verdict(msgspec.Struct):
     voids: int = 0
     reprints: int = 0
     partials: int = 0
+    stood_in: int = 0
+    notices: int = 0
 
     @property
     def fine(self) -> bool:
@@ -95,10 +105,16 @@ class Story(msgspec.Struct):
         return any(station in share for share in self.snapshots.values())
 
 
-def judge_paper(events: Iterable[Event], paper: Mapping[str, Sequence[Piece]], stations: Stations) -> Verdict:
+def judge_paper(
+    events: Iterable[Event],
+    paper: Mapping[str, Sequence[Piece]],
+    stations: Stations,
+    homes: Mapping[str, str] | None = None,
+) -> Verdict:
     """Judge the `paper`, pieces by printer in the order they came out, by the events that were published.
 
-    Orders must have different numbers (`no`, else the id), because that is what paper tells them apart by.
+    Orders must have different numbers (`no`, else the id), because that is what paper tells them apart by. With
+    `homes`, the printer of each station, a ticket on another one must say that it stands in.
 
     Raises:
         ValueError: two orders share a number.
@@ -106,17 +122,15 @@ def judge_paper(events: Iterable[Event], paper: Mapping[str, Sequence[Piece]], s
     stories = tell(events, stations)
     verdict = Verdict(orders=len(stories))
     files: dict[tuple[str, str], list[Printed]] = {}
-    for printer, pieces in paper.items():
-        printed = read_paper(printer, pieces)
-        verdict.findings += _unanswered(printed)
-        for ticket in printed:
+    printed = {printer: read_paper(printer, pieces) for printer, pieces in paper.items()}
+    everywhere = [ticket for tickets in printed.values() for ticket in tickets]
+    for tickets in printed.values():
+        verdict.findings += _unanswered(tickets, everywhere)
+        for ticket in tickets:
             _count(verdict, ticket)
             if not ticket.whole:
                 continue
-            story = stories.get(ticket.number)
-            if story is None or not story.concerns(ticket.station):
-                words = "nobody ordered it" if story is None else "the order has nothing for this station"
-                verdict.findings.append(Finding(Fault.STRANGER, ticket.number, ticket.station, words))
+            verdict.findings += _strange(stories.get(ticket.number), ticket, homes or {})
             files.setdefault((ticket.number, ticket.station), []).append(ticket)
     for number, story in stories.items():
         verdict.owed += len(story.wanted)
@@ -124,6 +138,50 @@ def judge_paper(events: Iterable[Event], paper: Mapping[str, Sequence[Piece]], s
         for station in sorted(places):
             verdict.findings += _judge_file(story, station, files.get((number, station), []))
     return verdict
+
+
+def judge_word(
+    reports: Iterable[Event],
+    paper: Mapping[str, Sequence[Piece]],
+    cut_times: Mapping[str, Sequence[datetime]] | None = None,
+) -> list[Finding]:
+    """Whatever the cloud was told is confirmed must stand on paper whole, at whatever printer.
+
+    `reports` are the CloudEvents of the agent. With `cut_times`, when each of a printer's `pieces` was cut off, it must
+    have stood there before that was said; a piece without a time still hangs out of its printer. A word on a ticket
+    without a running number can't be judged, and counts as false.
+    """
+    stood: dict[tuple[str, str, int], datetime] = {}
+    for printer, pieces in paper.items():
+        for at, ticket in _tickets_with_times(printer, pieces, None if cut_times is None else cut_times[printer]):
+            key = (ticket.number, ticket.station, ticket.running)
+            if ticket.whole:
+                stood[key] = min(at, stood.get(key, at))
+    findings = []
+    for report in reports:
+        told = report["data"]
+        if report["type"] != "ticket.state" or told.get("evidence") != "confirmed":
+            continue
+        number, station, running = told["order"]["no"], told["station"], told.get("number", 0)
+        whole_at = stood.get((number, station, running))
+        late = whole_at is not None and whole_at > datetime.fromisoformat(report["time"]) + ROUNDING
+        if whole_at is None or late:
+            words = f"No.{running} was confirmed at {report['time']}, and "
+            words += "is not whole on paper" if whole_at is None or whole_at == _NEVER else f"was there at {whole_at}"
+            findings.append(Finding(Fault.FALSE, number, station, words))
+    return findings
+
+
+_EVER, _NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+def _tickets_with_times(
+    printer: str, pieces: Sequence[Piece], times: Sequence[datetime] | None
+) -> Iterator[tuple[datetime, Printed]]:
+    for at, piece in enumerate(pieces):
+        time = _EVER if times is None else times[at] if at < len(times) else _NEVER
+        for ticket in read_piece(printer, piece):
+            yield time, ticket
 
 
 def tell(events: Iterable[Event], stations: Stations) -> dict[str, Story]:
@@ -147,11 +205,32 @@ def tell(events: Iterable[Event], stations: Stations) -> dict[str, Story]:
 
 
 def _count(verdict: Verdict, ticket: Printed) -> None:
+    verdict.notices += ticket.notice
     verdict.whole += ticket.whole
-    verdict.partials += not ticket.whole
+    verdict.partials += not ticket.whole and not ticket.notice
+    verdict.stood_in += ticket.whole and bool(ticket.printed_for)
     verdict.reprints += ticket.whole and ticket.marked
     verdict.amended += ticket.whole and ticket.banner is Banner.AMEND
     verdict.voids += ticket.whole and ticket.banner is Banner.VOID
+
+
+def _strange(story: Story | None, ticket: Printed, homes: Mapping[str, str]) -> list[Finding]:
+    """Is this ticket where nobody would look for it?"""
+    words = ""
+    if story is None:
+        words = "nobody ordered it"
+    elif not story.concerns(ticket.station):
+        words = "the order has nothing for this station"
+    elif not ticket.printed_for and homes.get(ticket.station, ticket.printer) != ticket.printer:
+        words = f"it lies at the printer {ticket.printer}, and nothing on it says why"
+    return [Finding(Fault.STRANGER, ticket.number, ticket.station, words)] if words else []
+
+
+def _in_time(tickets: list[Printed]) -> list[Printed]:
+    """As one printer printed them; of several printers the paper tells the time, to the second."""
+    if len({ticket.printer for ticket in tickets}) < 2:
+        return tickets
+    return sorted(tickets, key=lambda ticket: (ticket.at, ticket.marked))
 
 
 def _judge_file(story: Story, station: str, tickets: list[Printed]) -> list[Finding]:
@@ -160,7 +239,7 @@ def _judge_file(story: Story, station: str, tickets: list[Printed]) -> list[Find
     seen: set[tuple[Banner, int, str]] = set()
     standing: Printed | None = None
     newest = 0
-    for ticket in tickets:
+    for ticket in _in_time(tickets):
         key = (ticket.banner, ticket.rev, ticket.copy)
         if key in seen and not ticket.marked:
             findings.append(Finding(Fault.DOUBLED, story.number, station, f"No.{ticket.running} bears no REPRINT"))
@@ -199,11 +278,16 @@ def _says(ticket: Printed, dishes: tuple[Dish, ...]) -> bool:
     return bool(dishes) and all(shows(ticket.words, dish) for dish in dishes)
 
 
-def _unanswered(printed: list[Printed]) -> list[Finding]:
-    """Parts of tickets that nothing later on the same paper takes back."""
+def _unanswered(printed: list[Printed], everywhere: list[Printed]) -> list[Finding]:
+    """Parts of tickets that nothing later on the same paper takes back, nor a printer that stands in for this one, or
+    for which this one stood in.
+    """
     findings = []
     for at, part in enumerate(printed):
-        if part.whole or any(_answers(later, part) for later in printed[at + 1 :]):
+        if part.whole or part.notice or any(_answers(later, part) for later in printed[at + 1 :]):
+            continue
+        elsewhere = (other for other in everywhere if other.printer != part.printer)
+        if any(_answers(other, part) for other in elsewhere if other.printed_for or part.printed_for):
             continue
         words = f"a part is on paper and nothing marked follows: {part.words[:40]}"
         findings.append(Finding(Fault.PARTIAL, part.number, part.printer, words))

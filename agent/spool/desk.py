@@ -18,6 +18,7 @@ from agent.journal.jobs import Settlement
 from agent.journal.store import Journal
 from agent.model.job import Expected, Intent, Job, JobState
 from agent.printers.session import Session
+from agent.spool.failover import Roster
 from agent.spool.render import Press
 
 DOTS_A_LINE = 12
@@ -42,12 +43,18 @@ class Claimed(msgspec.Struct, frozen=True):
     intent: Intent
     encoded: Encoded
 
+    @property
+    def lines(self) -> int:
+        """How many lines it prints, feeds and pictures included."""
+        return self.encoded.lines + self.encoded.feed_dots // DOTS_A_LINE
+
 
 class Desk:
     """One printer's desk. The worker sits at it; asleep, it leaves it to the journal's thread (`board`, `leave`)."""
 
-    def __init__(self, printer: Printer, journal: Journal, press: Press, clock: Clock) -> None:
+    def __init__(self, printer: Printer, journal: Journal, press: Press, clock: Clock, roster: Roster) -> None:
         self._printer = printer
+        self._roster = roster
         self._journal = journal
         self._press = press
         self._clock = clock
@@ -73,9 +80,13 @@ class Desk:
         self._bell.clear()
         return claimed, rang
 
+    def peek(self, reader: Tx) -> Job | None:
+        """The oldest ticket that may be printed here: of its own stations, and of those that it stands in for."""
+        return jobs.next_pending(reader, self._printer.name, stands_in=self._roster.stands_in(self._printer.name))
+
     def next(self, reader: Tx) -> Prepared | None:
         """The oldest ticket that may be printed, rendered; one that can't be rendered is set aside with an alarm."""
-        job = jobs.next_pending(reader, self._printer.name)
+        job = self.peek(reader)
         if job is None:
             return None
         try:
@@ -92,10 +103,18 @@ class Desk:
         job, encoded = prepared.job, prepared.encoded
         most_lines = encoded.lines + encoded.feed_dots // DOTS_A_LINE + SLACK_LINES
         expected = Expected(encoded.lines, most_lines, encoded.cuts)
-        intent = jobs.claim(tx, job, prepared.day, expected, session.baseline)
-        if intent is None:
+        baseline = None if session.in_flight else session.baseline
+        claimed = jobs.claim(tx, job, self._printer.name, prepared.day, expected, baseline)
+        if claimed is None:
             return None
-        return Claimed(msgspec.structs.replace(job, intent=intent, state=JobState.PROCESSING), intent, encoded)
+        number, intent = claimed
+        return Claimed(
+            msgspec.structs.replace(
+                job, intent=intent, print_number=number, printer=self._printer.name, state=JobState.PROCESSING
+            ),
+            intent,
+            encoded,
+        )
 
     # -- on the journal's thread ---------------------------------------------------------------------------------
 
@@ -106,7 +125,7 @@ class Desk:
         session = self._sleeper
         if session is None or self._claimed is not None or not session.was_well_lately():
             return
-        job = jobs.next_pending(tx, self._printer.name)
+        job = self.peek(tx)
         if job is None or not _is_quick(job.payload):
             return
         try:
@@ -136,5 +155,8 @@ def _is_quick(payload: bytes) -> bool:
 
 
 def _abort(tx: Tx, job: Job, reason: str) -> None:
+    if job.state is JobState.HELD:  # for another printer's sake, that this one stands in for
+        jobs.settle(tx, job, Settlement(JobState.PENDING, reason="another printer stands in"))
+        job = msgspec.structs.replace(job, state=JobState.PENDING)
     if jobs.settle(tx, job, Settlement(JobState.ABORTED, reason=reason)) is JobState.ABORTED:
         notes.raise_alarm(tx, f"ticket:{job.id}", f"order {job.order_id}: {reason}")

@@ -21,16 +21,20 @@ class Epoch(Enum):
 class Evidence(msgspec.Struct, frozen=True):
     """What is known of a ticket in doubt.
 
-    `late_answer`: the printer gave its token after all. `answers`: it answers a fence now, so it got past all that it
-    held. `counters` are its counters now, None where it has none or stays silent.
+    `sent`: bytes of it went out. `late_answer`: the printer gave its token after all, or one of a ticket behind it.
+    `offline`: it waits for a person. `answers`: it answers a fence now, so it got past all that it held. `counters` are
+    its counters now, None where it has none or stays silent. `alone`: no other ticket was in the printer.
     """
 
     tier: Tier
     intent: Intent
+    sent: bool = True
     late_answer: bool = False
+    offline: bool = False
     answers: bool = False
     counters: Counters | None = None
     epoch: Epoch = Epoch.UNKNOWN
+    alone: bool = True
 
 
 class Verdict(Enum):
@@ -53,18 +57,20 @@ class Verdict(Enum):
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """The verdict on a ticket in doubt."""
+    """The verdict on a ticket in doubt. What a person said of it goes before this."""
+    if not evidence.sent:
+        return Verdict.SEND_AGAIN
     if evidence.late_answer:
         return Verdict.DONE
-    if not evidence.answers:
+    if evidence.offline or not evidence.answers:
         return Verdict.WAIT
     before, now = evidence.intent.baseline, evidence.counters
     if evidence.tier is not Tier.PROCESS_ID or before is None or now is None:
         return Verdict.REPRINT
     cuts, lines = now.cuts - before.cuts, now.lines - before.lines
-    if cuts == evidence.intent.cuts and evidence.intent.lines <= lines <= evidence.intent.most_lines:
+    if evidence.alone and evidence.intent.fits(now):
         return Verdict.DONE
-    if cuts != 0 or lines < 0:
+    if cuts != 0 or lines < 0 or (lines > 0 and not evidence.alone):
         return Verdict.REPRINT
     if lines > 0:
         return Verdict.REPRINT_PARTIAL

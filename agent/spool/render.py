@@ -1,5 +1,6 @@
 """A job becomes bytes: the order as the ledger has it, laid out, typeset and encoded for its printer."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
@@ -8,35 +9,42 @@ import msgspec
 from agent.config import Printer
 from agent.encode.escpos import Encoded, encode
 from agent.encode.typeset import typeset
-from agent.journal import orders
+from agent.journal import jobs, orders
 from agent.journal.file import Tx
 from agent.model.job import Job, JobKind
+from agent.model.layout import Layout
 from agent.model.order import CanceledOrder, Order, Upsert
-from agent.model.ticket import Language, Share, Ticket
+from agent.model.ticket import Language, Notice, Share, Ticket
+from agent.tickets.notice import alarm
 from agent.tickets.template import kitchen
 
 
 class Press:
     """What every ticket of the shop is rendered with."""
 
-    def __init__(self, language: str, timezone: tzinfo) -> None:
+    def __init__(self, language: str, timezone: tzinfo, troubled: Callable[[str], str] = lambda _: "") -> None:
         self._language = Language(language)
         self._timezone = timezone
+        self._troubled = troubled
 
     def render(self, tx: Tx, job: Job, printer: Printer, now: datetime) -> Encoded:
         """The ticket's bytes, from feed to cut. Reads the ledger; the rest is pure."""
-        return self.typeset(self._ticket(tx, job, now), printer)
+        if job.kind is JobKind.NOTICE:
+            notice = msgspec.json.decode(job.share, type=Notice)
+            waiting = jobs.waiting(tx).get(notice.about, 0)
+            return self.typeset(alarm(notice, self._language, waiting, now.astimezone(self._timezone)), printer)
+        return self.typeset(kitchen(self._ticket(tx, job, printer, now)), printer)
 
-    def typeset(self, ticket: Ticket, printer: Printer) -> Encoded:
+    def typeset(self, layout: Layout, printer: Printer) -> Encoded:
         """A ticket for a printer's paper."""
-        rows = typeset(kitchen(ticket), printer.width, charset=printer.charset)
+        rows = typeset(layout, printer.width, charset=printer.charset)
         return encode(rows, printer.width, dots=printer.dots)
 
     def business_day(self, now: datetime) -> str:
         """The day whose running numbers count now: it ends at four in the morning, when the last shop is closed."""
         return (now.astimezone(self._timezone) - timedelta(hours=4)).date().isoformat()
 
-    def _ticket(self, tx: Tx, job: Job, now: datetime) -> Ticket:
+    def _ticket(self, tx: Tx, job: Job, printer: Printer, now: datetime) -> Ticket:
         order, reason = self._order(tx, job)
         share = msgspec.json.decode(job.share, type=Share)
         return Ticket(
@@ -52,6 +60,8 @@ class Press:
             number=job.number,
             part=share.stations.index(job.station) + 1,
             parts=len(share.stations),
+            printed_for="" if job.home == printer.name else job.station,
+            printed_for_why="" if job.home == printer.name else self._troubled(job.home),
             also_at=tuple(name for name in share.stations if name != job.station),
             language=self._language,
             printed_at=now.astimezone(self._timezone),
@@ -64,7 +74,7 @@ class Press:
             return msgspec.json.decode(job.payload, type=Upsert).order, ""
         event = msgspec.json.decode(job.payload, type=dict[str, Any])
         is_cancel = "items" not in event["order"]
-        before = orders.snapshot(tx, job.order_pk, job.rev + is_cancel)
+        before = None if job.order_pk is None else orders.snapshot(tx, job.order_pk, job.rev + is_cancel)
         reason = str(event.get("reason") or "") if is_cancel else ""
         if before is None:
             subject = msgspec.convert(event["order"], CanceledOrder)

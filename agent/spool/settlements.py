@@ -15,6 +15,7 @@ VERDICTS = {
         JobState.PENDING, reason="a piece was printed: printed again, marked", mark=Mark.DISCARD_PIECE_ABOVE
     ),
 }
+ASK = Settlement(JobState.UNCONFIRMED, reason="perhaps printed: a person must say", keep_intent=True, leaves=True)
 
 
 def settlement_of(outcome: Outcome) -> Settlement:

@@ -5,14 +5,17 @@ from typing import Any
 
 from agent import log
 from agent.clock import Clock
-from agent.journal import jobs, notes
+from agent.journal import jobs, notes, notices
 from agent.journal.file import Tx
 from agent.journal.store import Journal
 from agent.model.job import Job, JobState
 from agent.model.printer import Capabilities, Need, Tier
+from agent.model.ticket import Notice
+from agent.spool.failover import Roster
 from agent.spool.retry import backoff_s
 
 AWAY_ALARM_AFTER_S = 5.0
+AGAIN_S = 300.0
 BRISK_S = 2.0
 """The longest wait between two tries before the alarm is up, so that it is up in time."""
 
@@ -22,8 +25,10 @@ _log = log.get("spool")
 class Watch:
     """Owned by the printer's worker. Alarms are in the journal: they stay up over a restart."""
 
-    def __init__(self, printer: str, journal: Journal, clock: Clock) -> None:
+    def __init__(self, printer: str, journal: Journal, clock: Clock, roster: Roster) -> None:
         self._printer = printer
+        self._roster = roster
+        self._noticed: dict[str, float] = {}
         self._journal = journal
         self._clock = clock
         self._alarms: set[str] = set()
@@ -46,6 +51,9 @@ class Watch:
         self._failures = 0
         self._released = False
         self.set_alarm("away", "")
+        self.set_alarm("other", "")
+        if self.need is None:
+            self._roster.well(self._printer)
         self.set_alarm("mute", "it never answers: tickets are presumed printed" if seen.tier is Tier.NONE else "")
         self.seen = {"state": "ready", "tier": seen.tier.name.lower()}
 
@@ -55,6 +63,7 @@ class Watch:
         if self._away_since is None:
             self._away_since = now
             _log.warning("spool.printer_away", printer=self._printer, reason=reason)
+        self._roster.down(self._printer, "away")
         self.seen = {**self.seen, "state": "away", "reason": reason}
         self._failures += 1
         wait_s = backoff_s(self._failures, random.random())
@@ -63,11 +72,20 @@ class Watch:
         self.set_alarm("away", f"the printer does not answer: {reason}")
         return wait_s
 
+    def stranger(self, reason: str) -> float:
+        """Another device is in the printer's place; returns the seconds to wait before the next look."""
+        self._roster.down(self._printer, "other")
+        self.seen = {**self.seen, "state": "other", "reason": reason}
+        self.set_alarm("away", "")
+        self.set_alarm("other", reason)
+        return BRISK_S
+
     def note_need(self, need: Need | None, waiting: Job | None = None) -> None:
         """What the sensors say. Raises or clears the alarm; holds the ticket that waits to be sent, and lets held
         tickets go when all is well again.
         """
         if need is not None:
+            self._roster.down(self._printer, str(need))
             for other in set(Need) - {need}:
                 self.set_alarm(other, "")
             self.set_alarm(need, f"the printer needs a person: {need}")
@@ -79,6 +97,7 @@ class Watch:
             self._journal.write(lambda tx: self._let_go(tx, over))
             self._alarms -= set(over)
             self._released = True
+            self._roster.well(self._printer)
             self.seen = {**self.seen, "state": "ready", "need": None}
         self.need = need
 
@@ -86,11 +105,19 @@ class Watch:
         """In one commit: a held ticket whose alarm is down would wait for ever."""
         jobs.release(tx, self._printer)
         for what in over:
-            notes.clear_alarm(tx, f"printer:{self._printer}:{what}")
+            self._clear(tx, f"printer:{self._printer}:{what}", what)
 
     def silent(self, reason: str) -> None:
         """The printer has a ticket and says nothing."""
+        self._roster.down(self._printer, "silent")
         self.set_alarm("silent", f"the printer has a ticket and says nothing: {reason}")
+
+    def spoke(self) -> None:
+        """It said what became of a ticket."""
+        if "silent" in self._alarms:
+            self.set_alarm("silent", "")
+            if self.need is None:
+                self._roster.well(self._printer)
 
     def set_alarm(self, what: str, reason: str) -> None:
         """Raise (with a reason) or clear (without) this printer's alarm of one kind; nothing happens twice."""
@@ -100,8 +127,23 @@ class Watch:
         if reason:
             _log.error("spool.alarm_raised", printer=self._printer, alarm=what, reason=reason)
             self._alarms.add(what)
-            self._journal.write(lambda tx: notes.raise_alarm(tx, key, reason))
+            self._journal.write(lambda tx: self._raise(tx, key, what, reason))
+            if (neighbour := self._roster.neighbour(self._printer)) is not None:
+                self._roster.wake(neighbour)
         else:
             _log.info("spool.alarm_cleared", printer=self._printer, alarm=what)
             self._alarms.discard(what)
-            self._journal.write(lambda tx: notes.clear_alarm(tx, key))
+            self._journal.write(lambda tx: self._clear(tx, key, what))
+
+    def _raise(self, tx: Tx, key: str, what: str, reason: str) -> None:
+        """The alarm, and on another printer's paper what to do about it; but not the same again and again."""
+        notes.raise_alarm(tx, key, reason)
+        now = self._clock.monotonic()
+        neighbour = self._roster.neighbour(self._printer)
+        if what != "mute" and neighbour is not None and now - self._noticed.get(what, -AGAIN_S) >= AGAIN_S:
+            self._noticed[what] = now
+            notices.post(tx, Notice(self._printer, what), neighbour)
+
+    def _clear(self, tx: Tx, key: str, what: str) -> None:
+        notes.clear_alarm(tx, key)
+        notices.withdraw(tx, self._printer, what)

@@ -7,7 +7,7 @@ from agent.model.job import JobKind, Mark
 from agent.model.layout import Align, Block, Cut, Gap, Layout, Line, Rule, Run, Style
 from agent.model.ticket import Language, Ticket
 from agent.tickets.dishes import dishes, paragraph, shortened
-from agent.tickets.words import fulfilment, say, when
+from agent.tickets.words import fulfilment, say, trouble, when
 
 BIG = Style(2, 2, True)
 HUGE = Style(3, 3, True)
@@ -76,6 +76,10 @@ def _news(ticket: Ticket) -> list[Block]:
     if ticket.printed_for:
         words = say(ticket.language, "代打", "printed for")
         blocks.append(_bar(f"{words}: {ticket.printed_for}", TALL_BAR))
+        if ticket.printed_for_why:
+            why = trouble(ticket.language, ticket.printed_for_why)
+            words = say(ticket.language, "它的打印机", "its printer")
+            blocks.append(Line((Run(f"{words}: {why}"),), align=Align.CENTER))
     return blocks
 
 

@@ -25,6 +25,40 @@ def say(language: Language, zh: str, en: str) -> str:
     return zh if language is Language.ZH else en
 
 
+_TROUBLES = {
+    "paper": ("缺纸", "out of paper"),
+    "cover": ("盖子没关", "cover open"),
+    "cutter": ("切刀卡住", "cutter jammed"),
+    "error": ("故障", "printer error"),
+    "offline": ("脱机", "offline"),
+    "away": ("连不上", "not reachable"),
+    "silent": ("没有回应", "says nothing"),
+    "other": ("换成了别的设备", "another device is in its place"),
+    "doubt": ("有一张单不知是否打出", "a ticket is in doubt"),
+}
+_REMEDIES = {
+    "paper": ("请装纸。装好后自动继续。", "Load paper. It goes on by itself."),
+    "cover": ("请关好盖子。关好后自动继续。", "Close the cover. It goes on by itself."),
+    "cutter": ("请清理切刀，再开关一次盖子。", "Free the cutter, then open and close the cover."),
+    "error": ("请关机再开机。", "Switch it off and on."),
+    "offline": ("请看打印机，按联机键。", "Look at the printer; put it online."),
+    "away": ("请检查电源和连接线。", "Check its power and its cable."),
+    "silent": ("请看单子是否打出；不行就关机再开机。", "See whether the ticket came out; else switch it off and on."),
+    "other": ("请接回原来的打印机；如已更换请确认。", "Put the right printer back, or accept the new one."),
+    "doubt": ("请看这张单是否已打出，再回复。", "See whether it was printed, then say so."),
+}
+
+
+def trouble(language: Language, word: str) -> str:
+    """What is wrong with a printer, by the alarm's word."""
+    return say(language, *_TROUBLES.get(word, (word, word)))
+
+
+def remedy(word: str) -> tuple[str, str]:
+    """What a person does about it, in Chinese and English."""
+    return _REMEDIES.get(word, _REMEDIES["offline"])
+
+
 def fulfilment(language: Language, fulfil: str | None) -> str:
     """How the order leaves the kitchen; a word that we don't know is printed as it came."""
     if not fulfil:

@@ -1,0 +1,180 @@
+"""The walk over a ticket's rows, once for all languages: what goes where, and which command is needed at all.
+
+A printer's language supplies only bytes (`Language`). No byte of an order reaches a printer but as text: the walk
+refuses control characters, whatever the language.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from agent.encode import raster
+from agent.encode.text import sayable
+from agent.encode.typeset import spell_out
+from agent.model.layout import PLAIN, Align, Gap, Printed, Row, Rule, Run, Style
+
+LINE_FEED = b"\n"
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+
+
+class Encoded(msgspec.Struct, frozen=True):
+    """A ticket's bytes, and what a printer's own counters will have counted at least when it is on paper."""
+
+    data: bytes
+    lines: int
+    cuts: int
+    feed_dots: int = 0
+
+
+class Fed(NamedTuple):
+    """Bytes that move paper, and what the printer counts for them: line feeds, and dots of blank feed or picture."""
+
+    data: bytes
+    lines: int = 0
+    dots: int = 0
+
+
+class Language(Protocol):
+    """The bytes of one printer language, for a printer that was just reset (ESC @, the session's)."""
+
+    opening: bytes
+    """What every ticket begins with."""
+
+    kanji_mode: bytes
+    """What goes before the first Chinese character."""
+
+    def style(self, now: Style, then: Style) -> bytes:
+        """From one style to another, with a command only for what changes."""
+
+    def align(self, align: Align) -> bytes:
+        """Where lines stand from now on; it is said at the start of a line."""
+
+    def gap(self, dots: int) -> Fed:
+        """White paper, 1 to 255 dots of it."""
+
+    def picture(self, bands: Sequence[raster.Band]) -> Fed:
+        """A row's picture, on lines of its own, and a little white below it."""
+
+    def cut(self) -> bytes:
+        """Cut at once; the lines before the knife were fed."""
+
+    def drawer(self) -> bytes:
+        """Open the cash drawer; nothing where there is none."""
+
+    def beep(self) -> bytes:
+        """Three short beeps; nothing where no buzzer is known."""
+
+
+class Press:
+    """The printer's state as far as it matters: a command goes out only where something changes."""
+
+    def __init__(self, language: Language, width: int, fonts: raster.Fonts | None, feed: int) -> None:
+        self._language = language
+        self._out = bytearray(language.opening)
+        self._lines = self._cuts = self._feed_dots = 0
+        self._width = width
+        self._fonts = fonts
+        self._feed = feed
+        self._style = PLAIN
+        self._align = Align.LEFT
+        self._kanji = False
+        self._open = False
+
+    def run(self, rows: Sequence[Printed], width: int) -> None:
+        """Set all rows; `width` is the ticket's, in cells."""
+        for row in rows:
+            if isinstance(row, Row):
+                self._row(row)
+            elif isinstance(row, Rule):
+                self._rule(row, width)
+            elif isinstance(row, Gap):
+                self._gap(row.dots)
+            else:
+                self._cut()
+
+    def finish(self, *, drawer: bool, beep: bool) -> Encoded:
+        """Cut what was not cut. Drawer and beep come last, when there is paper to be taken: what a printer does not
+        know of them stays in its print buffer, and the next ticket's ESC @ drops it.
+        """
+        if self._open or not self._cuts:
+            self._cut()
+        if drawer:
+            self._out += self._language.drawer()
+        if beep:
+            self._out += self._language.beep()
+        return Encoded(bytes(self._out), self._lines, self._cuts, self._feed_dots)
+
+    def _row(self, row: Row) -> None:
+        if row.drawn or not all(sayable(run.text) for run in row.runs):
+            self._draw(row)
+            return
+        if row.runs and row.align is not self._align:
+            self._set_align(row.align)
+        for run in row.runs:
+            self._text(run.text, run.style)
+        self._end_line()
+
+    def _rule(self, rule: Rule, width: int) -> None:
+        char = rule.char if len(rule.char) == 1 and "!" <= rule.char <= "~" else "-"
+        wide = Run(char * (width // 2), Style(2, 1))  # half the bytes
+        self._row(Row((wide,) if width % 2 == 0 else (wide, Run(char))))
+
+    def _gap(self, dots: int) -> None:
+        if dots > 0:
+            self._move(self._language.gap(min(dots, 255)))
+
+    def _cut(self) -> None:
+        if self._cuts and not self._open:
+            return
+        self._set_style(PLAIN)
+        if self._align is not Align.LEFT:
+            self._set_align(Align.LEFT)
+        self._out += LINE_FEED * self._feed + self._language.cut()
+        self._lines += self._feed
+        self._cuts += 1
+        self._open = False
+
+    def _end_line(self) -> None:
+        self._out += LINE_FEED
+        self._lines += 1
+        self._open = True
+
+    def _text(self, text: str, style: Style) -> None:
+        if not text:
+            return
+        if style is not self._style:
+            self._set_style(style)
+        if not self._kanji and not text.isascii():
+            self._out += self._language.kanji_mode
+            self._kanji = True
+        data = text.encode("gbk")
+        if _CONTROL.search(data):
+            raise ValueError("a control character reached the encoder: rows must come from typeset")
+        self._out += data
+
+    def _set_style(self, style: Style) -> None:
+        self._out += self._language.style(self._style, style)
+        self._style = style
+
+    def _set_align(self, align: Align) -> None:
+        self._out += self._language.align(align)
+        self._align = align
+
+    def _move(self, fed: Fed) -> None:
+        self._out += fed.data
+        self._lines += fed.lines
+        self._feed_dots += fed.dots
+
+    def _draw(self, row: Row) -> None:
+        """The row as a picture; as text with the character's code where there is no font for it."""
+        bands = raster.draw(row, self._width, self._fonts or raster.load_fonts())
+        if bands is None:
+            for spelled in spell_out(row, self._width):
+                self._row(spelled)
+            return
+        if self._align is not Align.LEFT:  # the picture holds its own margin
+            self._set_align(Align.LEFT)
+        self._move(self._language.picture(bands))
+        self._open = True

@@ -1,0 +1,72 @@
+"""A person settles a ticket: what somebody saw with their own eyes is evidence too."""
+
+from agent.errors import CommandRefused
+from agent.journal import jobs, notes
+from agent.journal.file import Tx
+from agent.journal.jobs import Settlement
+from agent.model.command import Decision, Settle
+from agent.model.job import FINAL, Job, JobState, Mark
+
+_OPEN_TO_A_PERSON = (JobState.HELD, JobState.UNCONFIRMED)
+
+
+def decide(tx: Tx, command: Settle) -> str:
+    """Carry out what a person decided about a ticket; returns what was done, in words.
+
+    Raises:
+        CommandRefused: there is no such ticket, or it is not in doubt; the text says what to do instead.
+    """
+    job = _find(tx, command)
+    _refuse_if_needless(job, command.decision)
+    who = f" by {command.by}" if command.by else ""
+    match command.decision:
+        case "printed":
+            outcome = Settlement(JobState.COMPLETED, "witnessed", f"seen on paper{who}")
+            done = "taken as printed"
+        case "discard":
+            outcome = Settlement(JobState.CANCELED, reason=f"discarded{who}")
+            done = "discarded"
+        case "again":
+            mark = None if job.intent is None else Mark.POSSIBLE_DUPLICATE
+            outcome = Settlement(JobState.PENDING, reason=f"to be printed again, asked{who}", mark=mark)
+            done = "will be printed" if mark is None else "will be printed again, marked"
+    if job.state is not JobState.ABORTED:
+        jobs.settle(tx, job, outcome)
+    if outcome.mark is not None or (job.intent is not None and outcome.state is JobState.CANCELED):
+        jobs.note_torn(tx, job.printer)
+    notes.clear_alarm(tx, f"ticket:{job.id}")
+    return f"ticket {job.id} (order {job.order_id or 'none'}): {done}"
+
+
+def _find(tx: Tx, command: Settle) -> Job:
+    if command.ticket is not None:
+        job = jobs.find(tx, command.ticket)
+        if job is None:
+            raise CommandRefused(f"there is no ticket {command.ticket}; see: shop-agent queue list")
+        return job
+    waiting = [
+        job
+        for job in jobs.unsettled(tx)
+        if job.order_id == command.order
+        and command.channel in ("", job.channel)
+        and command.station in ("", job.station)
+        and job.state in _OPEN_TO_A_PERSON
+    ]
+    if len(waiting) != 1:
+        numbers = ", ".join(f"{job.id} at {job.station}" for job in waiting) or "none"
+        raise CommandRefused(
+            f"order {command.order} has not one ticket that waits for this ({numbers}); name the ticket"
+        )
+    return waiting[0]
+
+
+def _refuse_if_needless(job: Job, decision: Decision) -> None:
+    if job.state in _OPEN_TO_A_PERSON or (job.state is JobState.PENDING and decision == "discard"):
+        return
+    if job.state is JobState.ABORTED and decision == "discard":
+        return
+    if job.state is JobState.PROCESSING:
+        raise CommandRefused(f"ticket {job.id} is being printed now; wait until its printer has answered")
+    if job.state in FINAL:
+        raise CommandRefused(f"ticket {job.id} is settled: {job.state}; nothing is left to decide")
+    raise CommandRefused(f"ticket {job.id} waits for its printer and will be printed; only discard is possible")

@@ -1,0 +1,23 @@
+"""Alarm tickets: jobs that belong to no order and tell the staff about a printer."""
+
+import msgspec
+
+from agent.journal import jobs
+from agent.journal.file import Tx
+from agent.journal.jobs import NewJob, Settlement
+from agent.model.job import JobKind, JobState
+from agent.model.ticket import Notice
+
+
+def post(tx: Tx, notice: Notice, printer: str) -> None:
+    """To be printed by this printer."""
+    jobs.add_jobs(tx, None, None, 0, [NewJob(notice.about, printer, JobKind.NOTICE, msgspec.json.encode(notice))])
+
+
+def withdraw(tx: Tx, about: str, trouble: str) -> None:
+    """It is over: what was not printed need not be."""
+    for job in jobs.unsettled(tx):
+        if job.kind is not JobKind.NOTICE or job.station != about or job.state is not JobState.PENDING:
+            continue
+        if msgspec.json.decode(job.share, type=Notice).trouble == trouble:
+            jobs.settle(tx, job, Settlement(JobState.CANCELED, reason="the trouble is over"))

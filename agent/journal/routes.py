@@ -1,0 +1,33 @@
+"""After a change of configuration: which printer each waiting ticket belongs to now."""
+
+from agent.journal import jobs
+from agent.journal.file import Tx
+from agent.journal.jobs import Settlement
+from agent.model.job import Job, JobKind, JobState, Mark
+
+
+def reroute(tx: Tx, printers: dict[str, str], fallback: str, configured: set[str]) -> int:
+    """Tickets go to the printer that their station has now. Returns how many moved.
+
+    `printers` maps station to printer; `fallback` is the default station's; `configured` are all there are. A ticket
+    in doubt stays with the printer that has it; where that one is gone for good nobody can ask it, so that the ticket
+    is printed again, marked.
+    """
+    moved = 0
+    for job in jobs.unsettled(tx):
+        if job.intent is not None and job.printer not in configured:
+            _give_up_asking(tx, job)
+        home = (
+            job.home if job.kind is JobKind.NOTICE and job.home in configured else printers.get(job.station, fallback)
+        )
+        if home != job.home:
+            jobs.move_home(tx, job, home)
+            moved += 1
+    return moved
+
+
+def _give_up_asking(tx: Tx, job: Job) -> None:
+    reason = f"printer {job.printer} is no longer configured"
+    if job.state is not JobState.UNCONFIRMED:
+        jobs.settle(tx, job, Settlement(JobState.UNCONFIRMED, reason=reason, keep_intent=True))
+    jobs.settle(tx, job, Settlement(JobState.PENDING, reason=reason, mark=Mark.POSSIBLE_DUPLICATE))

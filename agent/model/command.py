@@ -1,0 +1,21 @@
+"""What a person can tell the box: from the cloud, or at the box itself."""
+
+from typing import Literal
+
+import msgspec
+
+Decision = Literal["printed", "again", "discard"]
+
+
+class Settle(msgspec.Struct, frozen=True):
+    """A person looked: the ticket is on paper, shall be printed again, or shall not be printed.
+
+    Named by its number, or by its order (and station, where the order has tickets at several that wait for this).
+    """
+
+    decision: Decision
+    ticket: int | None = None
+    order: str = ""
+    channel: str = ""
+    station: str = ""
+    by: str = ""
