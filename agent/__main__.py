@@ -5,22 +5,30 @@ import sys
 import click
 
 from agent.cli import cli
-from agent.errors import ConfigError, DataDirLocked
+from agent.errors import AgentError, AgentNotRunning, CommandRefused, ConfigError, DataDirLocked, PrinterError
 
+REFUSED = 1
+EX_UNAVAILABLE = 69
 EX_TEMPFAIL = 75
 EX_CONFIG = 78
+EXIT_CODES: dict[type[AgentError], int] = {
+    CommandRefused: REFUSED,
+    PrinterError: REFUSED,
+    AgentNotRunning: EX_UNAVAILABLE,
+    DataDirLocked: EX_TEMPFAIL,
+    ConfigError: EX_CONFIG,
+}
 
 
 def main() -> None:
-    """Run the command line. Exit codes of sysexits(3): 78 wrong configuration, 75 data directory in use."""
+    """Run the command line. Exit codes: 1 refused, 2 wrong usage (click's); and of sysexits(3): 69 no agent runs here,
+    75 data directory in use, 78 wrong configuration.
+    """
     try:
         cli(prog_name="shop-agent")
-    except ConfigError as exc:
+    except tuple(EXIT_CODES) as exc:
         click.echo(str(exc), err=True)
-        sys.exit(EX_CONFIG)
-    except DataDirLocked as exc:
-        click.echo(str(exc), err=True)
-        sys.exit(EX_TEMPFAIL)
+        sys.exit(next(code for kind, code in EXIT_CODES.items() if isinstance(exc, kind)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, TextIO
@@ -80,7 +80,7 @@ class Agent:
         press = Press(config.language, _timezone(config.timezone), roster.reason)
         room = Shop(self._journal, press, clock, roster, config.printing, Patience())
         self._workers = {
-            printer.name: Worker(printer, _connector(printer, config.data_dir), room) for printer in config.printers
+            printer.name: Worker(printer, self._connector(printer), room) for printer in config.printers
         }
         identity = new_identity(config.shop, config.agent)
         self._publisher = Publisher(
@@ -171,11 +171,20 @@ class Agent:
     def _line_up(self, session_present: bool) -> None:
         self._publisher.connected(session_present)
 
+    def _connector(self, printer: Printer) -> Connector:
+        if not isinstance(printer.link, SerialLink):
+            return connector(printer, self._config.data_dir)
+        serial = [other for other in self._config.printers if isinstance(other.link, SerialLink)]
+        with closing(self._journal.reader()) as reader:
+            port = notes.known_port(reader, printer.name, str(printer.link))
+        return SerialConnector(printer.link, port, alone=len(serial) == 1)
+
     def _printers_seen(self) -> dict[str, Any]:
         return {name: worker.seen() for name, worker in self._workers.items()}
 
 
-def _connector(printer: Printer, data_dir: Path) -> Connector:
+def connector(printer: Printer, data_dir: Path) -> Connector:
+    """The way to a printer, by its link."""
     match printer.link:
         case TcpLink(host, port):
             return TcpConnector(host, port, printer.connect_timeout_s)

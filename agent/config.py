@@ -80,7 +80,11 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Printer(msgspec.Struct, frozen=True, kw_only=True):
-    """A printer of the shop. `width` is in cells (Chinese characters take two), `dots` is the paper's."""
+    """A printer of the shop. `width` is in cells (Chinese characters take two), `dots` is the paper's.
+
+    `profile` names its family: what its buzzer, its drawer and its knife understand. `beep` sounds the buzzer with each
+    ticket. `drawer` opens the cash drawer with each order, and only a printer with the role `counter` may do that.
+    """
 
     name: Annotated[str, _Name]
     link: Annotated[Link, msgspec.Meta(examples=["tcp://192.168.1.50:9100"])]
@@ -89,6 +93,10 @@ class Printer(msgspec.Struct, frozen=True, kw_only=True):
     charset: Literal["gbk", "gb2312"] = "gbk"
     confirm: Literal["auto", "process_id", "status", "none"] = "auto"
     connect_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 5.0
+    profile: Literal["generic", "epson", "xprinter", "gprinter", "hprt", "rongta", "star"] = "generic"
+    role: Literal["kitchen", "counter"] = "kitchen"
+    beep: bool = False
+    drawer: bool = False
 
     def __post_init__(self) -> None:
         if not self.dots:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.errors import ConfigError
 from agent.model.address import parse_broker_url, parse_host_port
+from agent.model.profile import PROFILES
 from agent.yamlmarks import Reading
 from agent.yamlstruct import did_you_mean
 
@@ -42,10 +43,6 @@ def warnings(config: "Config") -> list[str]:
         found.append("broker.url: the password crosses the network in clear text; use mqtts://")
     if not config.printers:
         found.append("printers: there is none; orders wait in the journal until one is added")
-    for index, station in enumerate(config.stations):
-        if station.backup:
-            text = "this version does not use it yet; the tickets wait for the station's own printer"
-            found.append(f"stations[{index}].backup: {text}")
     if config.console != "off":
         found.append("console: this version does not serve it yet; the setting is kept for later")
     return found
@@ -178,6 +175,24 @@ def _one_default(reading: Reading) -> None:
         reading.add(path, f"line {reading.marks[chosen[0]].line} has the default station already; keep one")
 
 
+def _extras_are_known(reading: Reading) -> None:
+    """A command that a printer does not know leaks text onto its paper; and no kitchen opens the till."""
+    profiles = {path.rpartition(".")[0]: name for path, name in reading.column("printers[].profile")}
+    roles = {path.rpartition(".")[0]: role for path, role in reading.column("printers[].role")}
+    for path, wanted in reading.column("printers[].beep"):
+        profile = PROFILES[profiles.get(path.rpartition(".")[0], "generic")]
+        if wanted and profile.buzzer == "none":
+            with_buzzer = ", ".join(name for name, known in PROFILES.items() if known.buzzer != "none")
+            reading.add(path, f"profile {profile.name} has no buzzer that we know; name the family: {with_buzzer}")
+    for path, wanted in reading.column("printers[].drawer"):
+        printer = path.rpartition(".")[0]
+        if wanted and roles.get(printer, "kitchen") != "counter":
+            reading.add(path, "a kitchen printer never opens the drawer; write role: counter, or leave drawer out")
+        elif wanted and PROFILES[profiles.get(printer, "generic")].drawer is None:
+            with_drawer = ", ".join(name for name, known in PROFILES.items() if known.drawer is not None)
+            reading.add(path, f"the profile has no drawer that we know; name the family: {with_drawer}")
+
+
 def _copies_are_few(reading: Reading) -> None:
     for path, copies in reading.column("stations[].copies"):
         if not 1 <= copies <= MAX_COPIES:
@@ -196,4 +211,5 @@ _RULES: tuple[Callable[[Reading], None], ...] = (
     _backup_is_another,
     _one_default,
     _copies_are_few,
+    _extras_are_known,
 )

@@ -13,6 +13,10 @@ class DataDirLocked(AgentError):
     """Another agent works in this data directory; the message says which process."""
 
 
+class AgentNotRunning(AgentError):
+    """Nobody answers a command on this machine; the message says what to do. Exit 69."""
+
+
 class DecodeError(AgentError):
     """An event that can't be read: park it with its bytes, acknowledge, report.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from agent.app import _connector
+from agent.app import connector
 from agent.clock import SystemClock
 from agent.config import Printer, Printing
 from agent.intake.consumer import Consumer
@@ -64,9 +64,8 @@ class Kitchen:
         clock = SystemClock()
         roster = Roster(self._stations, ["wok"], 15, clock)
         press = Press("both", clock.utc().astimezone().tzinfo, roster.reason)  # type: ignore[arg-type]  # never None here
-        connector = _connector(self._settings, self._folder)
         room = Shop(self.journal, press, clock, roster, self.printing, self._patience)
-        self.worker = Worker(self._settings, connector, room)
+        self.worker = Worker(self._settings, connector(self._settings, self._folder), room)
         self.consumer = Consumer(
             self.journal,
             self._stations,

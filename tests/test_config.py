@@ -329,11 +329,25 @@ def test_readable_password_file_is_a_warning(tmp_path: Path) -> None:
     assert not any("chmod 600" in text for text in warnings(config))
 
 
-def test_backup_printer_is_a_warning(tmp_path: Path) -> None:
-    """Accepted for later, but nobody shall count on it."""
-    printers = "printers: [{name: a, link: 'tcp://a'}, {name: b, link: 'tcp://b'}]\n"
-    config = read(tmp_path, START + printers + "stations: [{name: x, printer: a}, {name: y, printer: a, backup: b}]")
-    assert [text.partition(":")[0] for text in warnings(config) if "not use it yet" in text] == ["stations[1].backup"]
+@pytest.mark.parametrize(
+    ("printer", "problem"),
+    [
+        ("{name: a, link: 'virtual://a', beep: yes}", "profile generic has no buzzer that we know"),
+        ("{name: a, link: 'virtual://a', beep: yes, profile: star}", "profile star has no buzzer"),
+        ("{name: a, link: 'virtual://a', drawer: yes, profile: epson}", "a kitchen printer never opens the drawer"),
+        ("{name: a, link: 'virtual://a', drawer: yes, role: counter}", "has no drawer that we know"),
+        ("{name: a, link: 'virtual://a', drawer: yes, role: counter, profile: epson}", ""),
+        ("{name: a, link: 'virtual://a', beep: yes, profile: xprinter}", ""),
+    ],
+)
+def test_buzzer_and_drawer_need_a_family_and_a_role(tmp_path: Path, printer: str, problem: str) -> None:
+    """An unknown command leaks text onto the paper, and no kitchen opens the till."""
+    text = START + f"printers: [{printer}]\n"
+    if problem:
+        with pytest.raises(ConfigError, match=problem):
+            read(tmp_path, text)
+    else:
+        read(tmp_path, text)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -248,9 +248,9 @@ def test_a_line_is_one_programs(line: Line) -> None:
 # -- where it is plugged in --------------------------------------------------------------------------------------------
 
 
-def to(machine: Machine, device: Path, port: str = "") -> SerialConnector:
+def to(machine: Machine, device: Path, port: str = "", *, alone: bool = False) -> SerialConnector:
     """To this device of the machine."""
-    return SerialConnector(Settings(str(device)), port, machine.sys, machine.dev)
+    return SerialConnector(Settings(str(device)), port, alone=alone, sys=machine.sys, dev=machine.dev)
 
 
 def arrives(link: Link, line: Line) -> bool:
@@ -284,6 +284,34 @@ def test_a_cable_that_comes_back_under_another_name_is_the_same_printer(tmp_path
     assert other.hears(1, 0.05) == b""
     link.close()
     other.unplug()
+
+
+def test_an_only_printer_may_move_to_another_port(tmp_path: Path, line: Line) -> None:
+    """Nothing else could be meant by it; as soon as two adapters look alike it is asked for."""
+    machine, other, third = Machine(tmp_path), Line(), Line()
+    adapter(machine, "1-1.2")
+    device = machine.tty("1-1.2", "ttyUSB0", line.path)
+    cable = to(machine, device, alone=True)
+    cable.open().close()
+    machine.unplug("ttyUSB0")
+    adapter(machine, "1-1.4")
+    machine.tty("1-1.4", "ttyUSB1", line.path)
+    link = cable.open()
+    assert link.identity.port == "1-1.4"
+    assert arrives(link, line)
+    link.close()
+    machine.unplug("ttyUSB1")
+    for port, name, path in (("1-1.5", "ttyUSB2", other.path), ("1-1.3", "ttyUSB3", third.path)):
+        adapter(machine, port)
+        machine.tty(port, name, path)
+    with pytest.raises(Unavailable, match="plug the printer's cable into USB port 1-1.4"):
+        cable.open()
+    cable.forget()
+    adapter(machine, "1-1.6")
+    machine.tty("1-1.6", "ttyUSB0", line.path)
+    cable.open().close()
+    other.unplug()
+    third.unplug()
 
 
 def test_the_port_is_known_from_before_the_start(tmp_path: Path, line: Line) -> None:

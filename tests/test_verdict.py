@@ -1,5 +1,6 @@
 """The judge of the paper: it must be able to fail. Real tickets on real paper, then doctored."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -10,12 +11,13 @@ from agent.encode.typeset import typeset
 from agent.model.job import JobKind, Mark
 from agent.model.order import Order, Upsert
 from agent.model.station import Match, Station
-from agent.model.ticket import Ticket
+from agent.model.ticket import Language, Notice, Ticket
 from agent.simulator.paper import Paper
 from agent.simulator.piece import Item, Piece
 from agent.simulator.reading import Banner, read_piece
 from agent.simulator.share import Stations
-from agent.simulator.verdict import Fault, Verdict, judge_paper
+from agent.simulator.verdict import Fault, Finding, Verdict, judge_paper, judge_word
+from agent.tickets.notice import alarm
 from agent.tickets.routing import route
 from agent.tickets.template import kitchen
 from tests.test_tickets import NOON
@@ -45,7 +47,8 @@ def cancel(no: str = "42", rev: int = 1) -> dict[str, Any]:
 def print_ticket(event: dict[str, Any], station: str = "kitchen", number: int = 1, **facts: Any) -> Piece:
     """A ticket for one station as the real template and encoder put it on paper."""
     order: Order = msgspec.convert(event["data"], Upsert).order
-    ticket = Ticket(order, tuple(route(order, ROUTES)[station]), station, number=number, printed_at=NOON, **facts)
+    facts = {"number": number, "printed_at": NOON, **facts}
+    ticket = Ticket(order, tuple(route(order, ROUTES)[station]), station, **facts)
     width = WIDTHS[station]
     roll = Paper(width * 12)
     roll.feed(encode(typeset(kitchen(ticket), width), width).data)
@@ -260,3 +263,118 @@ def test_orders_that_paper_cannot_tell_apart_are_refused() -> None:
     twin["data"]["order"]["channel"] = "eleme"
     with pytest.raises(ValueError, match="share a number"):
         judge([upsert(BUNS), twin], [])
+
+
+class TestStandingIn:
+    """代打: a ticket at another printer than its station's."""
+
+    order = upsert(BUNS)
+    guest = print_ticket(order, printed_for="kitchen", printed_for_why="paper")
+
+    def judge(self, kitchen: list[Piece], drinks: list[Piece]) -> Verdict:
+        return judge_paper(
+            [self.order], {"drinks": drinks, "kitchen": kitchen}, STATIONS, {name: name for name in WIDTHS}
+        )
+
+    def test_ticket_that_says_whom_it_is_for_may_lie_elsewhere(self) -> None:
+        """It is its station's ticket, wherever it was printed."""
+        verdict = self.judge([], [self.guest])
+        assert verdict.fine, verdict.findings
+        assert verdict.stood_in == 1
+        assert read_piece("drinks", self.guest)[0].printed_for == "kitchen"
+
+    def test_ticket_at_another_printer_without_a_word_is_a_stranger(self) -> None:
+        """Nobody would look for it there."""
+        assert faults(self.judge([], [print_ticket(self.order)])) == [Fault.STRANGER]
+
+    def test_ticket_at_both_printers_must_be_marked_at_the_later_one(self) -> None:
+        """Two cooks would make it."""
+        marked = self._later(mark=Mark.POSSIBLE_DUPLICATE, printed_for="kitchen")
+        assert self.judge([print_ticket(self.order)], [marked]).fine
+        assert faults(self.judge([print_ticket(self.order)], [self._later(printed_for="kitchen")])) == [Fault.DOUBLED]
+
+    def test_torn_ticket_is_answered_by_the_printer_that_stands_in(self) -> None:
+        """And one that was torn there, by the station's own; but by nothing that is not marked."""
+        marked = self._later(mark=Mark.POSSIBLE_DUPLICATE, printed_for="kitchen")
+        assert self.judge([torn(print_ticket(self.order))], [marked]).fine
+        at_home = self._later(mark=Mark.POSSIBLE_DUPLICATE)
+        assert self.judge([at_home], [torn(self.guest)]).fine
+        assert faults(self.judge([torn(print_ticket(self.order))], [self.guest])) == [Fault.PARTIAL]
+
+    def _later(self, **facts: Any) -> Piece:
+        return print_ticket(self.order, **{"printed_at": NOON + timedelta(minutes=1), "attempt": 2, **facts})
+
+
+def notice(trouble: str = "paper") -> Piece:
+    """An alarm to the staff, as it comes out of another printer."""
+    roll = Paper(576)
+    roll.feed(encode(typeset(alarm(Notice("drinks", trouble, "42"), Language.BOTH, 3, NOON), 48), 48).data)
+    return roll.pieces[0]
+
+
+@pytest.mark.parametrize("trouble", ("paper", "away", "doubt"))
+def test_notice_to_the_staff_is_no_ticket(trouble: str) -> None:
+    """Neither a stranger nor a torn ticket; it is counted."""
+    verdict = judge([upsert(BUNS)], [notice(trouble), print_ticket(upsert(BUNS))])
+    assert verdict.fine, verdict.findings
+    assert (verdict.notices, verdict.whole, verdict.partials) == (1, 1, 0)
+
+
+def test_notice_hides_no_torn_ticket_before_or_after_it() -> None:
+    """On one piece of paper: each is read for itself."""
+    whole, said = print_ticket(upsert(BUNS)), notice()
+    part = torn(whole)
+    before = Piece(576, [*part.items, *said.items])
+    assert faults(judge([upsert(BUNS)], [before, whole])) == [Fault.PARTIAL]
+    after = Piece(576, [*torn(said).items, *whole.items])
+    assert judge([upsert(BUNS)], [after]).fine
+
+
+def test_torn_banner_is_no_part_of_the_ticket_behind_it() -> None:
+    """A ticket that was torn within its banner, and the next one without a cut."""
+    marked = print_ticket(upsert(BUNS), mark=Mark.POSSIBLE_DUPLICATE, attempt=2)
+    again = Piece(576, [*torn(marked, 1).items, *marked.items])
+    verdict = judge([upsert(BUNS)], [print_ticket(upsert(BUNS)), again])
+    assert verdict.fine
+    assert (verdict.partials, verdict.reprints) == (1, 1)
+
+
+class TestWord:
+    """Was it true when the agent said confirmed?"""
+
+    piece = print_ticket(upsert(BUNS), number=7)
+
+    def judge(self, paper: list[Piece], cut: list[float] | None = None, **facts: Any) -> list[Finding]:
+        """The word was said at noon; `cut` is when each piece was cut, in seconds from then."""
+        data = {"order": {"no": "42"}, "station": "kitchen", "number": 7, "evidence": "confirmed", **facts}
+        reports = [{"type": "ticket.state", "time": NOON.astimezone(UTC).isoformat(), "data": data}]
+        times: dict[str, list[datetime]] | None = None
+        if cut is not None:
+            times = {"kitchen": [NOON + timedelta(seconds=second) for second in cut]}
+        return judge_word(reports, {"kitchen": paper}, times)
+
+    def test_whole_ticket_is_well_confirmed(self) -> None:
+        """By its order, station and running number; before the word was said."""
+        assert self.judge([self.piece]) == []
+        assert self.judge([self.piece], [-0.01]) == []
+
+    @pytest.mark.parametrize("paper", ([], [torn(piece)], [torn(piece), torn(piece, 6)]))
+    def test_ticket_that_is_not_whole_is_falsely_confirmed(self, paper: list[Piece]) -> None:
+        """Nothing, or parts."""
+        assert [finding.fault for finding in self.judge(paper)] == [Fault.FALSE]
+
+    @pytest.mark.parametrize("facts", ({"number": 8}, {"order": {"no": "43"}}, {"station": "drinks"}, {"number": 0}))
+    def test_another_ticket_is_no_paper_for_this_one(self, facts: dict[str, Any]) -> None:
+        """Another order, another station, or another ticket of the same order."""
+        assert [finding.fault for finding in self.judge([self.piece], **facts)] == [Fault.FALSE]
+
+    def test_paper_that_came_after_the_word_does_not_make_it_true(self) -> None:
+        """Nor paper that still hangs out of the printer."""
+        assert [finding.fault for finding in self.judge([self.piece], [0.5])] == [Fault.FALSE]
+        assert [finding.fault for finding in self.judge([self.piece], [])] == [Fault.FALSE]
+        assert self.judge([self.piece, self.piece], [-1, 5]) == []
+
+    @pytest.mark.parametrize("evidence", ("presumed", "unconfirmed", "held", "witnessed", ""))
+    def test_other_words_are_not_judged(self, evidence: str) -> None:
+        """Whoever says presumed has said that nobody knows."""
+        assert self.judge([], evidence=evidence) == []

@@ -8,6 +8,7 @@ class Topics(msgspec.Struct, frozen=True):
 
     order: str
     replay: str
+    command: str
     report: str
     request: str
     beat: str
@@ -20,6 +21,7 @@ def topics(prefix: str, shop: str, agent: str) -> Topics:
     return Topics(
         order=f"{root}/dn/order",
         replay=f"{root}/dn/replay/{agent}",
+        command=f"{root}/dn/cmd/{agent}",
         report=f"{root}/up/{agent}/report",
         request=f"{root}/up/{agent}/request",
         beat=f"{root}/up/{agent}/beat",

@@ -10,6 +10,8 @@ from agent import __version__
 COMMANDS = {
     "run": "agent.cli.run:run",
     "config": "agent.cli.config:config",
+    "printers": "agent.cli.printers:printers",
+    "queue": "agent.cli.queue:queue",
     "simulate": "agent.cli.simulate:simulate",
 }
 

@@ -11,6 +11,7 @@ import msgspec
 from agent import log
 from agent.checkpoint import checkpoint
 from agent.errors import DecodeError
+from agent.intake.commands import answer_command, answer_failed
 from agent.intake.decode import decode_data, decode_envelope
 from agent.intake.sequence import Verdict, judge_event, judge_revision
 from agent.journal import jobs, notes, orders
@@ -34,6 +35,7 @@ class Taken(msgspec.Struct):
     printers: set[str] = set()
     gap: bool = False
     order: str = ""
+    command: str = ""
     trouble: dict[str, str] | None = None
 
 
@@ -48,11 +50,13 @@ class Consumer:
         acknowledge: Callable[[Delivery], None],
         wake: Callable[[set[str]], None],
         on_gap: Callable[[], None],
+        command_topic: str = "",
     ) -> None:
         self._journal = journal
         self._stations = stations
         self._by_name = {station.name: station for station in stations}
         self._replay_topic = replay_topic
+        self._command_topic = command_topic
         self._acknowledge = acknowledge
         self._wake = wake
         self._on_gap = on_gap
@@ -69,7 +73,7 @@ class Consumer:
         """A fault of ours in taking it in: park it, else the broker sends it again for ever and nothing after it."""
         reason = f"it could not be taken in: {type(exc).__name__}: {exc}"
         self._journal.submit(
-            lambda tx: self._park(tx, delivery, "$", reason), lambda taken: self._kept(delivery, taken)
+            lambda tx: self._give_up(tx, delivery, reason), lambda taken: self._kept(delivery, taken)
         )
 
     def refuse(self, delivery: Delivery, reason: str) -> None:
@@ -88,13 +92,18 @@ class Consumer:
             self._on_gap()
         if taken.trouble is not None:
             _log.error(f"intake.{taken.verdict}", **taken.trouble)
+        elif taken.command:
+            _log.info(f"intake.{taken.verdict}", command=taken.command, mid=delivery.mid)
         else:
             _log.info(f"intake.{taken.verdict}", order=taken.order, mid=delivery.mid)
 
     def _take_in(self, tx: Tx, delivery: Delivery) -> Taken:
         if delivery.retain:
-            notes.add_report(tx, Rejected(delivery.topic, "$", "a retained message is no order"))
+            what = "command" if delivery.topic == self._command_topic else "order"
+            notes.add_report(tx, Rejected(delivery.topic, "$", f"a retained message is no {what}"))
             return Taken("retained_ignored")
+        if delivery.topic == self._command_topic:
+            return self._command(tx, delivery)
         if delivery.topic == self._replay_topic and (end := _replay_end(delivery.payload)) is not None:
             return self._end_replay(tx, end)
         try:
@@ -114,6 +123,21 @@ class Consumer:
             _log.warning("intake.sequence_unreadable", source=envelope.source)
         checkpoint("intake.before_commit")
         return taken
+
+    def _command(self, tx: Tx, delivery: Delivery) -> Taken:
+        try:
+            reply = answer_command(tx, delivery.payload, _attributes(delivery))
+        except DecodeError as exc:
+            return self._park(tx, delivery, exc.path, exc.reason)
+        checkpoint("intake.before_commit")
+        verdict = "command_refused" if not reply.done.ok else "command_done" if reply.fresh else "command_repeated"
+        printers = set(jobs.waiting(tx)) if reply.fresh else set()
+        return Taken(verdict, printers=printers, command=reply.command)
+
+    def _give_up(self, tx: Tx, delivery: Delivery, reason: str) -> Taken:
+        if delivery.topic == self._command_topic:
+            answer_failed(tx, delivery.payload, _attributes(delivery), reason)
+        return self._park(tx, delivery, "$", reason)
 
     # -- judging -------------------------------------------------------------------------------------------------
 

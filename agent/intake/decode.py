@@ -50,6 +50,11 @@ class Envelope(msgspec.Struct, frozen=True):
             value = int(value)
         return value if type(value) is int and 0 <= value < 2**63 else None
 
+    def canonical(self) -> tuple[bytes, str]:
+        """The data as it came, as canonical JSON, and the digest of type and data."""
+        said = msgspec.json.encode(self.data, order="sorted")
+        return said, hashlib.sha256(self.type.encode() + b"\0" + said).hexdigest()
+
 
 class _DuplicateKey(ValueError):
     pass
@@ -76,7 +81,7 @@ def decode_envelope(payload: bytes, attributes: dict[str, str] | None = None) ->
     if attributes is not None:
         tree, escapes = {**attributes, "data": tree}, True
     _check_tree(tree, escapes)
-    envelope = _convert(tree, Envelope, "$")
+    envelope = convert(tree, Envelope, "$")
     if envelope.specversion != "1.0":
         raise DecodeError("$.specversion", f"CloudEvents 1.0 is understood, not {envelope.specversion[:20]!r}")
     for name, value in (("id", envelope.id), ("source", envelope.source)):
@@ -92,8 +97,7 @@ def decode_data(envelope: Envelope) -> tuple[Event, bytes]:
         DecodeError: park the message.
     """
     tree = envelope.data
-    said = msgspec.json.encode(tree, order="sorted")
-    digest = hashlib.sha256(envelope.type.encode() + b"\0" + said).hexdigest()
+    said, digest = envelope.canonical()
     if envelope.type == "order.upsert" and (mended := _without_bad_times(tree)) is not tree:
         tree, said = mended, msgspec.json.encode(mended, order="sorted")
     data = _data(envelope.type, tree)
@@ -104,11 +108,11 @@ def decode_data(envelope: Envelope) -> tuple[Event, bytes]:
 def _data(kind: str, tree: Any) -> Upsert | Cancel | None:
     match kind:
         case "order.upsert":
-            upsert = _convert(tree, Upsert, "$.data")
+            upsert = convert(tree, Upsert, "$.data")
             _check_items(upsert.order.items, "$.data.order.items")
             return upsert
         case "order.cancel":
-            return _convert(tree, Cancel, "$.data")
+            return convert(tree, Cancel, "$.data")
         case "ping":
             return None
     raise DecodeError("$.type", f"{kind[:50]!r} is not known here: order.upsert, order.cancel or ping")
@@ -269,7 +273,12 @@ def _check_tree(tree: Any, escapes: bool) -> None:
                     pending.append((value, f"{path}[{index}]", depth + 1))
 
 
-def _convert(tree: Any, kind: type[T], path: str) -> T:
+def convert(tree: Any, kind: type[T], path: str) -> T:
+    """A tree of JSON that stands at `path` as a struct.
+
+    Raises:
+        DecodeError: it names the field.
+    """
     try:
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as exc:

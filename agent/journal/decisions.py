@@ -43,6 +43,7 @@ def _find(tx: Tx, command: Settle) -> Job:
         job = jobs.find(tx, command.ticket)
         if job is None:
             raise CommandRefused(f"there is no ticket {command.ticket}; see: shop-agent queue list")
+        _refuse_if_another(job, command)
         return job
     waiting = [
         job
@@ -58,6 +59,13 @@ def _find(tx: Tx, command: Settle) -> Job:
             f"order {command.order} has not one ticket that waits for this ({numbers}); name the ticket"
         )
     return waiting[0]
+
+
+def _refuse_if_another(job: Job, command: Settle) -> None:
+    """Numbers begin anew when a journal is lost: where the order is named too, it must be the ticket's."""
+    named = ((command.order, job.order_id), (command.channel, job.channel), (command.station, job.station))
+    if any(said not in ("", known) for said, known in named):
+        raise CommandRefused(f"ticket {job.id} is of order {job.order_id or 'none'} at {job.station}, another one")
 
 
 def _refuse_if_needless(job: Job, decision: Decision) -> None:

@@ -99,6 +99,18 @@ def known_printer(tx: Tx, printer: str, link: str) -> Known | None:
     return Known(Capabilities(Tier(row[0]), tuple(map(int, row[1])), bool(row[2])), Facts(*row[3:]))
 
 
+def has_twin(tx: Tx, printer: str, known: Known) -> bool:
+    """Does another printer look just like this one?"""
+    sql = "SELECT 1 FROM printers WHERE name <> ? AND device = ? AND model = ? AND port <> ''"
+    return tx.execute(sql, (printer, known.facts.device, known.facts.model)).fetchone() is not None
+
+
+def known_port(tx: Tx, printer: str, link: str) -> str:
+    """Where this printer was plugged in."""
+    known = known_printer(tx, printer, link)
+    return "" if known is None else known.facts.port
+
+
 def keep_printer(tx: Tx, printer: str, link: str, known: Known) -> None:
     """Remember a printer: what it was seen to answer, and who it is."""
     can, facts = known.capabilities, known.facts

@@ -37,8 +37,13 @@ class Likeness(Enum):
     """Another device: nothing is printed on it until a person says that it shall be."""
 
 
-def compare(known: Facts, seen: Facts) -> Likeness:
-    """Compare what both know; what one does not know says nothing."""
+def compare(known: Facts, seen: Facts, has_twin: bool = False) -> Likeness:
+    """Compare what both know; what one does not know says nothing.
+
+    `has_twin`: another printer of the shop looks just like this one, so that only the port tells them apart.
+    """
+    if has_twin and known.port and seen.port and known.port != seen.port:
+        return Likeness.STRANGER
     for before, now in ((known.device, seen.device), (known.model, seen.model)):
         if before and now and before != now:
             return Likeness.STRANGER

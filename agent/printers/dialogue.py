@@ -4,8 +4,8 @@ Sources: Epson's ESC/POS command reference for DLE EOT, GS r, GS ( H, GS a, GS g
 """
 
 import itertools
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 from agent.clock import Clock
 from agent.errors import Unavailable
@@ -46,13 +46,24 @@ QUIET_S = 0.1
 R = TypeVar("R", RealTime, Block)
 
 
-def process_id_request(token: str) -> bytes:
-    """GS ( H function 48: asks for `token`, four printable characters, once all before it is printed."""
-    return b"\x1d(H\x06\x0000" + token.encode("ascii")
+class Parser(Protocol):
+    """Cuts what a printer says into replies."""
+
+    def feed(self, data: bytes) -> Sequence[Reply]:
+        """The replies that are complete with these bytes."""
+
+    def reset(self) -> None:
+        """Forget half a reply."""
 
 
 class Dialogue:
-    """What is said on one link. `status` is the latest look at the sensors, `tokens` the process IDs heard."""
+    """What is said on one link, in ESC/POS. `status` is the latest look at the sensors, `tokens` the process IDs heard.
+
+    `report_by_itself` makes the printer tell each change of its sensors (ASB), `separate` cuts off what hangs out.
+    """
+
+    report_by_itself = b"\x1da\x0e"
+    separate = b"\n\x1dVB\0"
 
     def __init__(self, link: Link, clock: Clock, silence_said_s: float) -> None:
         self._silence_said_s = silence_said_s
@@ -67,7 +78,7 @@ class Dialogue:
         self._clock = clock
         self._unsent: int | None = None
         self._moved_at = clock.monotonic()
-        self._parser = ReplyParser()
+        self._parser: Parser = ReplyParser()
         self._inbox: list[Reply] = []
         self._fences = itertools.count()
 
@@ -109,6 +120,10 @@ class Dialogue:
                 self.ask_status()
         return self.questions
 
+    def question(self, token: str) -> bytes:
+        """GS ( H function 48: asks for `token`, four printable characters, once all before it is printed."""
+        return b"\x1d(H\x06\x0000" + token.encode("ascii")
+
     @property
     def heard_something(self) -> bool:
         """Did the printer say anything that nobody has taken?"""
@@ -117,7 +132,7 @@ class Dialogue:
     def process_fence(self, timeout_s: float) -> bool:
         """Did the printer echo a fresh process ID? Then all before it is printed."""
         token = f"~{next(self._fences) % 1000:03}"
-        self.say(process_id_request(token))
+        self.say(self.question(token))
         answered = self.wait(lambda: token in self.tokens, timeout_s)
         self.tokens.discard(token)
         return answered

@@ -56,6 +56,9 @@ class Connector(Protocol):
     notices_power_cycle: bool
     """Does a link over this cable break when the printer loses its power?"""
 
+    def forget(self) -> None:
+        """Whatever is found at the next open is the printer: a person says so."""
+
     def open(self) -> Link:
         """Open the link, within a few seconds.
 

@@ -1,6 +1,5 @@
 """Meeting a printer: what it can prove, how it is, its counters. Over one open link, before any ticket."""
 
-
 import msgspec
 from msgspec.structs import replace
 
@@ -8,12 +7,12 @@ from agent.clock import Clock
 from agent.errors import Unavailable
 from agent.model.job import Counters, Intent
 from agent.model.printer import Capabilities, Need, PrinterStatus, Tier
-from agent.printers.dialogue import REALTIME_QUESTIONS, STATUS_FENCE, Dialogue, process_id_request
+from agent.model.profile import Profile
+from agent.printers.dialogue import REALTIME_QUESTIONS, STATUS_FENCE, Dialogue
 from agent.printers.link import Connector, Link
+from agent.printers.star import StarDialogue
 
 RESET = b"\x1b@"
-ASB_ON = b"\x1da\x0e"
-SEPARATE = b"\n\x1dVB\0"
 
 FRESH_S = 2.5
 
@@ -31,9 +30,10 @@ class Patience(msgspec.Struct, frozen=True):
 class Meeting:
     """One open link and what was learned over it. Owned by one thread; dies with its link."""
 
-    def __init__(self, link: Link, clock: Clock, cable: Connector, patience: Patience) -> None:
+    def __init__(self, link: Link, clock: Clock, cable: Connector, patience: Patience, profile: Profile) -> None:
         self._patience = patience
-        self._dialogue = Dialogue(link, clock, patience.silence_said_s)
+        speak = StarDialogue if profile.language == "star" else Dialogue
+        self._dialogue = speak(link, clock, patience.silence_said_s)
         self._link = link
         self._clock = clock
         self._bytes_per_s = cable.bytes_per_s
@@ -154,7 +154,8 @@ class Meeting:
         """
         if need := self.look():
             return need
-        self._dialogue.say(RESET + (ASB_ON if self.capabilities.tier is Tier.PROCESS_ID else b""))
+        reports = self._dialogue.report_by_itself if self.capabilities.tier is Tier.PROCESS_ID else b""
+        self._dialogue.say(RESET + reports)
         if not self._fence(self._patience.fence_s):
             raise Unavailable("no answer to a fence")
         self.refresh_counters()
@@ -187,7 +188,7 @@ class Meeting:
 
     def separate(self) -> None:
         """Cut off what a torn ticket left, so that it is a piece of its own; the counters moved, and are read again."""
-        self._dialogue.say(SEPARATE)
+        self._dialogue.say(self._dialogue.separate)
         self.counters = None
         self.refresh_counters()
 
@@ -200,7 +201,7 @@ class Meeting:
     def _question(self, token: str) -> bytes:
         match self.capabilities.tier:
             case Tier.PROCESS_ID:
-                return process_id_request(token)
+                return self._dialogue.question(token)
             case Tier.STATUS:
                 return STATUS_FENCE
             case Tier.NONE:

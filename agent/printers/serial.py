@@ -27,7 +27,8 @@ class SerialConnector:
     """Opens a serial line with its settings, exclusively.
 
     A cable that is unplugged and back may be ttyUSB1, and ttyUSB0 another printer's: from the first link on, or from
-    the start if `port` tells it, only the line at that USB port is opened, whatever it is called.
+    the start if `port` tells it, only the line at that USB port is opened, whatever it is called. An only printer
+    (`alone`) may move to another port: the one adapter of its kind is followed.
     """
 
     notices_power_cycle = False
@@ -36,12 +37,16 @@ class SerialConnector:
         self,
         settings: SerialSettings,
         port: str = "",
+        *,
+        alone: bool = False,
         sys: Path = sysfs.SYSFS,
         dev: Path = sysfs.DEV,
         ioctl: Ioctl = fcntl.ioctl,
     ) -> None:
         self._settings = settings
         self._port = ""
+        self._device = ""
+        self._alone = alone
         self._sys = sys
         self._dev = dev
         self._by_path = dev / "serial" / "by-path"
@@ -57,16 +62,21 @@ class SerialConnector:
         path = self._path()
         port = self._open(path)
         identity = self._identity(port.fileno())
-        if self._port and identity.port != self._port:
+        if self._port and identity.port != self._port and not self._alone:
             port.close()
             raise Unavailable(f"{path} went away just now")
         self._remember(identity.port)
+        self._device = identity.device
         watch_dsr = self._settings.flow != "rtscts"  # there the same wire often says busy
         if self._settings.flow != "xonxoff":
             return SerialLink(port, identity, watch_dsr, self._ioctl)
         believe = self._believes_xon()
         self._last = XonXoffLink(port, identity, watch_dsr, self.bytes_per_s, believe, self._ioctl)
         return self._last
+
+    def forget(self) -> None:
+        """See `Connector.forget`."""
+        self._port = self._device = ""
 
     def _remember(self, port: str) -> None:
         names_its_port = Path(self._settings.path).is_relative_to(self._by_path)
@@ -86,9 +96,13 @@ class SerialConnector:
         path = Path(self._settings.path)
         if not self._port or self._port_of(path) == self._port:
             return path
-        for node in sysfs.nodes(self._sys, "tty", "tty[A-Z]*"):
+        lines = list(sysfs.nodes(self._sys, "tty", "tty[A-Z]*"))
+        for node in lines:
             if sysfs.tty_port(node) == self._port:
                 return self._dev / node.name
+        alike = [node for node in lines if sysfs.describe_usb(sysfs.usb_device(node)) == self._device != ""]
+        if self._alone and len(alike) == 1:
+            return self._dev / alike[0].name
         if path.exists():
             raise Unavailable(
                 f"{path} is at USB port {self._port_of(path)} now, and this printer was at {self._port}: plug its cable"

@@ -15,6 +15,7 @@ from agent.clock import Clock
 from agent.errors import LinkBroken, Unavailable
 from agent.model.job import Counters, Intent
 from agent.model.printer import Confirmed, NeedsHuman, NotPrinted, Outcome, Presumed, Tier, Unknown
+from agent.model.profile import GENERIC, Profile
 from agent.printers.dialogue import CLEAR_BUFFERS, QUIET_S
 from agent.printers.link import Connector, Link
 from agent.printers.meeting import RESET, Meeting, Patience
@@ -49,7 +50,7 @@ class Session(Meeting):
     """One open link, and the tickets that go over it.
 
     `give_up` is asked while waiting: true once the agent must stop. `on_silence` is told what is odd after 8 s.
-    `dots` is the paper's width; `clears_buffer`: the printer is known to obey DLE DC4 8.
+    `dots` is the paper's width.
     """
 
     def __init__(
@@ -62,11 +63,11 @@ class Session(Meeting):
         patience: Patience,
         *,
         dots: int = 576,
-        clears_buffer: bool = False,
+        profile: Profile = GENERIC,
     ) -> None:
-        super().__init__(link, clock, cable, patience)
+        super().__init__(link, clock, cable, patience, profile)
         self._resync = b"\0" * max(RESYNC_LEAST, _BAND_ROWS * dots // 8 + 64)
-        self._clears_buffer = clears_buffer
+        self._clears_buffer = profile.clears_buffer
         self._give_up = give_up
         self._on_silence = on_silence
         self._before: Counters | None = None

@@ -40,6 +40,9 @@ class TcpConnector:
         self._timeout_s = timeout_s
         self._neighbours = neighbours
 
+    def forget(self) -> None:
+        """See `Connector.forget`: nothing is remembered."""
+
     def open(self) -> TcpLink:
         """Connect; a peer that vanishes is noticed within 20 s."""
         try:

@@ -118,6 +118,9 @@ class UsbConnector:
         self._sys = sys
         self._backend = backend
 
+    def forget(self) -> None:
+        """See `Connector.forget`: nothing is remembered."""
+
     def open(self) -> UsbLink:
         """Claim the printer as it stands, without configuring what is configured."""
         device = self._find()

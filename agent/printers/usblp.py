@@ -133,6 +133,9 @@ class UsblpConnector:
         self._ioctl = ioctl
         self._last: UsblpLink | None = None
 
+    def forget(self) -> None:
+        """See `Connector.forget`: nothing is remembered."""
+
     def open(self) -> UsblpLink:
         """Open it; refused as long as the write of a link that was closed still hangs."""
         if self._last is not None and self._last.hangs():

@@ -128,7 +128,13 @@ class Doubts:
         self._finish(job, ASK)
         post = self._post
         target = post.roster.neighbour(post.name) or post.name
-        post.journal.write(lambda tx: notices.post(tx, Notice(post.name, "doubt", job.order_id), target))
+
+        def work(tx: Tx) -> None:
+            number = "" if job.order_pk is None else jobs.order_ref(tx, job.order_pk).no
+            notices.post(tx, Notice(post.name, "doubt", number or job.order_id), target)
+
+        post.journal.write(work)
+        post.roster.wake(target)
 
 
 def _judge(session: Session, job: Job, doubts: list[Job], epoch: Epoch) -> Verdict:

@@ -14,6 +14,7 @@ from agent.journal.file import Tx
 from agent.model.job import Job, JobKind
 from agent.model.layout import Layout
 from agent.model.order import CanceledOrder, Order, Upsert
+from agent.model.profile import PROFILES
 from agent.model.ticket import Language, Notice, Share, Ticket
 from agent.tickets.notice import alarm
 from agent.tickets.template import kitchen
@@ -31,14 +32,22 @@ class Press:
         """The ticket's bytes, from feed to cut. Reads the ledger; the rest is pure."""
         if job.kind is JobKind.NOTICE:
             notice = msgspec.json.decode(job.share, type=Notice)
-            waiting = jobs.waiting(tx).get(notice.about, 0)
-            return self.typeset(alarm(notice, self._language, waiting, now.astimezone(self._timezone)), printer)
-        return self.typeset(kitchen(self._ticket(tx, job, printer, now)), printer)
+            return self.typeset(self._notice(tx, notice, now), printer)
+        first = job.kind is JobKind.ORDER and job.mark is None
+        drawer = printer.drawer and printer.role == "counter" and first
+        return self.typeset(kitchen(self._ticket(tx, job, printer, now)), printer, drawer=drawer)
 
-    def typeset(self, layout: Layout, printer: Printer) -> Encoded:
+    def _notice(self, tx: Tx, notice: Notice, now: datetime) -> Layout:
+        waiting = jobs.waiting(tx).get(notice.about, 0)
+        held = [jobs.order_ref(tx, job.order_pk) for job in jobs.in_flight(tx, notice.about) if job.order_pk]
+        orders_held = [notice.order] if notice.order else [ref.no or ref.id for ref in held]
+        return alarm(notice, self._language, orders_held, waiting, now.astimezone(self._timezone))
+
+    def typeset(self, layout: Layout, printer: Printer, *, drawer: bool = False) -> Encoded:
         """A ticket for a printer's paper."""
         rows = typeset(layout, printer.width, charset=printer.charset)
-        return encode(rows, printer.width, dots=printer.dots)
+        profile = PROFILES[printer.profile]
+        return encode(rows, printer.width, dots=printer.dots, profile=profile, beep=printer.beep, drawer=drawer)
 
     def business_day(self, now: datetime) -> str:
         """The day whose running numbers count now: it ends at four in the morning, when the last shop is closed."""

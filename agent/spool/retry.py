@@ -1,7 +1,7 @@
 """How long to wait before a printer is tried again. Pure; for ever, because a printer that is away comes back."""
 
 FIRST_S = 0.5
-LONGEST_S = 30.0
+LONGEST_S = 10.0
 
 
 def backoff_s(failures: int, chance: float) -> float:

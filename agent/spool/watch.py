@@ -29,6 +29,7 @@ class Watch:
         self._printer = printer
         self._roster = roster
         self._noticed: dict[str, float] = {}
+        self._to_notice: set[str] = set()
         self._journal = journal
         self._clock = clock
         self._alarms: set[str] = set()
@@ -65,6 +66,7 @@ class Watch:
             _log.warning("spool.printer_away", printer=self._printer, reason=reason)
         self._roster.down(self._printer, "away")
         self.seen = {**self.seen, "state": "away", "reason": reason}
+        self.tell_on_paper()
         self._failures += 1
         wait_s = backoff_s(self._failures, random.random())
         if now - self._away_since < AWAY_ALARM_AFTER_S:
@@ -89,6 +91,7 @@ class Watch:
             for other in set(Need) - {need}:
                 self.set_alarm(other, "")
             self.set_alarm(need, f"the printer needs a person: {need}")
+            self.tell_on_paper()
             if waiting is not None and waiting.state is JobState.PENDING:
                 self._journal.write(lambda tx: jobs.hold(tx, waiting, str(need)))
             self.seen = {**self.seen, "state": "needs_human", "need": str(need)}
@@ -127,23 +130,27 @@ class Watch:
         if reason:
             _log.error("spool.alarm_raised", printer=self._printer, alarm=what, reason=reason)
             self._alarms.add(what)
-            self._journal.write(lambda tx: self._raise(tx, key, what, reason))
-            if (neighbour := self._roster.neighbour(self._printer)) is not None:
-                self._roster.wake(neighbour)
+            self._journal.write(lambda tx: notes.raise_alarm(tx, key, reason))
+            if what != "mute" and self._clock.monotonic() - self._noticed.get(what, -AGAIN_S) >= AGAIN_S:
+                self._to_notice.add(what)
+            self.tell_on_paper()
         else:
             _log.info("spool.alarm_cleared", printer=self._printer, alarm=what)
             self._alarms.discard(what)
             self._journal.write(lambda tx: self._clear(tx, key, what))
 
-    def _raise(self, tx: Tx, key: str, what: str, reason: str) -> None:
-        """The alarm, and on another printer's paper what to do about it; but not the same again and again."""
-        notes.raise_alarm(tx, key, reason)
-        now = self._clock.monotonic()
-        neighbour = self._roster.neighbour(self._printer)
-        if what != "mute" and neighbour is not None and now - self._noticed.get(what, -AGAIN_S) >= AGAIN_S:
-            self._noticed[what] = now
-            notices.post(tx, Notice(self._printer, what), neighbour)
+    def tell_on_paper(self) -> None:
+        """What is new and needs a person is told on another printer's paper, as soon as one is well."""
+        neighbour = self._roster.neighbour(self._printer) if self._to_notice else None
+        if neighbour is None:
+            return
+        for what in sorted(self._to_notice):
+            self._noticed[what] = self._clock.monotonic()
+            self._journal.write(lambda tx, what=what: notices.post(tx, Notice(self._printer, what), neighbour))  # type: ignore[misc]  # a default
+        self._to_notice.clear()
+        self._roster.wake(neighbour)
 
     def _clear(self, tx: Tx, key: str, what: str) -> None:
         notes.clear_alarm(tx, key)
         notices.withdraw(tx, self._printer, what)
+        self._to_notice.discard(what)

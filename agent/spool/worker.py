@@ -18,6 +18,7 @@ from agent.journal.file import Tx
 from agent.model.acquaintance import Facts, Known, Likeness, compare
 from agent.model.job import Job
 from agent.model.printer import Capabilities, Tier
+from agent.model.profile import PROFILES
 from agent.printers.link import Connector, Link
 from agent.printers.session import Session
 from agent.spool.attempt import Attempts
@@ -47,6 +48,7 @@ class Worker:
         self._met = self._verified = False
         self._looked_at = 0.0
         self._asked: queue.SimpleQueue[Future[Known]] = queue.SimpleQueue()
+        self._accepted = threading.Event()
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         shop.roster.enlist(printer.name, self.wake)
 
@@ -80,6 +82,11 @@ class Worker:
         """How the printer is, for the beat."""
         return self._watch.seen
 
+    def accept(self) -> None:
+        """A person says that whatever is found in the printer's place is the printer from now on."""
+        self._accepted.set()
+        self.wake()
+
     def probe(self) -> "Future[Known]":
         """Ask the printer again what it can prove, once it is idle; it is taken for a new one from then on."""
         future: Future[Known] = Future()
@@ -110,11 +117,16 @@ class Worker:
         except (Unavailable, LinkBroken) as exc:
             wait_s = self._watch.away(str(exc))
         self._attempts.doubts.settle_elsewhere(reader)
-        self._post.pause(wait_s)
+        if not self._accepted.is_set():
+            self._post.pause(wait_s)
 
     def _serve(self, reader: Tx) -> None:
         """One link, from opening it to its end."""
         post = self._post
+        if self._accepted.is_set():
+            self._accepted.clear()
+            post.connector.forget()
+            self._journal.write(lambda tx: notes.forget_printer(tx, self._printer.name))
         link = post.connector.open()
         session = Session(
             link,
@@ -124,6 +136,7 @@ class Worker:
             self._watch.silent,
             post.shop.patience,
             dots=self._printer.dots,
+            profile=PROFILES[self._printer.profile],
         )
         self._met = self._verified = False
         try:
@@ -178,8 +191,10 @@ class Worker:
         """Know who the printer is and what it can prove: from the journal, else by asking it once it is well."""
         self._facts = Facts(link.identity.port, link.identity.device)
         known = notes.known_printer(reader, self._printer.name, self._link_text)
-        if known is not None and compare(known.facts, self._facts) is Likeness.STRANGER:
-            raise Stranger(f"another device is plugged in: {self._facts.device}, it was {known.facts.device}")
+        if known is not None:
+            twin = notes.has_twin(reader, self._printer.name, known)
+            if compare(known.facts, self._facts, twin) is Likeness.STRANGER:
+                raise Stranger(f"another device is plugged in: {_words(self._facts)}; it was {_words(known.facts)}")
         can = None if known is None else known.capabilities
         if can is None or self._wanted not in (None, can.tier) or not session.trust(can):
             self._probe(session, reader, doubt)
@@ -232,7 +247,7 @@ class Worker:
                 raise Stranger(f"it does not say who it is; it was {known.facts.model}")
             match compare(known.facts, self._facts):
                 case Likeness.STRANGER:
-                    raise Stranger(f"another printer answers: {self._facts.model}, it was {known.facts.model}")
+                    raise Stranger(f"another printer answers: {_words(self._facts)}; it was {_words(known.facts)}")
                 case Likeness.RENEWED:
                     _log.info("spool.firmware_changed", printer=self._printer.name, firmware=self._facts.firmware)
                     self._journal.write(lambda tx: notes.forget_printer(tx, self._printer.name))
@@ -263,3 +278,9 @@ class Worker:
         mine = job is not None and job.home == self._printer.name
         self._watch.note_need(need, job if mine else None)
         return need is None
+
+
+def _words(facts: Facts) -> str:
+    """A printer as a person can recognise it."""
+    at = f"at {facts.port}" if facts.port else ""
+    return " ".join(filter(None, (facts.device, facts.model, at))) or "unknown"

@@ -1,0 +1,221 @@
+"""What the box answers to whoever stands at it: its printers, its queue, and a person's word on a ticket or a printer.
+
+Runs on the visitor's thread: it reads through a connection of its own, and what it changes goes through the journal's
+writer. It waits for nothing without an end, nor while the agent stops.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from concurrent import futures
+from concurrent.futures import Future
+from contextlib import closing
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from agent import log
+from agent.clock import Clock
+from agent.config import Printer
+from agent.control import Handler, Visit
+from agent.errors import CommandRefused
+from agent.intake.commands import Done, perform
+from agent.journal import jobs, notes
+from agent.journal.file import Tx
+from agent.journal.queue import waiting_tickets
+from agent.journal.store import Journal
+from agent.model.acquaintance import Known
+from agent.model.profile import suggest
+
+MOST_TICKETS = 1000
+SETTLE_S, PROBE_S = 20.0, 30.0
+LOOK_S = 0.1
+STOPPING = "the agent is stopping: ask again once it runs"
+T = TypeVar("T")
+_USB_NUMBERS = re.compile(r"([0-9a-f]{4}):[0-9a-f]{4}")
+_log = log.get("control")
+
+
+class Hand(Protocol):
+    """A printer's worker, as far as a person may direct it."""
+
+    def seen(self) -> dict[str, Any]:
+        """How the printer is."""
+
+    def wake(self) -> None:
+        """There may be something to print."""
+
+    def probe(self) -> "Future[Known]":
+        """Ask the printer again what it can prove, once it is idle."""
+
+    def accept(self) -> None:
+        """Whatever is found in the printer's place is the printer from now on."""
+
+
+class _Named(msgspec.Struct, frozen=True):
+    printer: str
+
+
+class Answers:
+    """The handlers for `Control`, by the request's word."""
+
+    def __init__(
+        self, journal: Journal, printers: Sequence[Printer], workers: Mapping[str, Hand], clock: Clock
+    ) -> None:
+        self._journal = journal
+        self._printers = printers
+        self._workers = workers
+        self._clock = clock
+
+    def table(self) -> dict[str, Handler]:
+        """Each request with what answers it."""
+        return {
+            "printers": self._tell_printers,
+            "queue": self._tell_queue,
+            "settle": self._settle,
+            "probe": self._probe,
+            "accept": self._accept,
+        }
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    def _tell_printers(self, _request: dict[str, Any], _visit: Visit) -> dict[str, Any]:
+        with closing(self._journal.reader()) as reader:
+            waiting = jobs.waiting(reader)
+            return {"printers": [self._tell_printer(reader, each, waiting) for each in self._printers]}
+
+    def _tell_printer(self, reader: Tx, printer: Printer, waiting: dict[str, int]) -> dict[str, Any]:
+        seen = self._workers[printer.name].seen()
+        known = notes.known_printer(reader, printer.name, str(printer.link))
+        prefix = f"printer:{printer.name}:"
+        alarms = {key.removeprefix(prefix): why for key, why in notes.alarms(reader).items() if key.startswith(prefix)}
+        return {
+            "name": printer.name,
+            "link": str(printer.link),
+            "state": seen["state"],
+            "why": _trouble(seen),
+            "waiting": waiting.get(printer.name, 0),
+            "alarms": alarms,
+            **(introduce(known) if known is not None else {}),
+        }
+
+    def _tell_queue(self, _request: dict[str, Any], _visit: Visit) -> dict[str, Any]:
+        now = self._clock.utc()
+        with closing(self._journal.reader()) as reader:
+            tickets = waiting_tickets(reader, MOST_TICKETS)
+            count = sum(jobs.waiting(reader).values())
+        told = [{**msgspec.to_builtins(each), "age_s": _age_s(each.created_at, now)} for each in tickets]
+        return {"tickets": told, "count": max(count, len(told))}
+
+    # -- deciding ------------------------------------------------------------------------------------------------
+
+    def _settle(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
+        """A person's word on a ticket. `by` is the user who asks, whatever the request says."""
+        kept: Future[Done] = Future()
+        command = {**request, "by": visit.by}
+        self._journal.submit(lambda tx: perform(tx, "command.settle", command), kept.set_result, kept.set_exception)
+        late = "it is not on disk yet, which is full or very slow: look at the queue again later, it may still be kept"
+        done = self._wait(kept, visit, SETTLE_S, late)
+        if not done.ok:
+            raise CommandRefused(done.answer)
+        _log.info("control.ticket_settled", by=visit.by, decision=request.get("decision"), ticket=request.get("ticket"))
+        for worker in self._workers.values():
+            worker.wake()
+        return {"answer": done.answer}
+
+    # -- the printers --------------------------------------------------------------------------------------------
+
+    def _probe(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
+        """Ask a printer again what it can prove."""
+        name, worker = self._find(request)
+        if trouble := _trouble(worker.seen()):
+            raise CommandRefused(f"{name} can't be asked now: {trouble}")
+        known = self._wait(
+            worker.probe(),
+            visit,
+            PROBE_S,
+            f"{name} is busy with a ticket; it will be asked once that is settled",
+            lambda: _trouble(worker.seen()),
+        )
+        return {"name": name, **introduce(known)}
+
+    def _accept(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
+        """Whatever stands in the printer's place is the printer from now on."""
+        name, worker = self._find(request)
+        if worker.seen()["state"] not in ("away", "other"):
+            return self._probe(request, visit)
+        _log.info("control.printer_accepted", by=visit.by, printer=name)
+        worker.accept()
+        self._until_met(name, worker, visit)
+        with closing(self._journal.reader()) as reader:
+            link = next(str(printer.link) for printer in self._printers if printer.name == name)
+            known = notes.known_printer(reader, name, link)
+        return {"name": name, **(introduce(known) if known is not None else {})}
+
+    def _until_met(self, name: str, worker: Hand, visit: Visit) -> None:
+        ends_at = self._clock.monotonic() + PROBE_S
+        while trouble := _trouble(worker.seen()):
+            if self._clock.monotonic() > ends_at:
+                raise CommandRefused(f"what is found next as {name} will be taken for it; but now {trouble}")
+            if visit.stopping.wait(LOOK_S):
+                raise CommandRefused(STOPPING)
+
+    def _find(self, request: dict[str, Any]) -> tuple[str, Hand]:
+        try:
+            name = msgspec.convert(request, _Named).printer
+        except msgspec.ValidationError as exc:
+            raise CommandRefused(f"name a printer: {exc}") from exc
+        if name not in self._workers:
+            raise CommandRefused(f"there is no printer {name[:50]!r}; there is {', '.join(self._workers) or 'none'}")
+        return name, self._workers[name]
+
+    def _wait(
+        self, future: "Future[T]", visit: Visit, limit_s: float, late: str, trouble: Callable[[], str] = lambda: ""
+    ) -> T:
+        """Its result, unless there is trouble, the agent stops, or it takes too long."""
+        ends_at = self._clock.monotonic() + limit_s
+        while not future.done():
+            if why := trouble():
+                raise CommandRefused(why)
+            if visit.stopping.is_set():
+                raise CommandRefused(STOPPING)
+            if self._clock.monotonic() > ends_at:
+                raise CommandRefused(late)
+            futures.wait([future], LOOK_S)
+        return future.result()
+
+
+def introduce(known: Known) -> dict[str, Any]:
+    """A printer as far as it is known, and the profile that a person should look at first."""
+    can, facts = known.capabilities, known.facts
+    numbers = _USB_NUMBERS.match(facts.device)
+    return {
+        "tier": can.tier.name.lower(),
+        "realtime": list(can.realtime),
+        "counters": can.counters,
+        "port": facts.port,
+        "device": facts.device,
+        "model": facts.model,
+        "firmware": facts.firmware,
+        "profile": suggest("", f"{facts.model} {facts.device}", int(numbers[1], 16) if numbers else None),
+    }
+
+
+def _trouble(seen: dict[str, Any]) -> str:
+    """Why a printer can't be asked anything now; "" when it can."""
+    why = str(seen.get("reason") or "")
+    match seen["state"]:
+        case "away":
+            return f"it is away ({why})"
+        case "other":
+            return f"another device is in its place ({why}); take it with: shop-agent printers accept"
+        case "needs_human":
+            return f"it needs a person ({seen.get('need')})"
+        case "connecting":
+            return "it was not met yet; try again in a moment"
+    return ""
+
+
+def _age_s(created_at: str, now: datetime) -> int:
+    """Seconds since then; 0 where the clock went back meanwhile."""
+    return max(0, int((now - datetime.fromisoformat(created_at)).total_seconds()))

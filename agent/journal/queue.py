@@ -1,0 +1,53 @@
+"""The queue as a person sees it: every ticket that is not settled, with what it waits for and where."""
+
+import msgspec
+
+from agent.journal.file import Tx
+from agent.model.job import JobKind, JobState, Mark
+
+_OPEN = "state IN ('pending', 'held', 'processing', 'unconfirmed')"
+"""As the index jobs_open has it, word for word."""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A ticket that is not settled. `order` is the order's identity and `no` what people call it, both empty for a
+    notice; `sent`: bytes of it went out, and nobody knows what became of them.
+    """
+
+    ticket: int
+    order: str
+    channel: str
+    no: str
+    kind: JobKind
+    station: str
+    home: str
+    printer: str
+    state: JobState
+    reason: str
+    mark: Mark | None
+    sent: bool
+    created_at: str
+
+
+def waiting_tickets(tx: Tx, most: int) -> list[Waiting]:
+    """The oldest ones, at most so many."""
+    rows = tx.execute(
+        "SELECT j.id, coalesce(o.order_id, ''), coalesce(o.channel, ''), coalesce(o.number, ''), j.kind, j.station, "
+        "j.home, j.printer, j.state, j.reason, j.mark, j.intent IS NOT NULL, j.created_at "
+        f"FROM jobs j INDEXED BY jobs_open LEFT JOIN orders o ON o.pk = j.order_pk WHERE j.{_OPEN} "
+        "ORDER BY j.id LIMIT ?",
+        (most,),
+    )
+    return [
+        Waiting(
+            *row[:4],
+            JobKind(row[4]),
+            *row[5:8],
+            JobState(row[8]),
+            row[9],
+            None if row[10] is None else Mark(row[10]),
+            bool(row[11]),
+            row[12],
+        )
+        for row in rows
+    ]
