@@ -54,6 +54,7 @@ class Machine:
         self._buffer = bytearray()
         self._lines_left: int | None = None
         self._busy_until = 0.0
+        self._held_up = False
         self._changed = threading.Condition(threading.RLock())
         self._listeners: list[Callable[[], None]] = []
         self._doorbells: list[Callable[[], None]] = []
@@ -177,6 +178,7 @@ class Machine:
         while self._buffer and not self.sensors.offline and self.powered:
             timed = self.spec.line_time_s > 0
             if timed and self._clock.monotonic() < self._busy_until:
+                self._held_up = True
                 self._start_motor()
                 return
             before = self.paper.line_feeds
@@ -190,9 +192,10 @@ class Machine:
             return
         if self.spec.line_time_s > 0:
             now = self._clock.monotonic()
-            # A late wake-up is made good at the next line, or the paper would be slower than it says.
-            start = self._busy_until if now - self._busy_until < CATCH_UP_S else now
-            self._busy_until = start + lines * self.spec.line_time_s
+            # A late wake-up is made good at the next line, or the paper would be slower than it says; idleness is not.
+            late = self._held_up and now - self._busy_until < CATCH_UP_S
+            self._held_up = False
+            self._busy_until = (self._busy_until if late else now) + lines * self.spec.line_time_s
         if self._lines_left is not None:
             self._lines_left -= lines
             if self._lines_left <= 0:

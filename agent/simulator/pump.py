@@ -11,7 +11,7 @@ from typing import Protocol, Self
 from agent.simulator.machine import Machine
 
 _NOTHING = 0
-_PACE_S = 0.02
+_LATE_S = 0.1
 
 
 class Wire(Protocol):
@@ -148,12 +148,14 @@ class Port(ABC):
             wire.close()
 
     def _pump(self, wire: Wire) -> None:
-        rate, not_before = self.printer.spec.bytes_per_s, 0.0
+        rate, not_before, asked, was_idle = self.printer.spec.bytes_per_s, 0.0, False, False
         while not self._closing and not wire.dropped and self.printer.reachable:
             room = self.printer.appetite()
             early_s = not_before - time.monotonic() if rate else 0.0
             hungry = room > 0 and early_s <= 0
             events = select.POLLIN if hungry else _NOTHING
+            if hungry and not asked:
+                asked, was_idle = True, not select.select([wire], [], [], 0)[0]
             if not self._sleep(wire.fileno(), events, early_s if early_s > 0 else None) or wire.dropped:
                 continue
             # An event that was not asked for is a hang-up or an error: there is nothing more to read.
@@ -164,7 +166,8 @@ class Port(ABC):
             if rate:
                 now = time.monotonic()
                 # Waking late is made good, being idle is not.
-                not_before = (not_before if now - not_before < _PACE_S else now) + len(data) / rate
+                not_before = (now if was_idle or now - not_before > _LATE_S else not_before) + len(data) / rate
+                asked = False
 
     def _sleep(self, watched: int | None, events: int, timeout_s: float | None) -> bool:
         """Until something happens on `watched`, the bell rings or time is over; True when it was `watched` alone.

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from scripts.benchmarks import burst, growth, latency, machine, memory
+from scripts.benchmarks import burst, growth, latency, line, machine, memory
 from scripts.benchmarks.peers import CONTENDERS, REAL
 
 POINTS = (100, 1_000, 10_000, 100_000)
@@ -114,6 +114,18 @@ def growth_command(most: int, window: int, under: Path | None, json: Path | None
     """The journal's cost of an order, as the journal grows."""
     bench = Bench(under, json)
     _growth(bench, most, window)
+
+
+@main.command("line")
+@click.option("--tickets", type=ORDERS, default=30, show_default=True, help="In the burst.")
+@click.option("--baud", type=int, multiple=True, default=(9600, 19200), show_default=True)
+@ROUNDS
+@_everywhere
+def line_command(tickets: int, baud: tuple[int, ...], rounds: int, under: Path | None, json: Path | None) -> None:
+    """How much of a slow serial line a burst uses, with one and with two tickets in flight."""
+    bench = Bench(under, json)
+    found = line.measure(baud, tickets, rounds, bench.under)
+    bench.show(f"line: a burst of {tickets}, {rounds} rounds", line.table(found), found)
 
 
 @main.command("all")
