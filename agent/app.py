@@ -6,18 +6,20 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
 from agent import __version__, log
+from agent.answers import Answers
 from agent.broker.mqtt import Line, Will
 from agent.broker.topics import topics
 from agent.clock import Clock, SystemClock, stamp
 from agent.config import Config, Printer
 from agent.configrules import data_dir_unusable
+from agent.control import Control
 from agent.errors import ConfigError, DataDirLocked, JournalError
 from agent.intake.consumer import Consumer
 from agent.journal import jobs, notes, routes
@@ -79,9 +81,7 @@ class Agent:
         roster = Roster(self._stations, names, config.printing.failover_after_s, clock)
         press = Press(config.language, _timezone(config.timezone), roster.reason)
         room = Shop(self._journal, press, clock, roster, config.printing, Patience())
-        self._workers = {
-            printer.name: Worker(printer, self._connector(printer), room) for printer in config.printers
-        }
+        self._workers = {printer.name: Worker(printer, self._connector(printer), room) for printer in config.printers}
         identity = new_identity(config.shop, config.agent)
         self._publisher = Publisher(
             self._journal, self._topics, identity, clock, config.report.beat_s, self._printers_seen
@@ -93,20 +93,24 @@ class Agent:
             self._acknowledge,
             self._wake,
             self._publisher.ask_replay,
+            self._topics.command,
         )
         self._line = Line(
             config.broker,
-            (self._topics.order, self._topics.replay),
+            (self._topics.order, self._topics.replay, self._topics.command),
             Will(self._topics.state, state_payload(identity, False)),
             clock,
             self._receive,
             self._line_up,
         )
         self._publisher.line = self._line
+        answers = Answers(self._journal, config.printers, self._workers, clock)
+        self._control = Control(config.data_dir, answers.table(), clock)
 
     def run(self, stop: threading.Event) -> int:
         """Start everything, feed the watchdog, and stop everything when told to or when the journal fails."""
-        services: list[Service] = [self._journal, *self._workers.values(), self._line, self._publisher]
+        talkers: list[Service] = [self._line, self._publisher, self._control]
+        services: list[Service] = [self._journal, *self._workers.values(), *talkers]
         watchdog = Watchdog(services, self._clock, period_s=watchdog_period_s())
         with running(services[:1], JOURNAL_STOP_S, self._clock):
             self._journal.write(self._prepare)
@@ -154,7 +158,7 @@ class Agent:
     def _receive(self, delivery: Delivery) -> None:
         if delivery.topic == self._topics.replay:
             self._publisher.answered()
-        if delivery.topic in (self._topics.order, self._topics.replay):
+        if delivery.topic in (self._topics.order, self._topics.replay, self._topics.command):
             self._consumer.receive(delivery)
         else:
             self._consumer.refuse(delivery, "not a topic that this box subscribes to")
@@ -222,18 +226,41 @@ def _locked(data_dir: Path) -> Iterator[None]:
     The folder itself is locked, because a file in it may be deleted; the file says who holds it.
     """
     with _lock_file(data_dir) as file, _opened(data_dir) as folder:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise DataDirLocked(
-                f"{data_dir} is in use by {holder}; stop that one first, or give this one its own data_dir"
-            ) from exc
+        _lock(folder, data_dir)
         file.truncate(0)
         file.write(f"shop-agent, process {os.getpid()}\n")
         file.flush()
         yield
+
+
+@contextmanager
+def unattended(data_dir: Path) -> Iterator[None]:
+    """As long as no agent works here, so that its printers may be asked by somebody else; none starts meanwhile.
+
+    Nothing is made: what root made here the service's user could not use.
+
+    Raises:
+        DataDirLocked: one does.
+    """
+    with ExitStack() as stack:
+        try:
+            _lock(stack.enter_context(_opened(data_dir)), data_dir)
+        except FileNotFoundError:
+            pass  # then none ever did
+        except OSError as exc:
+            raise ConfigError(data_dir_unusable(data_dir, str(exc.strerror))) from exc
+        yield
+
+
+def _lock(folder: int, data_dir: Path) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        holder = (data_dir / "lock").read_text().strip() if (data_dir / "lock").exists() else ""
+        raise DataDirLocked(
+            f"{data_dir} is in use by {holder or 'another process'}; "
+            "stop that one first, or give this one its own data_dir"
+        ) from exc
 
 
 @contextmanager

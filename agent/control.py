@@ -1,4 +1,4 @@
-"""The door for whoever stands at the box: one JSON line in, one JSON line out, over a unix socket in the data directory.
+"""The door for whoever stands at the box: a JSON line in, a JSON line out, over a unix socket in the data directory.
 
 It moves lines and knows no request: the handlers that it is given answer. Only the service's user and root may come in.
 A visitor who never speaks, or never listens, holds one of a few seats for some seconds and nothing else. Tickets are
@@ -27,7 +27,7 @@ MOST_VISITORS = 8
 LONGEST_REQUEST, LONGEST_ANSWER = 64 * 1024, 32 * 1024 * 1024
 SPEAK_S, LISTEN_S = 5.0, 5.0
 """How long a visitor may take to say what he wants, and to take the answer."""
-POLL_S = 0.25
+POLL_S = 1.0
 OPEN_AGAIN_S = 5.0
 GOODBYE_S = 1.0
 _CREDENTIALS = struct.Struct("iII")  # pid, uid, gid: unix(7), SO_PEERCRED
@@ -78,6 +78,7 @@ class Control:
         for _, line in leaving:
             with contextlib.suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
+        self._knock()
         for thread in (self._thread, *(visitor for visitor, _ in leaving)):
             if thread.is_alive():
                 thread.join(max(0.0, ends_at - self._clock.monotonic()))
@@ -125,6 +126,15 @@ class Control:
         self._listener, self._shut = listener, ""
         return True
 
+    def _knock(self) -> None:
+        """Wake the thread that waits at the door."""
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as line,
+            _address(self._data_dir) as address,
+        ):
+            line.connect(address)
+
     def _let_in(self, listener: socket.socket) -> None:
         try:
             line, _ = listener.accept()
@@ -136,10 +146,19 @@ class Control:
             _log.warning("control.accept_failed", reason=str(exc))
             self._stopping.wait(OPEN_AGAIN_S)
             return
+        if self._stopping.is_set():
+            line.close()
+            self._seats.release()
+            return
         visitor = threading.Thread(target=self._serve, args=(line,), name="control-visitor", daemon=True)
         with self._lock:
             self._visitors[visitor] = line
-        visitor.start()
+        try:
+            visitor.start()
+        except RuntimeError as exc:  # no more threads for us
+            _log.warning("control.accept_failed", reason=str(exc))
+            line.close()
+            self._leave(visitor)
 
     # -- one visitor ---------------------------------------------------------------------------------------------
 
@@ -154,9 +173,12 @@ class Control:
         except OSError as exc:
             _log.debug("control.visitor_lost", reason=str(exc))
         finally:
-            with self._lock:
-                del self._visitors[threading.current_thread()]
-            self._seats.release()
+            self._leave(threading.current_thread())
+
+    def _leave(self, visitor: threading.Thread) -> None:
+        with self._lock:
+            del self._visitors[visitor]
+        self._seats.release()
 
     def _answer(self, line: bytes, by: str) -> bytes:
         try:
@@ -200,7 +222,9 @@ def ask(data_dir: Path, request: Mapping[str, Any], timeout_s: float) -> dict[st
         except OSError as exc:
             raise AgentNotRunning(_nobody(exc, data_dir, timeout_s)) from exc
     if not answer.endswith(b"\n"):
-        raise AgentNotRunning("the agent gave no answer: it is stopping, or too busy; try again, and look what was done")
+        raise AgentNotRunning(
+            "the agent gave no answer: it is stopping, or too busy; try again, and look what was done"
+        )
     told = msgspec.json.decode(answer, type=dict[str, Any])
     if not told.pop("ok", False):
         raise CommandRefused(str(told.get("error", "refused, without a word")))

@@ -6,6 +6,7 @@ import pytest
 
 from agent.config import Printing
 from agent.simulator.printer import PrinterSpec
+from agent.spool import doubt
 from tests.brigade import Brigade, brigade
 
 TWO = {"wok": PrinterSpec(), "bar": PrinterSpec()}
@@ -183,3 +184,26 @@ def test_a_star_printer_confirms_by_its_document_counter(tmp_path: Path) -> None
         here.order_at(3, "wok")
         here.device.power_on()
         assert here.wait_for(3)
+
+
+def test_a_ticket_that_is_ever_in_doubt_is_not_printed_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A printer that prints and loses every answer: after some marked copies a person is asked."""
+    monkeypatch.setattr(doubt, "MOST_ATTEMPTS", 3)
+    printing = Printing(reprint_after_s=0, failover_after_s=60)
+    with brigade(tmp_path, {"wok": PrinterSpec(counters=False), "bar": PrinterSpec()}, printing=printing) as here:
+        here.order_at(1, "wok")
+        here.wait_told(1)
+        here.idle()
+        real = here.device._responder._say  # answers to tickets only
+        here.device._responder._say = lambda reply, data: (
+            None if data[:2] == b'7"' and data[2:3] != b"~" else real(reply, data)
+        )
+        here.order_at(2, "wok")
+        here.wait_text("bar", "有一张单不知是否打出", timeout_s=60)
+        copies = here.whole(2)
+        assert [ticket.marked for ticket in copies] == [False, True, True]
+        here.device.wait_for(lambda _: False, 3)
+        assert len(here.whole(2)) == len(copies)
+        assert here.ticket_states(2)[-1] == ("unconfirmed", "unconfirmed")

@@ -304,7 +304,7 @@ def test_an_only_printer_may_move_to_another_port(tmp_path: Path, line: Line) ->
     for port, name, path in (("1-1.5", "ttyUSB2", other.path), ("1-1.3", "ttyUSB3", third.path)):
         adapter(machine, port)
         machine.tty(port, name, path)
-    with pytest.raises(Unavailable, match="plug the printer's cable into USB port 1-1.4"):
+    with pytest.raises(Unavailable, match=r"plug the printer's cable into USB port 1-1\.4"):
         cable.open()
     cable.forget()
     adapter(machine, "1-1.6")

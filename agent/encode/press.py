@@ -20,12 +20,16 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 class Encoded(msgspec.Struct, frozen=True):
-    """A ticket's bytes, and what a printer's own counters will have counted at least when it is on paper."""
+    """A ticket's bytes, and what a printer's own counters will have counted at least when it is on paper.
+
+    `breaks` are the places between two rows, where another command may stand.
+    """
 
     data: bytes
     lines: int
     cuts: int
     feed_dots: int = 0
+    breaks: tuple[int, ...] = ()
 
 
 class Fed(NamedTuple):
@@ -81,6 +85,7 @@ class Press:
         self._align = Align.LEFT
         self._kanji = False
         self._open = False
+        self._breaks: list[int] = []
 
     def run(self, rows: Sequence[Printed], width: int) -> None:
         """Set all rows; `width` is the ticket's, in cells."""
@@ -93,6 +98,7 @@ class Press:
                 self._gap(row.dots)
             else:
                 self._cut()
+            self._breaks.append(len(self._out))
 
     def finish(self, *, drawer: bool, beep: bool) -> Encoded:
         """Cut what was not cut. Drawer and beep come last, when there is paper to be taken: what a printer does not
@@ -104,7 +110,7 @@ class Press:
             self._out += self._language.drawer()
         if beep:
             self._out += self._language.beep()
-        return Encoded(bytes(self._out), self._lines, self._cuts, self._feed_dots)
+        return Encoded(bytes(self._out), self._lines, self._cuts, self._feed_dots, tuple(self._breaks))
 
     def _row(self, row: Row) -> None:
         if row.drawn or not all(sayable(run.text) for run in row.runs):

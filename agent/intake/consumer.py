@@ -72,9 +72,7 @@ class Consumer:
     def _failed(self, delivery: Delivery, exc: Exception) -> None:
         """A fault of ours in taking it in: park it, else the broker sends it again for ever and nothing after it."""
         reason = f"it could not be taken in: {type(exc).__name__}: {exc}"
-        self._journal.submit(
-            lambda tx: self._give_up(tx, delivery, reason), lambda taken: self._kept(delivery, taken)
-        )
+        self._journal.submit(lambda tx: self._give_up(tx, delivery, reason), lambda taken: self._kept(delivery, taken))
 
     def refuse(self, delivery: Delivery, reason: str) -> None:
         """A delivery that is not for us: kept with its bytes for a person, never printed."""

@@ -1,5 +1,7 @@
 """The queue as a person sees it: every ticket that is not settled, with what it waits for and where."""
 
+from typing import Any
+
 import msgspec
 
 from agent.journal.file import Tx
@@ -38,16 +40,9 @@ def waiting_tickets(tx: Tx, most: int) -> list[Waiting]:
         "ORDER BY j.id LIMIT ?",
         (most,),
     )
-    return [
-        Waiting(
-            *row[:4],
-            JobKind(row[4]),
-            *row[5:8],
-            JobState(row[8]),
-            row[9],
-            None if row[10] is None else Mark(row[10]),
-            bool(row[11]),
-            row[12],
-        )
-        for row in rows
-    ]
+    return [_waiting(row) for row in rows]
+
+
+def _waiting(row: tuple[Any, ...]) -> Waiting:
+    values = dict(zip(Waiting.__struct_fields__, row, strict=True))
+    return msgspec.convert({**values, "sent": bool(values["sent"])}, Waiting)

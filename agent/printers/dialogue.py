@@ -39,7 +39,7 @@ FACT_TIMEOUT_S = 0.5
 FACTS = (65, 66, 67, 68)
 CLEAR_BUFFERS = b"\x10\x14\x08\x01\x03\x14\x01\x06\x02\x08"
 CHUNK = 4096
-MOST_TOKENS = 64
+MOST_TOKENS = 512
 MOST_READS = 64
 QUIET_S = 0.1
 
@@ -129,9 +129,15 @@ class Dialogue:
         """Did the printer say anything that nobody has taken?"""
         return bool(self._inbox or self.tokens or self.heard_fence)
 
+    def name_mark(self) -> str:
+        """A fresh process ID that is no ticket's."""
+        token = f"~{next(self._fences) % 1000:03}"
+        self.tokens.discard(token)
+        return token
+
     def process_fence(self, timeout_s: float) -> bool:
         """Did the printer echo a fresh process ID? Then all before it is printed."""
-        token = f"~{next(self._fences) % 1000:03}"
+        token = self.name_mark()
         self.say(self.question(token))
         answered = self.wait(lambda: token in self.tokens, timeout_s)
         self.tokens.discard(token)

@@ -182,10 +182,6 @@ class Meeting:
         """The counters as they are now, where they were seen to count: some clones answer the same for ever."""
         return self.counters if self.capabilities.counters else None
 
-    def heard(self, token: str) -> bool:
-        """Has the printer echoed this ticket's token?"""
-        return token in self._dialogue.tokens
-
     def separate(self) -> None:
         """Cut off what a torn ticket left, so that it is a piece of its own; the counters moved, and are read again."""
         self._dialogue.say(self._dialogue.separate)

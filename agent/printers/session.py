@@ -4,7 +4,7 @@ T1 asks for a process ID, answered when everything before it is printed; T2 for 
 T3 can ask nothing. No retry happens here: a session says what it knows, and the spool decides.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -30,8 +30,11 @@ SLOWEST_LINE_S = 0.2
 SLOW_BYTES_PER_S = 4000
 """Up to 38,400 baud the wire, not the head, is what a ticket waits for."""
 
-STALL_S = 2.0
-"""A printer that takes nothing for so long may have been off meanwhile."""
+MARK_EACH_S = 0.8
+"""No printer starts faster: what it forgets or misses when it loses its power is more than the line carries in this."""
+
+STALL_S = 2.5
+"""A printer that takes nothing for so long may have been off meanwhile. One that does so again is only slow."""
 
 COUNTING_SHARE = 0.1
 """How much of a ticket's time may go into reading the counters after it."""
@@ -44,6 +47,7 @@ class _Sent(msgspec.Struct, frozen=True):
     size: int
     lines: int
     at: float
+    marks: frozenset[str] = frozenset()
 
 
 class Session(Meeting):
@@ -74,6 +78,8 @@ class Session(Meeting):
         self._flight: list[_Sent] = []
         self._asked_in_vain = False
         self._doubted = False
+        self._discredited: set[str] = set()
+        self._stall_s = STALL_S
 
     # -- the ticket ----------------------------------------------------------------------------------------------
 
@@ -90,29 +96,47 @@ class Session(Meeting):
         odd = self._doubted or self._dialogue.status.need or self._is_shaken()
         return slow and len(self._flight) == 1 and not odd
 
-    def send(self, ticket: bytes, intent: Intent, lines: int) -> Unknown | NotPrinted | None:
+    def send(
+        self, ticket: bytes, intent: Intent, lines: int, breaks: Sequence[int] = ()
+    ) -> Unknown | NotPrinted | None:
         """Give the printer a ticket and the question behind it. None: all was taken, now `settle`.
 
-        `lines` is how many it prints, feeds and pictures included.
+        `lines` is how many it prints, feeds and pictures included; `breaks` are the places between two rows.
         """
         self._before, self.counters = (None if self._flight else self.counters), None
         self._trial = None
         self._well_at = None
         checkpoint("print.before_write")
         self._dialogue.tokens.discard(intent.token)  # one of a journal that is gone
+        ticket, marks = self._marked(ticket, breaks)
         data = ticket + self._question(intent.token)
         self._dialogue.poured = 0
         try:
             if not self._flight:
                 self._dialogue.forget()
                 self._dialogue.stalled_s, self._asked_in_vain = 0.0, False
-            self._flight.append(_Sent(intent, len(ticket), lines, self._clock.monotonic()))
+            self._flight.append(_Sent(intent, len(ticket), lines, self._clock.monotonic(), marks))
             self._dialogue.fences_owed += self.capabilities.tier is Tier.STATUS
             complete = self._pour_with_checkpoints(data, len(ticket))
         except LinkBroken as exc:
             return self._unsent(f"link lost while sending: {exc}")
         checkpoint("print.after_write")
         return None if complete else self._unsent("stopped while it took no bytes")
+
+    def _marked(self, ticket: bytes, breaks: Sequence[int]) -> tuple[bytes, frozenset[str]]:
+        """Over a line that stays when the printer loses its power, a process ID goes with every second of a long
+        ticket: what a printer forgets while it starts then holds at least one, whose answer will be missing.
+        """
+        if self._notices_power_cycle or self.capabilities.tier is not Tier.PROCESS_ID:
+            return ticket, frozenset()
+        out, last, marks = bytearray(), 0, set()
+        for at in breaks:
+            if at - last >= self._bytes_per_s * MARK_EACH_S and at < len(ticket):
+                mark = self._dialogue.name_mark()
+                out += ticket[last:at] + self._question(mark)
+                last = at
+                marks.add(mark)
+        return bytes(out) + ticket[last:], frozenset(marks)
 
     def _pour_with_checkpoints(self, data: bytes, ticket_size: int) -> bool:
         sent = 0
@@ -141,6 +165,9 @@ class Session(Meeting):
             del self._flight[0]
         elif isinstance(outcome, Unknown):
             self._doubted = True
+            if not self._notices_power_cycle:  # whatever they answer now is no proof any more
+                self._discredited |= {sent.intent.token for sent in self._flight}
+                self._stall_s = max(self._stall_s, 2 * self._dialogue.stalled_s)
         return outcome
 
     def _settle_answered(self) -> Outcome:
@@ -156,7 +183,8 @@ class Session(Meeting):
                 return self._after_answer(first)
             if self._give_up():
                 return Unknown("stopped while waiting for its answer")
-            if self.capabilities.realtime and self._link.unsent() == 0:
+            carried_s = sum(sent.size for sent in self._flight) / self._bytes_per_s
+            if self.capabilities.realtime and self._clock.monotonic() - began > carried_s and not self._link.unsent():
                 self._asked_in_vain |= self._dialogue.ask_status(tries=1) is None
             if need := self._need():
                 return NeedsHuman(need)
@@ -180,16 +208,15 @@ class Session(Meeting):
     def _heard_answer(self, timeout_s: float) -> bool:
         if self.capabilities.tier is Tier.STATUS:
             return self._dialogue.wait(self._dialogue.fences_answered, timeout_s)
-        self._dialogue.wait(lambda: self.heard_in_flight() or self._dialogue.status.need is not None, timeout_s)
-        return self.heard_in_flight()
+        self._dialogue.wait(lambda: self._heard_any() or self._dialogue.status.need is not None, timeout_s)
+        return self._heard_any()
 
-    def heard_in_flight(self) -> bool:
-        """Did the printer answer for the first ticket in flight, or for one behind it? Then the first is printed."""
+    def _heard_any(self) -> bool:
         return any(sent.intent.token in self._dialogue.tokens for sent in self._flight)
 
     def _after_answer(self, first: "_Sent") -> Outcome:
-        """The question behind the ticket was answered. A process ID stands for itself, as long as the printer can't
-        have lost its memory meanwhile. A status byte has no name, and a line that breaks or a printer that starts may
+        """A question behind the ticket was answered. A process ID stands for itself, as long as the printer can't have
+        lost its memory meanwhile. A status byte has no name, and a line that breaks or a printer that starts may
         look like one: the sensors must answer at once, the same question must be answered again, and no status
         request may have gone unanswered before.
         """
@@ -201,6 +228,8 @@ class Session(Meeting):
                     return NeedsHuman(need)
             if not self._dialogue.status_fence(self._patience.fence_s):
                 return Unknown("a fence was answered, but not the one after it")
+        elif first.intent.token not in self._dialogue.tokens:
+            return Unknown("the ticket behind it was answered, and it was not")
         took_s = self._clock.monotonic() - first.at
         if len(self._flight) == 1:
             self._trial = None if self._before is None else replace(first.intent, baseline=self._before)
@@ -209,14 +238,15 @@ class Session(Meeting):
         if first.intent.baseline is not None and self.counters is not None:
             if first.intent.misses(self.counters):
                 return Unknown("it answered, but its counters say that a part is not on paper")
-        elif self._is_shaken() and not self._notices_power_cycle:
-            return Unknown("it answered, but was silent before: it may have lost its power meanwhile")
+        elif not self._notices_power_cycle and (self._is_shaken() or not first.marks <= self._dialogue.tokens):
+            return Unknown("it answered, but not all the time: it may have lost its power meanwhile")
+        self._dialogue.tokens -= first.marks
         self._well_at = self._clock.monotonic()
         return Confirmed(self.capabilities.tier.name.lower())
 
     def _is_shaken(self) -> bool:
-        """Did anything happen since the first ticket in flight that a loss of power would look like?"""
-        return self._asked_in_vain or self._dialogue.stalled_s > STALL_S
+        """Did it take nothing for so long, since the first ticket in flight, that it may have been off?"""
+        return self._dialogue.stalled_s > self._stall_s
 
     def _settle_presumed(self) -> Outcome:
         """A printer that answers nothing: the most that can be seen is that the cable took it all, and did not break
@@ -274,4 +304,8 @@ class Session(Meeting):
         """The process IDs that were heard since, and that nobody waits for: late answers."""
         tokens = self._dialogue.tokens - {sent.intent.token for sent in self._flight}
         self._dialogue.tokens -= tokens
-        return tokens
+        return tokens - self._discredited
+
+    def heard(self, token: str) -> bool:
+        """Has the printer answered for this ticket, in a way that can be believed?"""
+        return token in self._dialogue.tokens - self._discredited

@@ -124,8 +124,10 @@ def judge_paper(
     files: dict[tuple[str, str], list[Printed]] = {}
     printed = {printer: read_paper(printer, pieces) for printer, pieces in paper.items()}
     everywhere = [ticket for tickets in printed.values() for ticket in tickets]
-    for tickets in printed.values():
-        verdict.findings += _unanswered(tickets, everywhere)
+    for printer, tickets in printed.items():
+        own = [station for station, home in (homes or {}).items() if home == printer]
+        guests = {number for number, story in stories.items() if own and not any(map(story.concerns, own))}
+        verdict.findings += _unanswered(tickets, everywhere, guests)
         for ticket in tickets:
             _count(verdict, ticket)
             if not ticket.whole:
@@ -227,10 +229,10 @@ def _strange(story: Story | None, ticket: Printed, homes: Mapping[str, str]) -> 
 
 
 def _in_time(tickets: list[Printed]) -> list[Printed]:
-    """As one printer printed them; of several printers the paper tells the time, to the second."""
+    """As one printer printed them; of several printers the paper tells the time, to the second, and the number."""
     if len({ticket.printer for ticket in tickets}) < 2:
         return tickets
-    return sorted(tickets, key=lambda ticket: (ticket.at, ticket.marked))
+    return sorted(tickets, key=lambda ticket: (ticket.at, ticket.running, ticket.marked))
 
 
 def _judge_file(story: Story, station: str, tickets: list[Printed]) -> list[Finding]:
@@ -278,16 +280,17 @@ def _says(ticket: Printed, dishes: tuple[Dish, ...]) -> bool:
     return bool(dishes) and all(shows(ticket.words, dish) for dish in dishes)
 
 
-def _unanswered(printed: list[Printed], everywhere: list[Printed]) -> list[Finding]:
+def _unanswered(printed: list[Printed], everywhere: list[Printed], guests: set[str]) -> list[Finding]:
     """Parts of tickets that nothing later on the same paper takes back, nor a printer that stands in for this one, or
-    for which this one stood in.
+    for which this one stood in: it did for the orders of `guests`.
     """
     findings = []
     for at, part in enumerate(printed):
         if part.whole or part.notice or any(_answers(later, part) for later in printed[at + 1 :]):
             continue
-        elsewhere = (other for other in everywhere if other.printer != part.printer)
-        if any(_answers(other, part) for other in elsewhere if other.printed_for or part.printed_for):
+        guest = bool(part.printed_for) or part.number in guests
+        elsewhere = (other for other in everywhere if other.printer != part.printer and (guest or other.printed_for))
+        if any(_answers(other, part) for other in elsewhere):
             continue
         words = f"a part is on paper and nothing marked follows: {part.words[:40]}"
         findings.append(Finding(Fault.PARTIAL, part.number, part.printer, words))

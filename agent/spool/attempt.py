@@ -40,7 +40,7 @@ class Attempts:
             if claimed is not None:
                 checkpoint("spool.after_intent")
                 flying.append(claimed)
-                outcome = session.send(claimed.encoded.data, claimed.intent, claimed.lines)
+                outcome = session.send(claimed.encoded.data, claimed.intent, claimed.lines, claimed.encoded.breaks)
                 claimed = None
             ahead = None if self._post.stopping.is_set() or outcome is not None else self._post.desk.next(reader)
             if ahead is not None and session.may_send_ahead():

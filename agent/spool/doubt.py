@@ -14,6 +14,8 @@ from agent.spool.recovery import Epoch, Evidence, Verdict, judge
 from agent.spool.settlements import ASK, VERDICTS
 
 LOOK_S = 0.5
+MOST_ATTEMPTS = 6
+"""Whatever makes a ticket doubtful so often won't be mended by more paper: the staff is asked."""
 
 
 class Doubts:
@@ -47,7 +49,9 @@ class Doubts:
         doubts = self._doubts(reader)
         verdicts = {job.id: _judge(session, job, doubts, epoch) for job in doubts}
         for job in doubts:
-            if verdicts[job.id] is Verdict.REPRINT:
+            if job.attempt >= MOST_ATTEMPTS and verdicts[job.id] in (Verdict.REPRINT, Verdict.REPRINT_PARTIAL):
+                self._ask(job)
+            elif verdicts[job.id] is Verdict.REPRINT:
                 if not self._reprint(session, reader, job):
                     return
             else:
@@ -139,11 +143,10 @@ class Doubts:
 
 def _judge(session: Session, job: Job, doubts: list[Job], epoch: Epoch) -> Verdict:
     assert job.intent is not None
-    from_here = [other for other in doubts if other.print_number >= job.print_number]
     evidence = Evidence(
         session.capabilities.tier,
         job.intent,
-        late_answer=_heard(session, from_here),
+        late_answer=_heard(session, [job]),
         answers=True,
         counters=session.counters,
         epoch=epoch,
@@ -153,5 +156,5 @@ def _judge(session: Session, job: Job, doubts: list[Job], epoch: Epoch) -> Verdi
 
 
 def _heard(session: Session, doubts: list[Job]) -> bool:
-    """Did the printer answer for one of these? Then those before it are printed too."""
+    """Did the printer answer for one of these?"""
     return any(job.intent is not None and session.heard(job.intent.token) for job in doubts)

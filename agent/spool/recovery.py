@@ -21,7 +21,7 @@ class Epoch(Enum):
 class Evidence(msgspec.Struct, frozen=True):
     """What is known of a ticket in doubt.
 
-    `sent`: bytes of it went out. `late_answer`: the printer gave its token after all, or one of a ticket behind it.
+    `sent`: bytes of it went out. `late_answer`: the printer gave its token after all.
     `offline`: it waits for a person. `answers`: it answers a fence now, so it got past all that it held. `counters` are
     its counters now, None where it has none or stays silent. `alone`: no other ticket was in the printer.
     """

@@ -1,5 +1,6 @@
 """What a check works with: fresh links with a meter on them, sessions, and what was learned of the printer so far."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -17,13 +18,17 @@ from agent.printers.link import Connector, Link
 from agent.printers.meeting import Patience
 from agent.printers.session import Session
 
+_TRY_EACH_S = 0.05
+
 
 class Pace(msgspec.Struct, frozen=True):
     """How long things may take, in seconds, and how much is sent.
 
     `quiet_s`: after so much silence nothing more is expected. `grace_s`: the machine's own slowness. `hang_s`: a call
-    that is so late never returns. `return_s`: how long a printer may be away after a person was at it. `hands_bytes_per_s`:
-    how slowly a ticket goes out that a person shall disturb.
+    that is so late never returns. `drain_s`: by then the cable has given on what it took. `return_s`: how long one
+    may be away after a person was at it. `long_bytes`, or what the cable carries in `long_s`, is a long ticket's size.
+    `away_s`: how long the printer is left alone with a ticket. `hands_bytes_per_s`: how slowly a ticket goes out that a
+    person shall disturb.
     """
 
     quiet_s: float = 0.3
@@ -31,8 +36,10 @@ class Pace(msgspec.Struct, frozen=True):
     reopen_s: float = 5.0
     grace_s: float = 0.5
     hang_s: float = 10.0
-    wire_share_s: float = 60.0
+    drain_s: float = 10.0
+    long_s: float = 60.0
     return_s: float = 90.0
+    away_s: float = 5.0
     long_bytes: int = 160_000
     hands_bytes_per_s: float = 120.0
 
@@ -51,6 +58,7 @@ class Bench:
         self.identity = Identity()
         self.known: Capabilities | None = None
         self.facts: tuple[str, ...] = ()
+        self.reachable = True
         self.stopped = False
         self.meter = Meter(clock, pace.grace_s)
         self.looks: list[Words] = []
@@ -84,6 +92,10 @@ class Bench:
         self._tokens += 1
         return token(self._tokens)
 
+    def wait(self, for_s: float) -> None:
+        """Do nothing for so long."""
+        time.sleep(for_s)
+
     # -- links ---------------------------------------------------------------------------------------------------
 
     def connect(self) -> Tap:
@@ -105,7 +117,7 @@ class Bench:
             except Unavailable:
                 if self.clock.monotonic() > deadline or self.stopped:
                     raise
-            pause(self.clock, 0.05)
+            self.wait(_TRY_EACH_S)
 
     @contextmanager
     def link(self) -> Iterator[Tap]:
@@ -128,13 +140,13 @@ class Bench:
     # -- tickets -------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def session(self, within_s: float | None = None) -> Iterator[tuple[Session, Tap]]:
+    def session(self) -> Iterator[tuple[Session, Tap]]:
         """A session with the printer, which is closed afterwards.
 
         Raises:
             Unavailable: it answers more than it used to.
         """
-        link = self.reconnect(self.pace.reopen_s if within_s is None else within_s)
+        link = self.reconnect(self.pace.reopen_s)
         session = self.session_over(link)
         try:
             if not session.trust(self.capabilities):
@@ -145,9 +157,7 @@ class Bench:
 
     def session_over(self, link: Link) -> Session:
         """The same over a link that is open, without a word said."""
-        return Session(
-            link, self.clock, self.connector, self.gives_up, lambda _: None, self.patience, dots=self.dots
-        )
+        return Session(link, self.clock, self.connector, self.gives_up, lambda _: None, self.patience, dots=self.dots)
 
     def gives_up(self) -> bool:
         """Has a ticket taken so long that nothing more will come of it?"""
@@ -170,13 +180,11 @@ class Bench:
         self.allow(slip)
         if need := session.preflight():
             return NeedsHuman(need)
-        unsent = session.send(slip.data, slip.intent(self.token()), slip.most_lines)
+        unsent = session.send(slip.data, slip.intent(self.token(), session.baseline), slip.most_lines)
         return session.settle() if unsent is None else unsent
 
     def resync(self) -> None:
-        """Make an end of whatever the last check left half done; a printer that can't be reached stays as it is."""
-        if self.known is None:
-            return
+        """Make an end of whatever a ticket left half done, and cut it off; who can't be reached stays as they are."""
         try:
             with self.session() as (session, _):
                 session.resync()
@@ -207,14 +215,6 @@ def say(outcome: Outcome) -> str:
             return "presumed printed"
         case _:
             return f"in doubt ({outcome.reason if hasattr(outcome, 'reason') else outcome.evidence})"
-
-
-def pause(clock: Clock, for_s: float) -> None:
-    """Wait."""
-    import time
-
-    del clock
-    time.sleep(for_s)
 
 
 Run = Callable[[Bench], Verdict]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from agent.model.job import Intent
+from agent.model.job import Counters, Intent
 
 CELL_DOTS = 12
 BAND_ROWS = 24
@@ -27,9 +27,9 @@ class Slip(msgspec.Struct, frozen=True):
         """What a printer counts for it at most: pictures may count as lines, and so may the way to the knife."""
         return self.lines + self.dots // _DOTS_A_LINE + _SLACK_LINES
 
-    def intent(self, token: str) -> Intent:
+    def intent(self, token: str, baseline: Counters | None = None) -> Intent:
         """As the agent writes it down before it prints."""
-        return Intent(token, self.lines, self.most_lines, 1)
+        return Intent(token, self.lines, self.most_lines, 1, baseline)
 
 
 def title_of(name: str) -> str:

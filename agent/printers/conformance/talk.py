@@ -11,6 +11,7 @@ RESET = b"\x1b@"
 TOKEN_ANSWER_BYTES = 7
 _FLOW = b"\x11\x13"
 _SAY_S = 10.0
+_SLICE_S = 0.5
 _MOST_BYTES = 1_000_000
 
 
@@ -56,14 +57,14 @@ class Talk:
                 raise Unavailable(f"{len(data)} bytes were not taken within {within_s:.0f} s")
 
     def hear(self, enough: Callable[[bytes], bool], within_s: float, quiet_s: float = 0.0) -> bytes:
-        """What comes until it is enough or the time is over, and in the `quiet_s` after that. XON and XOFF are dropped."""
+        """What comes until it is enough or the time is over, and in `quiet_s` after that; without XON and XOFF."""
         heard = b""
         deadline = self._clock.monotonic() + within_s
         while not enough(heard) and (left_s := deadline - self._clock.monotonic()) > 0 and len(heard) < _MOST_BYTES:
-            heard += self._read(left_s)
+            heard += self._read(min(left_s, _SLICE_S))
         deadline = self._clock.monotonic() + quiet_s
         while (left_s := deadline - self._clock.monotonic()) > 0 and len(heard) < _MOST_BYTES:
-            heard += self._read(left_s)
+            heard += self._read(min(left_s, _SLICE_S))
         return heard
 
     def hear_bytes(self, count: int, within_s: float, quiet_s: float = 0.0) -> bytes:

@@ -6,19 +6,19 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 
-class Passed(msgspec.Struct, frozen=True, tag="passed", tag_field="verdict"):
+class Passed(msgspec.Struct, frozen=True, tag="passed", tag_field="outcome"):
     """It was tried and is as it should be; `detail` has what was measured."""
 
     detail: str
 
 
-class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="verdict"):
+class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="outcome"):
     """It was tried and is not as it should be."""
 
     detail: str
 
 
-class Skipped(msgspec.Struct, frozen=True, tag="skipped", tag_field="verdict"):
+class Skipped(msgspec.Struct, frozen=True, tag="skipped", tag_field="outcome"):
     """It was not tried, or nothing can be said of it."""
 
     detail: str
@@ -50,7 +50,9 @@ class Act(Enum):
     TAKE_PAPER = Words("取出纸卷，再关上机盖", "take the paper roll out and close the cover again")
     LOAD_PAPER = Words("装好纸卷，关上机盖", "put the paper roll back and close the cover")
     POWER_OFF = Words("拔掉打印机的电源插头，先不要插回", "pull the printer's power plug and leave it out")
-    POWER_CYCLE = Words("拔掉打印机的电源插头，数到五，再插回", "pull the printer's power plug, count to five, plug it in")
+    POWER_CYCLE = Words(
+        "拔掉打印机的电源插头，数到五，再插回", "pull the printer's power plug, count to five, plug it in"
+    )
     POWER_ON = Words("插回电源插头，打开打印机，等它就绪", "plug it in, switch it on, wait until it is ready")
     PULL_CABLE = Words("拔掉打印机的数据线（网线或USB线）", "pull the printer's data cable (network, USB or serial)")
     PLUG_CABLE = Words("把数据线插回同一个口，等几秒", "plug the cable into the same socket, wait some seconds")

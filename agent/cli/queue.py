@@ -1,0 +1,108 @@
+"""`shop-agent queue`: the tickets that are not settled, and a person's word on one of them."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agent.cli.options import config_option
+from agent.cli.talk import LOOK_S, SETTLE_S, ask_agent, json_option, plain, show_json
+
+STATES = {
+    "pending": "等待 pending",
+    "processing": "打印中 processing",
+    "held": "需要人 held",
+    "unconfirmed": "待确认 unconfirmed",
+}
+DECISIONS = {"printed": "记为已打印", "again": "将打印", "discard": "不再打印"}
+_HELP = (
+    "请看一眼纸，再告诉本机 look at the paper, then say:\n"
+    "  shop-agent queue printed N   在纸上 it is on paper\n"
+    "  shop-agent queue again N     重打，带补打 print it again, marked\n"
+    "  shop-agent queue discard N   不打了 do not print it"
+)
+_DAY_S = 86_400
+_number = click.argument("number", type=click.IntRange(min=1))
+
+
+@click.group()
+def queue() -> None:
+    """See the tickets that wait, and settle those in doubt."""
+
+
+@queue.command("list")
+@config_option
+@json_option
+def list_(config_path: Path, as_json: bool) -> None:
+    """Show every ticket that is not settled, oldest first."""
+    answer = ask_agent(config_path, {"do": "queue"}, LOOK_S)
+    if as_json:
+        show_json(answer)
+        return
+    for ticket in answer["tickets"]:
+        click.echo(_line(ticket))
+    if (more := answer["count"] - len(answer["tickets"])) > 0:
+        click.echo(f"还有 and {more} more")
+    if not answer["tickets"]:
+        click.echo("没有未完成的小票 no ticket waits")
+    if any(ticket["state"] == "unconfirmed" for ticket in answer["tickets"]):
+        click.echo(_HELP)
+
+
+@queue.command()
+@_number
+@config_option
+@json_option
+def printed(number: int, config_path: Path, as_json: bool) -> None:
+    """Ticket NUMBER is on paper: somebody saw it."""
+    _settle("printed", number, config_path, as_json)
+
+
+@queue.command()
+@_number
+@config_option
+@json_option
+def again(number: int, config_path: Path, as_json: bool) -> None:
+    """Ticket NUMBER shall be printed; marked 补打 REPRINT where it may be on paper already."""
+    _settle("again", number, config_path, as_json)
+
+
+@queue.command()
+@_number
+@config_option
+@json_option
+def discard(number: int, config_path: Path, as_json: bool) -> None:
+    """Ticket NUMBER shall not be printed."""
+    _settle("discard", number, config_path, as_json)
+
+
+def _settle(decision: str, number: int, config_path: Path, as_json: bool) -> None:
+    answer = ask_agent(config_path, {"do": "settle", "decision": decision, "ticket": number}, SETTLE_S)
+    if as_json:
+        show_json(answer)
+    else:
+        click.echo(plain(DECISIONS[decision], answer["answer"]))
+
+
+def _line(ticket: dict[str, Any]) -> str:
+    """`12  order 42  wok  kitchen  待确认 unconfirmed  3 min  perhaps printed: a person must say`"""
+    about = f"order {ticket['no']}" if ticket["order"] else "告示 notice"
+    where = ticket["printer"] or ticket["home"] or "没有打印机 no printer"
+    if ticket["printer"] != ticket["home"]:
+        where += f" (代 for {ticket['home']})"
+    marked = "补打 REPRINT" if ticket["mark"] else ""
+    state = STATES[ticket["state"]]
+    return plain(
+        ticket["ticket"], about, ticket["station"], where, state, age(ticket["age_s"]), marked, ticket["reason"]
+    )
+
+
+def age(seconds: int) -> str:
+    """As a person says it."""
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min"
+    if seconds < _DAY_S:
+        return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    return f"{seconds // _DAY_S} d"

@@ -1,0 +1,37 @@
+"""What the commands for a running agent share: how it is asked, and how an answer is shown."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from agent.config import load
+from agent.control import ask
+
+LOOK_S, SETTLE_S, PROBE_S = 15.0, 30.0, 45.0
+"""How long an answer is waited for: longer than the agent itself waits before it gives one."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One line of JSON, for programs.")
+
+
+def ask_agent(config_path: Path, request: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+    """The answer of the agent that this configuration is for.
+
+    Raises:
+        AgentNotRunning: exit 69.
+        CommandRefused: exit 1.
+    """
+    return ask(load(config_path).data_dir, request, timeout_s)
+
+
+def show_json(answer: Mapping[str, Any]) -> None:
+    """For programs."""
+    click.echo(msgspec.json.encode(answer))
+
+
+def plain(*words: object) -> str:
+    """Words of a line, two spaces apart: survives a copy into a chat. What came from outside can't move the cursor."""
+    said = (str(word) for word in words if word not in ("", None))
+    return "  ".join("".join(char if char.isprintable() else " " for char in word) for word in said)
