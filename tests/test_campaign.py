@@ -202,3 +202,23 @@ def test_a_recovery_is_timed_from_when_all_was_put_right(timed: Timed, shop: Sho
     timed.at = 6.5
     shop.print(print_ticket(ORDER))
     assert incident.recovery_s == 2.5
+
+
+def test_a_ticket_that_another_printer_has_is_owed_by_that_one() -> None:
+    """And the station's own stands still no longer for it."""
+    with fleet(2, "tcp", (1,), seed=1) as members:
+        cloud, (home, other) = Cloud(), members
+        chronicle = Timed(members, cloud)
+        chronicle.order(("42", home.name))
+        chronicle.at = 20.0
+        order = {"id": "id-42", "channel": "alipay", "no": "42"}
+        facts = {"ticket": 7, "station": home.name, "number": 1, "order": order}
+        cloud.hear("ticket.state", state="unconfirmed", printer=other.name, **facts)
+        assert (chronicle.owed_at(home.name), chronicle.owed_at(other.name)) == (0, 1)
+        chronicle.at = 40.0
+        cloud.hear("ticket.state", state="completed", printer=home.name, **facts)
+        assert chronicle.owed() == 0
+        assert [(still.printer, still.since, still.until) for still in chronicle.standstills] == [
+            (home.name, 0.0, 20.0),
+            (other.name, 20.0, 40.0),
+        ]

@@ -13,16 +13,27 @@ from agent import __version__
 from agent.__main__ import main
 from agent.cli import cli
 from agent.config import load
-from agent.errors import AgentError, ConfigError, DataDirLocked
+from agent.errors import AgentError, AgentNotRunning, CommandRefused, ConfigError, DataDirLocked, Unavailable
 
 EXAMPLE = Path(__file__).parent.parent / "config/shop-agent.example.yaml"
 
 
-@pytest.mark.parametrize(("error", "code"), [(ConfigError("a\nb"), 78), (DataDirLocked("by 42"), 75)])
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError("a\nb"), 78),
+        (DataDirLocked("by 42"), 75),
+        (AgentNotRunning("start it"), 69),
+        (CommandRefused("it is settled"), 1),
+        (Unavailable("no route"), 1),
+    ],
+)
 def test_exit_code_says_who_must_act(
     error: AgentError, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """78: a person must change the file, systemd does not restart; 75: the directory is in use, try again."""
+    """78: a person must change the file, systemd does not restart; 75: the directory is in use, try again; 69: nobody
+    answers here; 1: it was refused.
+    """
 
     @click.command()
     def boom() -> None:

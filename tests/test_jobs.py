@@ -105,7 +105,7 @@ def in_state(tx: Tx, state: JobState) -> Job:
     if state in (S.ABORTED, S.HELD):
         jobs.settle(tx, job, Settlement(state))
     elif state is S.CANCELED:
-        jobs.withdraw(tx, job.order_pk, "")
+        jobs.withdraw(tx, job.order_pk or 0, "")
     elif state is not S.PENDING:
         job = under_way(tx)
         if state is not S.PROCESSING:

@@ -59,6 +59,9 @@ class Cable:
         self.bytes_per_s = bytes_per_s
         self.notices_power_cycle = notices_power_cycle
 
+    def forget(self) -> None:
+        """Nothing is remembered."""
+
     def open(self) -> Answering:
         """Never called here."""
         raise NotImplementedError

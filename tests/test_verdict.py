@@ -301,6 +301,21 @@ class TestStandingIn:
         assert self.judge([at_home], [torn(self.guest)]).fine
         assert faults(self.judge([torn(print_ticket(self.order))], [self.guest])) == [Fault.PARTIAL]
 
+    def test_ticket_torn_before_it_says_whom_it_is_for_is_answered_at_home(self) -> None:
+        """The order has nothing for the printer's own station, so that it can't be that one's."""
+        at_home = self._later(mark=Mark.POSSIBLE_DUPLICATE)
+        part = torn(self._later(mark=Mark.POSSIBLE_DUPLICATE, printed_for="kitchen"), 2)
+        assert read_piece("drinks", part)[0].printed_for == ""
+        assert self.judge([at_home], [part]).fine
+        assert faults(self.judge([print_ticket(self.order)], [part])) == [Fault.PARTIAL]
+
+    def test_tickets_of_the_same_second_are_told_apart_by_their_numbers(self) -> None:
+        """The order at the printer that stands in, its amendment at home."""
+        events = [self.order, upsert({**BUNS, "qty": "3"}, rev=2)]
+        amended = print_ticket(events[1], kind=JobKind.AMEND, number=2)
+        papers = {"kitchen": [amended], "drinks": [self.guest]}
+        assert judge_paper(events, papers, STATIONS, {name: name for name in WIDTHS}).fine
+
     def _later(self, **facts: Any) -> Piece:
         return print_ticket(self.order, **{"printed_at": NOON + timedelta(minutes=1), "attempt": 2, **facts})
 
@@ -308,7 +323,9 @@ class TestStandingIn:
 def notice(trouble: str = "paper") -> Piece:
     """An alarm to the staff, as it comes out of another printer."""
     roll = Paper(576)
-    roll.feed(encode(typeset(alarm(Notice("drinks", trouble, "42"), Language.BOTH, 3, NOON), 48), 48).data)
+    roll.feed(
+        encode(typeset(alarm(Notice("drinks", trouble, "42"), Language.BOTH, ("42", "43"), 3, NOON), 48), 48).data
+    )
     return roll.pieces[0]
 
 

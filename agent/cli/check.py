@@ -71,8 +71,10 @@ def check(
         folder = config.data_dir if config is not None else None
         if folder is None and isinstance(printer.link, VirtualLink):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        is_virtual = isinstance(printer.link, VirtualLink)  # a second one would be another printer
         report = run_checks(
             connector(printer, folder or Path()),
+            other=None if is_virtual else connector(printer, folder or Path()),
             link=str(printer.link),
             paper=paper,
             person=Terminal() if interactive else None,

@@ -1,7 +1,7 @@
 """A person settles a ticket: what somebody saw with their own eyes is evidence too."""
 
 from agent.errors import CommandRefused
-from agent.journal import jobs, notes
+from agent.journal import jobs, notes, notices
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.model.command import Decision, Settle
@@ -35,6 +35,9 @@ def decide(tx: Tx, command: Settle) -> str:
     if outcome.mark is not None or (job.intent is not None and outcome.state is JobState.CANCELED):
         jobs.note_torn(tx, job.printer)
     notes.clear_alarm(tx, f"ticket:{job.id}")
+    if job.order_pk is not None:
+        ref = jobs.order_ref(tx, job.order_pk)
+        notices.withdraw(tx, job.printer, "doubt", ref.no or ref.id)
     return f"ticket {job.id} (order {job.order_id or 'none'}): {done}"
 
 

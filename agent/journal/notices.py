@@ -14,10 +14,11 @@ def post(tx: Tx, notice: Notice, printer: str) -> None:
     jobs.add_jobs(tx, None, None, 0, [NewJob(notice.about, printer, JobKind.NOTICE, msgspec.json.encode(notice))])
 
 
-def withdraw(tx: Tx, about: str, trouble: str) -> None:
-    """It is over: what was not printed need not be."""
+def withdraw(tx: Tx, about: str, trouble: str, order: str = "") -> None:
+    """It is over (for this order): what was not printed need not be."""
     for job in jobs.unsettled(tx):
         if job.kind is not JobKind.NOTICE or job.station != about or job.state is not JobState.PENDING:
             continue
-        if msgspec.json.decode(job.share, type=Notice).trouble == trouble:
+        notice = msgspec.json.decode(job.share, type=Notice)
+        if notice.trouble == trouble and order in ("", notice.order):
             jobs.settle(tx, job, Settlement(JobState.CANCELED, reason="the trouble is over"))

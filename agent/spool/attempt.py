@@ -28,7 +28,6 @@ class Attempts:
     def __init__(self, post: Post) -> None:
         self._post = post
         self.doubts = Doubts(post, partial(self._finish, ahead=None, session=None))
-        self.torn = False
 
     def print_on(self, session: Session, reader: Tx, claimed: Claimed | None) -> None:
         """Print this ticket and those that follow while the printer keeps confirming: the word on one and the intent
@@ -77,7 +76,7 @@ class Attempts:
         def work(tx: Tx) -> Claimed | None:
             if jobs.is_open(tx, job):
                 state = jobs.settle(tx, job, settlement)
-                if settlement.mark is not None:  # whatever is printed next, and if that order is off by now
+                if settlement.mark is not None or settlement.leaves:  # whatever is printed next, cut it off first
                     jobs.note_torn(tx, self._post.name)
                 if state in FINAL:
                     notes.clear_alarm(tx, f"ticket:{job.id}")
@@ -97,7 +96,6 @@ class Attempts:
             reason=settlement.reason,
         )
         self._post.watch.spoke()
-        self.torn |= settlement.mark is not None
         return claimed
 
     # -- waiting for the word ------------------------------------------------------------------------------------

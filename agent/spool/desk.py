@@ -126,6 +126,8 @@ class Desk:
         if session is None or self._claimed is not None or not session.was_well_lately():
             return
         job = self.peek(tx)
+        if jobs.is_torn(tx, self._printer.name):
+            return
         if job is None or not _is_quick(job.payload):
             return
         try:

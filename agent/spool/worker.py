@@ -100,7 +100,6 @@ class Worker:
         reader = self._journal.reader()
         try:
             self._watch.load(reader)
-            self._attempts.torn = jobs.is_torn(reader, self._printer.name)
             while not self._post.stopping.is_set():
                 self._again(reader)
         except JournalError as exc:
@@ -155,7 +154,8 @@ class Worker:
         self._post.progress = self._clock.monotonic()
         self._attempts.doubts.note_late_answers(session, reader)
         job = self._desk.peek(reader)
-        quiet = job is None and not self._attempts.torn and self._watch.need is None
+        torn = jobs.is_torn(reader, self._printer.name)
+        quiet = job is None and not torn and self._watch.need is None
         if not self._asked.empty():
             self._probe_again(session, reader)
         elif quiet and (session.blind or (session.fresh() and self._verified)):
@@ -164,9 +164,8 @@ class Worker:
             self._pause(session, reader)
         elif not (session.fresh() and self._verified) and not self._is_well(session, reader, job):
             self._post.pause(POLL_S)
-        elif self._attempts.torn:
+        elif torn:
             session.separate()
-            self._attempts.torn = False
             self._journal.write(lambda tx: jobs.note_torn(tx, self._printer.name, torn=False))
         elif (prepared := self._desk.next(reader)) is not None:
             claim = partial(self._desk.claim, session=session, prepared=prepared)
@@ -217,6 +216,8 @@ class Worker:
     def _probe_again(self, session: Session, reader: Tx) -> None:
         """A person asks: whatever stands here is the printer from now on."""
         future = self._asked.get()
+        if not future.set_running_or_notify_cancel():
+            return
         try:
             self._journal.write(lambda tx: notes.forget_printer(tx, self._printer.name))
             self._probe(session, reader, None)
@@ -229,8 +230,10 @@ class Worker:
         else:
             future.set_result(known)
 
-    def _verify(self, session: Session, reader: Tx) -> None:
+    def _verify(self, session: Session, reader: Tx, *, silent: bool = False) -> None:
         """Before anything is printed over a new link: is it the printer that was here before?
+
+        `silent`: it answers no fence, so that saying nothing proves nothing.
 
         Raises:
             Stranger: it is another one.
@@ -243,6 +246,8 @@ class Worker:
             self._facts = msgspec.structs.replace(self._facts, model=" ".join(filter(None, model)), firmware=firmware)
         known = notes.known_printer(reader, self._printer.name, self._link_text)
         if known is not None:
+            if silent and told is None:
+                return
             if known.facts.model and told is None and session.capabilities.tier is not Tier.NONE:
                 raise Stranger(f"it does not say who it is; it was {known.facts.model}")
             match compare(known.facts, self._facts):
@@ -267,11 +272,16 @@ class Worker:
         """It is there: not because a connection opened, but because it said something, or never does."""
         if not self._met:
             self._met = True
+            self._accepted.clear()  # what was meant is there
             self._watch.met(seen)
 
     def _is_well(self, session: Session, reader: Tx, job: Job | None) -> bool:
         """May a ticket go out now? If a person is needed, `job` is held."""
-        need = session.preflight()
+        try:
+            need = session.preflight()
+        except Unavailable:
+            self._verify(session, reader, silent=True)  # it may be another one, that knows other questions
+            raise
         if need is None:
             self._verify(session, reader)
         self._answered(session.capabilities)

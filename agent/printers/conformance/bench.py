@@ -48,9 +48,17 @@ class Bench:
     """One printer under test. `known` and `facts` are what the first checks found out."""
 
     def __init__(
-        self, connector: Connector, clock: Clock, patience: Patience, pace: Pace, dots: int, person: Person | None
+        self,
+        connector: Connector,
+        other: Connector | None,
+        clock: Clock,
+        patience: Patience,
+        pace: Pace,
+        dots: int,
+        person: Person | None,
     ) -> None:
         self.connector = connector
+        self.other = other
         self.clock = clock
         self.patience = patience
         self.pace = pace
@@ -98,14 +106,14 @@ class Bench:
 
     # -- links ---------------------------------------------------------------------------------------------------
 
-    def connect(self) -> Tap:
-        """Open a link once.
+    def connect(self, connector: Connector | None = None) -> Tap:
+        """Open a link once; through `connector`, if that is to be another one.
 
         Raises:
             Unavailable: it can't be opened.
         """
         with self.meter.call("open", self.pace.open_s):
-            link = self.connector.open()
+            link = (connector or self.connector).open()
         return Tap(link, self.clock, self.meter)
 
     def reconnect(self, within_s: float) -> Tap:

@@ -16,7 +16,7 @@ from agent.printers.conformance.verdict import Failed, Passed, Skipped, Verdict
 from agent.printers.dialogue import STATUS_FENCE
 
 REOPENINGS = 20
-SILENCES_S = (0.0, 0.05, 0.3, 1.2)
+SILENCES_S = (0.0, 0.05, 0.5)
 WRITE_AT_ONCE = 32768
 WRITE_LEAST = 2048
 WRITE_TIMEOUT_S = 0.3
@@ -48,7 +48,7 @@ def second_open(bench: Bench) -> Verdict:
     question, size = _question(bench)
     with bench.talk() as first:
         try:
-            second = bench.connect()
+            second = bench.connect(bench.other)
         except Unavailable as exc:
             refused = str(exc)
             if len(first.ask(question, size, 2.0)) < size:

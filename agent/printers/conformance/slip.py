@@ -1,10 +1,11 @@
 """What the checks print: short, narrow enough for 58 mm, with its name on it so that a person can tell it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from agent.model.job import Counters, Intent
+from agent.printers.conformance.talk import token_request
 
 CELL_DOTS = 12
 BAND_ROWS = 24
@@ -16,11 +17,15 @@ _TEXT_CELLS = 30
 
 
 class Slip(msgspec.Struct, frozen=True):
-    """A ticket's bytes, the lines that it feeds at least, and the dots of its pictures besides."""
+    """A ticket's bytes, the lines that it feeds at least, and the dots of its pictures besides.
+
+    `marks` are process IDs that are asked for within it: a byte that is lost before one swallows it.
+    """
 
     data: bytes
     lines: int
     dots: int = 0
+    marks: tuple[str, ...] = ()
 
     @property
     def most_lines(self) -> int:
@@ -53,14 +58,17 @@ def chinese_slip(name: str, words: Sequence[str]) -> Slip:
     return _slip([title_of(name).encode(), *(b"\x1c&" + line.encode("gbk") + b"\x1c." for line in words)])
 
 
-def picture_slip(name: str, size: int, dots: int) -> Slip:
-    """A slanted line of pictures, of about `size` bytes: one byte that is lost breaks it off, or eats what follows."""
+def picture_slip(name: str, size: int, dots: int, mark: Callable[[], str] | None = None) -> Slip:
+    """A slanted line of pictures, of about `size` bytes; a byte that is lost breaks it. Each picture gets a `mark`."""
     width = dots // 8
     bands = max(1, -(-size // (BAND_ROWS * width + 8)))
-    picture = b"".join(_band(band * BAND_ROWS, width) for band in range(bands))
+    marks = tuple(mark() for _ in range(bands)) if mark is not None else ()
+    asked = [token_request(token) for token in marks] or [b""] * bands
+    picture = b"".join(_band(band * BAND_ROWS, width) + asked[band] for band in range(bands))
     head = title_of(name).encode() + b"\n"
     feed = b"\n" * KNIFE_FEED
-    return Slip(head + picture + b"end of " + name.encode() + b"\n" + feed + CUT, 2 + KNIFE_FEED, bands * BAND_ROWS)
+    end = b"end of " + name.encode() + b"\n" + feed + CUT
+    return Slip(head + picture + end, 2 + KNIFE_FEED, bands * BAND_ROWS, marks)
 
 
 def half_picture(dots: int) -> bytes:

@@ -32,7 +32,8 @@ def token_answer(token: str) -> bytes:
 
 def tokens_in(heard: bytes) -> list[str]:
     """The process IDs in what was heard, in order."""
-    found = (process_id(reply) for reply in ReplyParser().feed(heard) if isinstance(reply, Block))
+    replies = ReplyParser().feed(heard.translate(None, _FLOW))
+    found = (process_id(reply) for reply in replies if isinstance(reply, Block))
     return [token for token in found if token is not None]
 
 

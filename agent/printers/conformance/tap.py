@@ -12,6 +12,7 @@ NEEDS_S = 6.0
 """The kernel gives a USB printer 5 s to tell its port status."""
 CLOSE_S = 1.0
 _SLICE_S = 0.1
+_KEPT = 20_000
 
 
 class Meter:
@@ -47,7 +48,9 @@ class Meter:
 
 
 class Tap:
-    """A `Link` around another. `slow_down` makes it carry fewer bytes a second, to give a person time to act."""
+    """A `Link` around another. `slow_down` makes it carry fewer bytes a second, to give a person time to act.
+    `heard` is all that came, `longest_stop_s` how long it took nothing.
+    """
 
     def __init__(self, link: Link, clock: Clock, meter: Meter) -> None:
         self._link = link
@@ -56,6 +59,7 @@ class Tap:
         self._bytes_per_s: float | None = None
         self._stopped_at: float | None = None
         self.longest_stop_s = 0.0
+        self.heard = b""
 
     def write(self, data: bytes, timeout_s: float) -> int:
         """See `Link.write`."""
@@ -80,6 +84,7 @@ class Tap:
         if len(data) > max_bytes:
             self._meter.faults.append(f"read returned {len(data)} bytes and was asked for {max_bytes}")
         self._meter.bytes_in += len(data)
+        self.heard = (self.heard + data)[-_KEPT:]
         return data
 
     def unsent(self) -> int:

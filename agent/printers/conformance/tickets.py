@@ -46,7 +46,8 @@ def long_ticket(bench: Bench) -> Verdict:
     size = int(min(bench.pace.long_bytes, max(LONG_LEAST, bench.pace.long_s * bench.connector.bytes_per_s)))
     zh = "斜线没有断开，最后一行是 end of long 吗"
     en = "slanted lines without a break, and 'end of long' below?"
-    return _print(bench, picture_slip("long", size, bench.dots), zh, en)
+    mark = bench.token if bench.capabilities.tier is Tier.PROCESS_ID else None
+    return _print(bench, picture_slip("long", size, bench.dots, mark), zh, en)
 
 
 def fence(bench: Bench) -> Verdict:
@@ -152,6 +153,9 @@ def _print(bench: Bench, slip: Slip, zh: str, en: str) -> Verdict:
         outcome = bench.print_slip(session, slip)
         took_s = bench.clock.monotonic() - started
         stop_s = link.longest_stop_s
+    heard = tokens_in(link.heard)
+    if lost := [mark for mark in slip.marks if heard.count(mark) != 1]:
+        return Failed(f"{say(outcome)}, but {len(lost)} of {len(slip.marks)} marks within it were not answered once")
     if isinstance(outcome, Confirmed | Presumed):
         bench.look(f"小票 {title}：{zh}", f"slip '{title}': {en}")
     return judge(outcome, f"{len(slip.data)} bytes in {took_s:.2f} s, held back for {stop_s:.2f} s at most")

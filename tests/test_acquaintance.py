@@ -1,0 +1,100 @@
+"""Is it the printer that was here before? Another one's paper never bears this one's orders."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.model.acquaintance import Facts, Likeness, compare
+from agent.simulator.ports import serve_tcp
+from agent.simulator.printer import PrinterSpec, VirtualPrinter
+from tests.brigade import brigade
+from tests.kitchen import read
+
+EPSON = Facts("1-1.2", "04b8:0202 A1 EPSON TM-T20II", "EPSON TM-T20II X1", "1.20")
+
+
+@pytest.mark.parametrize(
+    ("seen", "twin", "likeness"),
+    [
+        (EPSON, False, Likeness.SAME),
+        (Facts("1-1.3", EPSON.device, EPSON.model, EPSON.firmware), False, Likeness.SAME),
+        (Facts("1-1.3", EPSON.device, EPSON.model, EPSON.firmware), True, Likeness.STRANGER),
+        (Facts("1-1.2", "0416:5011 POS58", "", ""), False, Likeness.STRANGER),
+        (Facts("1-1.2", EPSON.device, "EPSON TM-T20II X2", "1.20"), False, Likeness.STRANGER),
+        (Facts("1-1.2", EPSON.device, EPSON.model, "1.30"), False, Likeness.RENEWED),
+        (Facts("1-1.2", EPSON.device), True, Likeness.SAME),
+        (Facts(), True, Likeness.SAME),
+    ],
+)
+def test_what_is_seen_is_compared_with_what_is_known(seen: Facts, twin: bool, likeness: Likeness) -> None:
+    """An unlike answer tells; an answer that is missing does not."""
+    assert compare(EPSON, seen, twin) is likeness
+
+
+FACTS = st.builds(Facts, *[st.sampled_from(["", "a", "b"])] * 4)
+
+
+@given(FACTS, FACTS, st.booleans())
+def test_no_other_device_is_taken_for_the_same(known: Facts, seen: Facts, twin: bool) -> None:
+    """Whatever else agrees."""
+    if compare(known, seen, twin) is not Likeness.STRANGER:
+        assert not (known.device and seen.device and known.device != seen.device)
+        assert not (known.model and seen.model and known.model != seen.model)
+
+
+def test_nothing_is_printed_on_another_printer_in_its_place(tmp_path: Path) -> None:
+    """The address was given to another device: the alarm and a neighbour's paper say so, and the ticket waits until the
+    right one is back.
+    """
+    with brigade(tmp_path, {"wok": PrinterSpec(), "bar": PrinterSpec(serial="VP000002")}) as here:
+        here.order_at(1, "wok")
+        here.wait_told(1)
+        here.idle()
+        port = here.workers["wok"]._post.connector._address[1]  # type: ignore[attr-defined]  # a TCP connector's
+        here.device.refuse()
+        with VirtualPrinter(PrinterSpec(serial="VP000003")) as other, serve_tcp(other, port=port):
+            here.order_at(2, "wok")
+            here.wait_alarm("printer:wok:other")
+            here.wait_text("bar", "another device is in its place")
+            assert other.wait_for(lambda device: device.received > 0, 5)
+            assert [read(piece).text for piece in other.paper.pieces if not piece.is_blank] == []
+        here.device.heal()
+        assert here.wait_for(2)
+        here.wait_no_alarm("printer:wok:other")
+        assert [ticket.marked for ticket in here.whole(2)] == [False]
+
+
+def test_a_printer_that_was_exchanged_is_accepted_by_a_person(tmp_path: Path) -> None:
+    """Without a restart; what it can prove is found anew."""
+    with brigade(tmp_path, {"wok": PrinterSpec()}) as here:
+        here.order_at(1, "wok")
+        here.wait_told(1)
+        here.idle()
+        port = here.workers["wok"]._post.connector._address[1]  # type: ignore[attr-defined]  # a TCP connector's
+        here.device.refuse()
+        with VirtualPrinter(PrinterSpec(serial="VP000003", tier=2)) as other, serve_tcp(other, port=port):
+            here.order_at(2, "wok")
+            here.wait_alarm("printer:wok:other")
+            here.workers["wok"].accept()
+            here.wait_told(2)
+            assert [read(piece).number for piece in other.paper.pieces] == ["2"]
+            assert here.ticket_states(2)[-1] == ("completed", "confirmed")
+            here.wait_no_alarm("printer:wok:other")
+
+
+@pytest.mark.parametrize("tier", [1, 2])
+def test_another_firmware_is_asked_again_what_it_can_prove(tmp_path: Path, tier: int) -> None:
+    """An update may take a printer's voice away: the ticket is not presumed on the old one's word."""
+    with brigade(tmp_path, {"wok": PrinterSpec()}) as here:
+        here.order_at(1, "wok")
+        here.wait_told(1)
+        here.idle()
+        port = here.workers["wok"]._post.connector._address[1]  # type: ignore[attr-defined]  # a TCP connector's
+        here.device.refuse()
+        with VirtualPrinter(PrinterSpec(firmware="2.00 VP", tier=tier)) as renewed, serve_tcp(renewed, port=port):
+            here.order_at(2, "wok")
+            here.wait_told(2)
+            assert [read(piece).number for piece in renewed.paper.pieces] == ["2"]
+            assert "printer:wok:other" not in here.alarms()
