@@ -96,14 +96,15 @@ def brigade(
     specs: dict[str, PrinterSpec],
     backups: dict[str, str] | None = None,
     printing: Printing | None = None,
+    profiles: dict[str, str] | None = None,
 ) -> Iterator[Brigade]:
-    """A station for each printer, of the same name; `backups` are the stations'."""
+    """A station for each printer, of the same name; `backups` are the stations', `profiles` the printers'."""
     with ExitStack() as stack:
         devices, printers = {}, []
         for name, spec in specs.items():
             device = devices[name] = stack.enter_context(VirtualPrinter(spec, name))
             port = stack.enter_context(serve_tcp(device))
-            profile = "star" if spec.language == "star" else "generic"
+            profile = (profiles or {}).get(name, "star" if spec.language == "star" else "generic")
             printers.append(Printer(name=name, link=parse_link(port.link), profile=profile))  # type: ignore[arg-type]  # a word of its type
         stations = [
             Station(name=name, printer=name, backup=(backups or {}).get(name), default=not at)

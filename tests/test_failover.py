@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from agent.config import Printing
+from agent.journal.decisions import decide
+from agent.model.command import Decision, Settle
 from agent.simulator.printer import PrinterSpec
 from agent.spool import doubt
 from tests.brigade import Brigade, brigade
@@ -207,3 +209,30 @@ def test_a_ticket_that_is_ever_in_doubt_is_not_printed_for_ever(
         here.device.wait_for(lambda _: False, 3)
         assert len(here.whole(2)) == len(copies)
         assert here.ticket_states(2)[-1] == ("unconfirmed", "unconfirmed")
+
+
+@pytest.mark.parametrize("profile", ["epson", "generic"])
+@pytest.mark.parametrize("decision", ["again", "discard", "printed"])
+def test_a_person_settles_what_the_printer_still_holds(tmp_path: Path, profile: str, decision: Decision) -> None:
+    """Paper ended within the ticket. A printer that can is told to drop what it holds; then the marked copy, or nothing.
+    Whatever follows is a piece of its own.
+    """
+    with brigade(tmp_path, {"wok": PrinterSpec()}, profiles={"wok": profile}) as here:
+        here.order_at(1, "wok")
+        here.wait_told(1)
+        here.idle()
+        here.device.run_out_of_paper(after_lines=2)
+        here.order_at(2, "wok")
+        here.wait_told(2, states=("held",))
+        here.journal.write(lambda tx: decide(tx, Settle(decision, ticket=2)))
+        here.device.wait_for(lambda _: False, 2.5)
+        here.device.load_paper()
+        here.order_at(3, "wok")
+        here.wait_told(3)
+        here.wait_told(2)
+        dropped = profile == "epson" and decision != "printed"
+        wanted = [] if dropped else [("2", False)]
+        wanted += [("2", True)] if decision == "again" else []
+        assert sorted(each for each in orders(here, "wok") if each[0] == "2") == wanted
+        assert orders(here, "wok")[-1] == ("3", False)
+        assert here.whole(3)[0].text.lstrip().startswith("#3")

@@ -173,7 +173,10 @@ class Session(Meeting):
     def _settle_answered(self) -> Outcome:
         first = self._flight[0]
         budget_s = max(self._patience.answer_s, 7.0 + first.size / self._bytes_per_s + first.lines * SLOWEST_LINE_S)
-        began = started = self._clock.monotonic()
+        began = started = quiet_since = self._clock.monotonic()
+        carried_s = sum(sent.size for sent in self._flight) / self._bytes_per_s
+        patience_s = self._patience.silence_said_s + (0.0 if first.marks else carried_s)
+        progress = (0, 0)
         silence_said = False
         while self._clock.monotonic() - started < budget_s:
             if self._link.unsent() > 0:
@@ -183,12 +186,13 @@ class Session(Meeting):
                 return self._after_answer(first)
             if self._give_up():
                 return Unknown("stopped while waiting for its answer")
-            carried_s = sum(sent.size for sent in self._flight) / self._bytes_per_s
             if self.capabilities.realtime and self._clock.monotonic() - began > carried_s and not self._link.unsent():
                 self._asked_in_vain |= self._dialogue.ask_status(tries=1) is None
             if need := self._need():
                 return NeedsHuman(need)
-            if self._clock.monotonic() - began > self._patience.silence_said_s and not silence_said:
+            if progress != (progress := (self._link.unsent(), len(self._dialogue.tokens))):
+                quiet_since = self._clock.monotonic()
+            if self._clock.monotonic() - quiet_since > patience_s and not silence_said:
                 silence_said = True
                 self._on_silence("no answer after the ticket")
         return Unknown("no answer in time")

@@ -97,9 +97,11 @@ class Doubts:
             self._post.watch.note_need(need)
             if self._post.pause(1.0):
                 return False
-            if len(still := self._doubts(reader)) != len(waited):  # a person settled one
+            still = self._doubts(reader)
+            settled = {job.id for job in waited} - {job.id for job in still}
+            if any(_is_unwanted(reader, job_id) for job_id in settled):
                 session.clear()
-                waited = still
+            waited = still
         self._post.watch.note_need(None)
         return not self._post.stopping.is_set()
 
@@ -153,6 +155,12 @@ def _judge(session: Session, job: Job, doubts: list[Job], epoch: Epoch) -> Verdi
         alone=len(doubts) == 1,
     )
     return judge(evidence)
+
+
+def _is_unwanted(reader: Tx, job_id: int) -> bool:
+    """Did a person say that what the printer has of it shall not be printed?"""
+    job = jobs.find(reader, job_id)
+    return job is not None and job.state is not JobState.COMPLETED
 
 
 def _heard(session: Session, doubts: list[Job]) -> bool:

@@ -44,6 +44,23 @@ class Pace(msgspec.Struct, frozen=True):
     hands_bytes_per_s: float = 120.0
 
 
+class _Slow:
+    """A connector whose cable carries only so much: what a session has to know of one."""
+
+    def __init__(self, connector: Connector, bytes_per_s: float) -> None:
+        self._connector = connector
+        self.bytes_per_s = bytes_per_s
+        self.notices_power_cycle = connector.notices_power_cycle
+
+    def forget(self) -> None:
+        """See `Connector.forget`."""
+        self._connector.forget()
+
+    def open(self) -> Link:
+        """See `Connector.open`."""
+        return self._connector.open()
+
+
 class Bench:
     """One printer under test. `known` and `facts` are what the first checks found out."""
 
@@ -148,24 +165,27 @@ class Bench:
     # -- tickets -------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def session(self) -> Iterator[tuple[Session, Tap]]:
-        """A session with the printer, which is closed afterwards.
+    def session(self, slow_bytes_per_s: float | None = None) -> Iterator[tuple[Session, Tap]]:
+        """A session with the printer, which is closed afterwards; over a cable that carries only so much, if told.
 
         Raises:
             Unavailable: it answers more than it used to.
         """
         link = self.reconnect(self.pace.reopen_s)
-        session = self.session_over(link)
+        session = self.session_over(link, slow_bytes_per_s)
         try:
             if not session.trust(self.capabilities):
                 raise Unavailable("it answers now what it did not answer before")
+            if slow_bytes_per_s is not None:
+                link.slow_down(slow_bytes_per_s)
             yield session, link
         finally:
             session.close()
 
-    def session_over(self, link: Link) -> Session:
+    def session_over(self, link: Link, slow_bytes_per_s: float | None = None) -> Session:
         """The same over a link that is open, without a word said."""
-        return Session(link, self.clock, self.connector, self.gives_up, lambda _: None, self.patience, dots=self.dots)
+        cable = self.connector if slow_bytes_per_s is None else _Slow(self.connector, slow_bytes_per_s)
+        return Session(link, self.clock, cable, self.gives_up, lambda _: None, self.patience, dots=self.dots)
 
     def gives_up(self) -> bool:
         """Has a ticket taken so long that nothing more will come of it?"""
@@ -188,7 +208,7 @@ class Bench:
         self.allow(slip)
         if need := session.preflight():
             return NeedsHuman(need)
-        unsent = session.send(slip.data, slip.intent(self.token(), session.baseline), slip.most_lines)
+        unsent = session.send(slip.data, slip.intent(self.token(), session.baseline), slip.most_lines, slip.breaks)
         return session.settle() if unsent is None else unsent
 
     def resync(self) -> None:

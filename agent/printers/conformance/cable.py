@@ -104,7 +104,9 @@ def writes(bench: Bench) -> Verdict:
         heard += talk.drain(bench.pace.drain_s + 3 * bench.wire_s(size))
         if left := talk.link.unsent():
             return Failed(f"{left} bytes never left this side of the cable")
-        heard += talk.hear_bytes(len(expected) - len(heard), 5.0 + bench.wire_s(size), bench.pace.quiet_s)
+        heard += talk.hear_bytes(
+            len(expected) - len(heard), bench.pace.drain_s + bench.wire_s(size), bench.pace.quiet_s
+        )
         if not expected:
             return Passed(f"{size} bytes in time; it answers nothing, so their count is not proved")
         return _compare(bench, heard, expected, size)

@@ -44,11 +44,10 @@ def cable(bench: Bench) -> Verdict:
 
 def _held(bench: Bench, name: str, act: Act, undo: Act) -> Verdict:
     slip = text_slip(name, LINES)
-    with bench.session() as (session, link):
+    with bench.session(bench.pace.hands_bytes_per_s) as (session, _):
         if need := session.preflight():
             return Failed(say(NeedsHuman(need)))
         bench.person.gets_ready(act)
-        link.slow_down(bench.pace.hands_bytes_per_s)
         outcome = _send(bench, session, slip)
         first = say(outcome)
         verdict = _judge_held(bench, session, outcome)
@@ -95,11 +94,10 @@ def _lost(
     bench: Bench, name: str, act: Act, undo: Act | None, accept: Callable[[Bench, str, Outcome], Verdict]
 ) -> Verdict:
     slip = text_slip(name, LINES)
-    with bench.session() as (session, link):
+    with bench.session(bench.pace.hands_bytes_per_s) as (session, _):
         if need := session.preflight():
             return Failed(say(NeedsHuman(need)))
         bench.person.gets_ready(act)
-        link.slow_down(bench.pace.hands_bytes_per_s)
         try:
             outcome = _send(bench, session, slip)
         except (LinkBroken, Unavailable) as exc:
@@ -157,5 +155,5 @@ def _doubted(bench: Bench, outcome: Outcome) -> Verdict:
 def _send(bench: Bench, session: Session, slip: Slip) -> Outcome:
     bench.allow(slip)
     unsent: Unknown | NotPrinted | None
-    unsent = session.send(slip.data, slip.intent(bench.token(), session.baseline), slip.most_lines)
+    unsent = session.send(slip.data, slip.intent(bench.token(), session.baseline), slip.most_lines, slip.breaks)
     return session.settle() if unsent is None else unsent

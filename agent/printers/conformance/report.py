@@ -16,6 +16,7 @@ _TIERS = {
     Tier.NONE: "3 无应答 write-only: presumed",
 }
 _FACTS = ("firmware", "maker", "model", "serial")
+_NO_MARKUP = str.maketrans("`*", "'+")
 _NARROW = frozenset("✓✗–·…")
 
 
@@ -112,8 +113,11 @@ def columns(text: str) -> int:
 
 
 def wrapped(text: str) -> list[str]:
-    """The same in lines of at most 80 columns; what goes on is indented. Only what can be printed is kept."""
-    text = "".join(c if c.isprintable() else "?" for c in text)
+    """The same in lines of at most 80 columns; what goes on is indented.
+
+    Only what can be printed is kept, and nothing that a chat would take for markup.
+    """
+    text = "".join(c if c.isprintable() else "?" for c in text).translate(_NO_MARKUP)
     indent = " " * (len(text) - len(text.lstrip()) + 2)
     lines, line = [], ""
     for word in _words(text):

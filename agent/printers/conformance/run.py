@@ -33,8 +33,9 @@ def run_checks(
 ) -> Report:
     """Try everything that can be tried on this printer, which nobody else may be using; takes some minutes.
 
-    `link` is only shown. `other` leads to the same printer and stands for another program. Without `paper` nothing is printed; without a `person` nothing is tried that needs one, and
-    the report says what is to be looked at. Ctrl-C ends it with the report so far.
+    `link` is only shown. `other` leads to the same printer and stands for another program. Without `paper` nothing is
+    printed; without a `person` nothing is tried that needs one, and the report says what is to be looked at. Ctrl-C
+    ends it with the report so far.
     """
     clock = clock or SystemClock()
     bench = Bench(connector, other, clock, patience or Patience(), pace or Pace(), dots, person)

@@ -1,6 +1,7 @@
 """What the checks print: short, narrow enough for 58 mm, with its name on it so that a person can tell it."""
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -13,19 +14,30 @@ KNIFE_FEED = 4
 CUT = b"\x1dVB\0"
 _DOTS_A_LINE = 12
 _SLACK_LINES = 4
+_FEED_AND_CUT = b"\n" * KNIFE_FEED + CUT
 _TEXT_CELLS = 30
 
 
 class Slip(msgspec.Struct, frozen=True):
-    """A ticket's bytes, the lines that it feeds at least, and the dots of its pictures besides.
+    """A ticket's rows as bytes, the lines that it feeds at least, and the dots of its pictures besides.
 
     `marks` are process IDs that are asked for within it: a byte that is lost before one swallows it.
     """
 
-    data: bytes
+    rows: tuple[bytes, ...]
     lines: int
     dots: int = 0
     marks: tuple[str, ...] = ()
+
+    @property
+    def data(self) -> bytes:
+        """All of it, from the title to the cut."""
+        return b"".join(self.rows)
+
+    @property
+    def breaks(self) -> tuple[int, ...]:
+        """The places between two rows."""
+        return tuple(itertools.accumulate(map(len, self.rows[:-1])))
 
     @property
     def most_lines(self) -> int:
@@ -44,18 +56,17 @@ def title_of(name: str) -> str:
 
 def text_slip(name: str, count: int) -> Slip:
     """`count` numbered lines under the title."""
-    numbered = [f"{n:03} of {count:03} ".ljust(_TEXT_CELLS, ".") for n in range(1, count + 1)]
-    return _slip([title_of(name).encode(), *(line.encode() for line in numbered)])
+    return _slip(name, (_line(f"{n:03} of {count:03} ".ljust(_TEXT_CELLS, ".")) for n in range(1, count + 1)))
 
 
 def short_slip(name: str, count: int) -> Slip:
     """The same with lines of one character: much paper for few bytes."""
-    return _slip([title_of(name).encode(), *[b"-"] * count])
+    return _slip(name, [_line("-")] * count)
 
 
 def chinese_slip(name: str, words: Sequence[str]) -> Slip:
     """Lines of Chinese and ASCII, in kanji mode and GBK."""
-    return _slip([title_of(name).encode(), *(b"\x1c&" + line.encode("gbk") + b"\x1c." for line in words)])
+    return _slip(name, (b"\x1c&" + line.encode("gbk") + b"\x1c.\n" for line in words))
 
 
 def picture_slip(name: str, size: int, dots: int, mark: Callable[[], str] | None = None) -> Slip:
@@ -64,11 +75,9 @@ def picture_slip(name: str, size: int, dots: int, mark: Callable[[], str] | None
     bands = max(1, -(-size // (BAND_ROWS * width + 8)))
     marks = tuple(mark() for _ in range(bands)) if mark is not None else ()
     asked = [token_request(token) for token in marks] or [b""] * bands
-    picture = b"".join(_band(band * BAND_ROWS, width) + asked[band] for band in range(bands))
-    head = title_of(name).encode() + b"\n"
-    feed = b"\n" * KNIFE_FEED
-    end = b"end of " + name.encode() + b"\n" + feed + CUT
-    return Slip(head + picture + end, 2 + KNIFE_FEED, bands * BAND_ROWS, marks)
+    picture = (_band(band * BAND_ROWS, width) + asked[band] for band in range(bands))
+    rows = (_line(title_of(name)), *picture, _line(f"end of {name}"), _FEED_AND_CUT)
+    return Slip(rows, 2 + KNIFE_FEED, bands * BAND_ROWS, marks)
 
 
 def half_picture(dots: int) -> bytes:
@@ -84,5 +93,10 @@ def _band(row: int, width: int) -> bytes:
     return b"\x1dv0\0" + bytes((width & 0xFF, width >> 8, BAND_ROWS, 0)) + rows
 
 
-def _slip(lines: Sequence[bytes]) -> Slip:
-    return Slip(b"".join(line + b"\n" for line in lines) + b"\n" * KNIFE_FEED + CUT, len(lines) + KNIFE_FEED)
+def _line(text: str) -> bytes:
+    return text.encode("ascii") + b"\n"
+
+
+def _slip(name: str, lines: Iterable[bytes]) -> Slip:
+    rows = (_line(title_of(name)), *lines, _FEED_AND_CUT)
+    return Slip(rows, len(rows) - 1 + KNIFE_FEED)

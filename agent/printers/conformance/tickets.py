@@ -3,6 +3,8 @@
 What is on paper no code can see: each check says what a person must look for.
 """
 
+from msgspec.structs import replace
+
 from agent.model.job import Counters
 from agent.model.printer import Confirmed, NeedsHuman, Presumed, Tier
 from agent.printers.conformance.bench import Bench, judge, say
@@ -91,6 +93,7 @@ def counts(bench: Bench) -> Verdict:
         return Failed(f"they stand still, so they are no evidence: {said}")
     if cuts != 1 or not slip.lines <= lines <= slip.most_lines:
         return Failed(said)
+    bench.known = replace(bench.capabilities, counters=True)
     return Passed(said)
 
 
@@ -122,7 +125,7 @@ def late_answer(bench: Bench) -> Verdict:
             return Failed(say(NeedsHuman(need)))
         intent = slip.intent(token, session.counters)
         bench.allow(slip)
-        if (unsent := session.send(slip.data, intent, slip.most_lines)) is not None:
+        if (unsent := session.send(slip.data, intent, slip.most_lines, slip.breaks)) is not None:
             return Failed(say(unsent))
         heard = Talk(link, bench.clock).drain(bench.pace.drain_s + 3 * bench.wire_s(len(slip.data)))
     bench.wait(bench.pace.away_s)
@@ -147,7 +150,7 @@ def late_answer(bench: Bench) -> Verdict:
 
 
 def _print(bench: Bench, slip: Slip, zh: str, en: str) -> Verdict:
-    title = slip.data.split(b"\n", 1)[0].decode().rpartition(" ")[2]
+    name = slip.rows[0].decode().split()[-1]
     with bench.session() as (session, link):
         started = bench.clock.monotonic()
         outcome = bench.print_slip(session, slip)
@@ -157,7 +160,7 @@ def _print(bench: Bench, slip: Slip, zh: str, en: str) -> Verdict:
     if lost := [mark for mark in slip.marks if heard.count(mark) != 1]:
         return Failed(f"{say(outcome)}, but {len(lost)} of {len(slip.marks)} marks within it were not answered once")
     if isinstance(outcome, Confirmed | Presumed):
-        bench.look(f"小票 {title}：{zh}", f"slip '{title}': {en}")
+        bench.look(f"小票 {name}：{zh}", f"slip '{name}': {en}")
     return judge(outcome, f"{len(slip.data)} bytes in {took_s:.2f} s, held back for {stop_s:.2f} s at most")
 
 
