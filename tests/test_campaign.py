@@ -24,7 +24,9 @@ ORDER = upsert({**BUNS, "category": "kitchen"})
 
 def test_printers_that_fail_lose_nothing_and_double_nothing_unmarked(tmp_path: Path) -> None:
     """Judged by the paper and by what the cloud was told; every standstill has its alarm in time."""
-    plan = Plan(tickets=70, printers=10, calm=1, per_s=8, seed=7, only=QUICK, patience_s=45, settings=HASTE)
+    plan = Plan(
+        tickets=70, printers=10, calm=1, per_s=8, seed=7, only=QUICK, patience_s=45, backups=True, settings=HASTE
+    )
     finished = campaign(plan, tmp_path, lambda _: None)
     outcome, chronicle, members = finished.outcome, finished.chronicle, finished.members
     assert outcome.fine, stories(outcome, chronicle, members, finished.log)

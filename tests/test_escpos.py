@@ -133,7 +133,7 @@ def test_alignment_is_set_at_the_start_of_a_line() -> None:
 def test_a_ticket_always_ends_with_one_cut() -> None:
     """A missing cut is added, and no blank piece is cut off."""
     assert printed().data == EMPTY_FEED
-    assert printed(Line((Run("a"),)), Cut(), Cut()) == Encoded(b"a\n" + EMPTY_FEED, 5, 1)
+    assert printed(Line((Run("a"),)), Cut(), Cut()) == Encoded(b"a\n" + EMPTY_FEED, 5, 1, breaks=(2, 10, 10))
     assert printed(Line((Run("a"),)), Cut(), Line((Run("b"),))).cuts == 2
 
 

@@ -25,7 +25,8 @@ def test_the_backup_prints_while_the_printer_can_not_and_says_so(tmp_path: Path,
     """Unmarked, because nothing was sent; and the station's own printer goes on by itself once it is well."""
     with brigade(tmp_path, TWO, BACKED) as here:
         here.order_at(1, "wok")
-        assert here.wait_for(1)
+        here.wait_told(1)
+        here.idle()
         getattr(here.devices["wok"], trouble)()
         here.wait_any_alarm()
         here.order_at(2, "wok")
@@ -214,8 +215,8 @@ def test_a_ticket_that_is_ever_in_doubt_is_not_printed_for_ever(
 @pytest.mark.parametrize("profile", ["epson", "generic"])
 @pytest.mark.parametrize("decision", ["again", "discard", "printed"])
 def test_a_person_settles_what_the_printer_still_holds(tmp_path: Path, profile: str, decision: Decision) -> None:
-    """Paper ended within the ticket. A printer that can is told to drop what it holds; then the marked copy, or nothing.
-    Whatever follows is a piece of its own.
+    """Paper ended within the ticket. A printer that can is told to drop what it holds; then comes the marked copy, or
+    nothing. Whatever follows is a piece of its own.
     """
     with brigade(tmp_path, {"wok": PrinterSpec()}, profiles={"wok": profile}) as here:
         here.order_at(1, "wok")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from agent.cli.check import check
 from agent.cli.options import config_option
 from agent.cli.talk import LOOK_S, PROBE_S, json_option, plain, show_json
 from agent.config import Config, Printer, load
@@ -37,6 +38,9 @@ _name = click.argument("name")
 @click.group()
 def printers() -> None:
     """See the printers, and ask one of them what it can prove."""
+
+
+printers.add_command(check)
 
 
 @printers.command("list")

@@ -9,7 +9,19 @@ import msgspec
 from agent.errors import IllegalTransition
 from agent.journal.file import Tx
 from agent.journal.notes import add_report, get_meta, keep_number, next_number, now, set_meta
-from agent.model.job import FINAL, TRANSITIONS, Counters, Expected, Intent, Job, JobKind, JobState, Mark, token
+from agent.model.job import (
+    FINAL,
+    READ_INTENT,
+    TRANSITIONS,
+    Counters,
+    Expected,
+    Intent,
+    Job,
+    JobKind,
+    JobState,
+    Mark,
+    token,
+)
 from agent.model.report import Evidence, OrderRef, OrderState, OrderStateName, TicketState
 
 _COLUMNS = """
@@ -349,5 +361,5 @@ def _job(row: tuple[Any, ...] | None) -> Job | None:
     values["kind"] = JobKind(values["kind"])
     values["state"] = JobState(values["state"])
     values["mark"] = None if values["mark"] is None else Mark(values["mark"])
-    values["intent"] = None if values["intent"] is None else msgspec.json.decode(values["intent"], type=Intent)
+    values["intent"] = None if values["intent"] is None else READ_INTENT.decode(values["intent"])
     return Job(**values)

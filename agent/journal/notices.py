@@ -6,7 +6,7 @@ from agent.journal import jobs
 from agent.journal.file import Tx
 from agent.journal.jobs import NewJob, Settlement
 from agent.model.job import JobKind, JobState
-from agent.model.ticket import Notice
+from agent.model.ticket import READ_NOTICE, Notice
 
 
 def post(tx: Tx, notice: Notice, printer: str) -> None:
@@ -19,6 +19,6 @@ def withdraw(tx: Tx, about: str, trouble: str, order: str = "") -> None:
     for job in jobs.unsettled(tx):
         if job.kind is not JobKind.NOTICE or job.station != about or job.state is not JobState.PENDING:
             continue
-        notice = msgspec.json.decode(job.share, type=Notice)
+        notice = READ_NOTICE.decode(job.share)
         if notice.trouble == trouble and order in ("", notice.order):
             jobs.settle(tx, job, Settlement(JobState.CANCELED, reason="the trouble is over"))

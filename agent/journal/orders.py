@@ -4,7 +4,7 @@ import msgspec
 
 from agent.journal.file import Tx
 from agent.journal.notes import now
-from agent.model.order import Cancel, Event, Order, Upsert
+from agent.model.order import READ_UPSERT, Cancel, Event, Order, Upsert
 
 KEEP_WHOLE = 1000
 """So many parked events are kept with all their bytes, then only their beginning: a flood must not fill the disk."""
@@ -54,7 +54,7 @@ def snapshot(tx: Tx, order_pk: int, below_rev: int) -> Order | None:
         "SELECT payload FROM events WHERE order_pk = ? AND kind = 'upsert' AND rev < ? ORDER BY rev DESC LIMIT 1",
         (order_pk, below_rev),
     ).fetchone()
-    return None if row is None else msgspec.json.decode(row[0], type=Upsert).order
+    return None if row is None else READ_UPSERT.decode(row[0]).order
 
 
 def add_event(tx: Tx, event: Event, payload: bytes, order_pk: int | None) -> int:

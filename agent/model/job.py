@@ -108,6 +108,9 @@ class Intent(msgspec.Struct, frozen=True):
         return now.cuts - self.baseline.cuts < self.cuts or now.lines - self.baseline.lines < self.lines
 
 
+READ_INTENT = msgspec.json.Decoder(Intent)
+
+
 class Job(msgspec.Struct, frozen=True):
     """One ticket for one printer. `number` is the station's running number of the day, 0 until the first byte.
 

@@ -146,3 +146,9 @@ def quantity(value: Quantity) -> Decimal | None:
     except InvalidOperation:
         return None
     return number if number.is_finite() else None
+
+
+READ_UPSERT = msgspec.json.Decoder(Upsert)
+"""Made here, before there are threads: msgspec builds what it knows of a type at first use, and crashes when two do."""
+
+_BEFORE_THREADS = msgspec.json.Decoder(Cancel), msgspec.json.Decoder(CanceledOrder)

@@ -88,3 +88,7 @@ class Notice(msgspec.Struct, frozen=True):
     about: str
     trouble: str
     order: str = ""
+
+
+READ_SHARE = msgspec.json.Decoder(Share)
+READ_NOTICE = msgspec.json.Decoder(Notice)

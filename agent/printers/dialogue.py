@@ -68,7 +68,9 @@ class Dialogue:
     def __init__(self, link: Link, clock: Clock, silence_said_s: float) -> None:
         self._silence_said_s = silence_said_s
         self.link = link
-        self.status = PrinterStatus()
+        self._status = PrinterStatus()
+        self.seen: set[Need] = set()
+        self.replies = 0
         self.tokens: set[str] = set()
         self.poured = 0
         self.stalled_s = 0.0
@@ -81,6 +83,16 @@ class Dialogue:
         self._parser: Parser = ReplyParser()
         self._inbox: list[Reply] = []
         self._fences = itertools.count()
+
+    @property
+    def status(self) -> PrinterStatus:
+        """The latest look at the sensors. `seen` has all that they told since it was cleared."""
+        return self._status
+
+    @status.setter
+    def status(self, now: PrinterStatus) -> None:
+        self._status = now
+        self.seen |= now.needs
 
     # -- questions -----------------------------------------------------------------------------------------------
 
@@ -103,6 +115,15 @@ class Dialogue:
                 self.status = status_from_realtime(*(told.get(n, REALTIME_WELL) for n in REALTIME_QUESTIONS))
                 return self.status
         return None
+
+    def cover_question(self) -> bytes:
+        """Real time: is the cover open when this arrives? Nothing where the printer does not answer it."""
+        return b"\x10\x04\x02" if 2 in self.questions else b""
+
+    def heard_cover_open(self) -> bool:
+        """The answer to `cover_question`, taken; False where there is none."""
+        reply = self.take(RealTime)
+        return reply is not None and bool(reply.byte & 0x04)
 
     def find_questions(self) -> tuple[int, ...]:
         """Which of DLE EOT 1 to 4 the printer answers; some clones know only two. They are `questions` from now on."""
@@ -249,6 +270,7 @@ class Dialogue:
         """
         data = self.link.read(4096, timeout_s)
         for reply in self._parser.feed(data) if data else ():
+            self.replies += 1
             self._note(reply)
         return bool(data)
 

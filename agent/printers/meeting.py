@@ -15,6 +15,8 @@ from agent.printers.star import StarDialogue
 RESET = b"\x1b@"
 
 FRESH_S = 2.5
+PROBE_FENCES = 3
+"""A status byte has no name, and a line that crackles says one now and then."""
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -23,7 +25,7 @@ class Patience(msgspec.Struct, frozen=True):
     fence_s: float = 3.0
     probe_s: float = 1.5
     late_answer_s: float = 0.5
-    silence_said_s: float = 8.0
+    silence_said_s: float = 7.0
     answer_s: float = 15.0
 
 
@@ -82,7 +84,7 @@ class Meeting:
     def _probe_tier(self) -> Tier:
         if self._dialogue.process_fence(self._patience.probe_s):
             return Tier.PROCESS_ID
-        if self._dialogue.status_fence(self._patience.probe_s):
+        if all(self._dialogue.status_fence(self._patience.probe_s) for _ in range(PROBE_FENCES)):
             return Tier.STATUS
         return Tier.NONE
 
@@ -106,6 +108,10 @@ class Meeting:
         """Did a printer that was taken for mute say something? Then it is worth a `probe`."""
         self._dialogue.hear()
         return self.capabilities.tier is Tier.NONE and self._dialogue.heard_something
+
+    def speaks(self) -> bool:
+        """Does a printer that proves nothing answer a status request? Then it may prove more than was found."""
+        return self._dialogue.ask_status(tries=1) is not None
 
     def look(self) -> Need | None:
         """The printer's sensors, now. None when it is well, or can't say.

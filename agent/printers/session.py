@@ -14,9 +14,9 @@ from agent.checkpoint import armed, checkpoint
 from agent.clock import Clock
 from agent.errors import LinkBroken, Unavailable
 from agent.model.job import Counters, Intent
-from agent.model.printer import Confirmed, NeedsHuman, NotPrinted, Outcome, Presumed, Tier, Unknown
+from agent.model.printer import Confirmed, Need, NeedsHuman, NotPrinted, Outcome, Presumed, Tier, Unknown
 from agent.model.profile import GENERIC, Profile
-from agent.printers.dialogue import CLEAR_BUFFERS, QUIET_S
+from agent.printers.dialogue import CLEAR_BUFFERS, QUIET_S, STATUS_FENCE
 from agent.printers.link import Connector, Link
 from agent.printers.meeting import RESET, Meeting, Patience
 
@@ -78,6 +78,9 @@ class Session(Meeting):
         self._flight: list[_Sent] = []
         self._asked_in_vain = False
         self._doubted = False
+        self._alive = ""
+        self._asked_again: set[str] = set()
+        self._opened_before = False
         self._discredited: set[str] = set()
         self._stall_s = STALL_S
 
@@ -109,14 +112,18 @@ class Session(Meeting):
         checkpoint("print.before_write")
         self._dialogue.tokens.discard(intent.token)  # one of a journal that is gone
         ticket, marks = self._marked(ticket, breaks)
-        data = ticket + self._question(intent.token)
+        first = self._dialogue.cover_question() if self.capabilities.realtime and not self._flight else b""
+        data = first + ticket + self._question(intent.token)
         self._dialogue.poured = 0
         try:
             if not self._flight:
                 self._dialogue.forget()
-                self._dialogue.stalled_s, self._asked_in_vain = 0.0, False
+                self._dialogue.stalled_s, self._asked_in_vain, self._opened_before = 0.0, False, False
+                self._dialogue.seen.clear()
+            if self.capabilities.tier is Tier.STATUS:  # its answers bear no name: all must come
+                self._dialogue.fences_owed += 1 + len(marks)
+                marks = frozenset()
             self._flight.append(_Sent(intent, len(ticket), lines, self._clock.monotonic(), marks))
-            self._dialogue.fences_owed += self.capabilities.tier is Tier.STATUS
             complete = self._pour_with_checkpoints(data, len(ticket))
         except LinkBroken as exc:
             return self._unsent(f"link lost while sending: {exc}")
@@ -124,10 +131,10 @@ class Session(Meeting):
         return None if complete else self._unsent("stopped while it took no bytes")
 
     def _marked(self, ticket: bytes, breaks: Sequence[int]) -> tuple[bytes, frozenset[str]]:
-        """Over a line that stays when the printer loses its power, a process ID goes with every second of a long
-        ticket: what a printer forgets while it starts then holds at least one, whose answer will be missing.
+        """Over a line that stays when the printer loses its power, a question goes with every second of a long ticket:
+        what a printer misses while it starts then holds at least one, whose answer will be missing.
         """
-        if self._notices_power_cycle or self.capabilities.tier is not Tier.PROCESS_ID:
+        if self._notices_power_cycle or self.capabilities.tier is Tier.NONE:
             return ticket, frozenset()
         out, last, marks = bytearray(), 0, set()
         for at in breaks:
@@ -165,8 +172,11 @@ class Session(Meeting):
             del self._flight[0]
         elif isinstance(outcome, Unknown):
             self._doubted = True
-            if not self._notices_power_cycle:  # whatever they answer now is no proof any more
-                self._discredited |= {sent.intent.token for sent in self._flight}
+            tokens = [sent.intent.token for sent in self._flight]
+            # What they have answered is no proof any more; nor what they will, if the printer may have lost its memory.
+            self._discredited |= {token for token in tokens if token in self._dialogue.tokens}
+            if not self._notices_power_cycle:
+                self._discredited |= set(tokens)
                 self._stall_s = max(self._stall_s, 2 * self._dialogue.stalled_s)
         return outcome
 
@@ -176,13 +186,17 @@ class Session(Meeting):
         began = started = quiet_since = self._clock.monotonic()
         carried_s = sum(sent.size for sent in self._flight) / self._bytes_per_s
         patience_s = self._patience.silence_said_s + (0.0 if first.marks else carried_s)
+        expected_s = max(carried_s, first.lines * SLOWEST_LINE_S)
         progress = (0, 0)
+        heard, heard_at = 0, began
         silence_said = False
         while self._clock.monotonic() - started < budget_s:
             if self._link.unsent() > 0:
                 started = self._clock.monotonic()  # it can't answer what it has not got
                 self._dialogue.note_stall()
-            if self._heard_answer(1.0):
+            answered = self._heard_answer(1.0)
+            self._opened_before |= self._dialogue.heard_cover_open()
+            if answered:
                 return self._after_answer(first)
             if self._give_up():
                 return Unknown("stopped while waiting for its answer")
@@ -190,6 +204,11 @@ class Session(Meeting):
                 self._asked_in_vain |= self._dialogue.ask_status(tries=1) is None
             if need := self._need():
                 return NeedsHuman(need)
+            now = self._clock.monotonic()
+            if heard != (heard := self._dialogue.replies):
+                heard_at = now
+            overdue_s = now - max(began + expected_s, heard_at)
+            self._dialogue.stalled_s = max(self._dialogue.stalled_s, overdue_s)
             if progress != (progress := (self._link.unsent(), len(self._dialogue.tokens))):
                 quiet_since = self._clock.monotonic()
             if self._clock.monotonic() - quiet_since > patience_s and not silence_said:
@@ -198,16 +217,19 @@ class Session(Meeting):
         return Unknown("no answer in time")
 
     def ask_again(self) -> None:
-        """After a person saw to the printer: put the questions again, in case that it swallowed the first ones.
+        """After a person saw to the printer: one more question behind those of the tickets. Who answers it and not
+        theirs has lost or swallowed them.
 
         Raises:
             LinkBroken: the link is gone.
         """
-        tokens = [sent.intent.token for sent in self._flight]
-        if not any(token in self._dialogue.tokens for token in tokens):
-            self._dialogue.forget()
-            self._dialogue.say(b"".join(self._question(token) for token in tokens))
-            self._dialogue.fences_owed = int(self.capabilities.tier is Tier.STATUS)
+        if self.capabilities.tier is Tier.PROCESS_ID:
+            self._alive = self._dialogue.name_mark()
+            self._asked_again = {sent.intent.token for sent in self._flight}
+            self._dialogue.say(self._question(self._alive))
+        elif self.capabilities.tier is Tier.STATUS:
+            self._dialogue.fences_owed += 1
+            self._dialogue.say(STATUS_FENCE)
 
     def _heard_answer(self, timeout_s: float) -> bool:
         if self.capabilities.tier is Tier.STATUS:
@@ -216,7 +238,10 @@ class Session(Meeting):
         return self._heard_any()
 
     def _heard_any(self) -> bool:
-        return any(sent.intent.token in self._dialogue.tokens for sent in self._flight)
+        tokens = {sent.intent.token for sent in self._flight}
+        if self._flight[0].intent.token in self._asked_again:
+            tokens.add(self._alive)
+        return bool(tokens & self._dialogue.tokens)
 
     def _after_answer(self, first: "_Sent") -> Outcome:
         """A question behind the ticket was answered. A process ID stands for itself, as long as the printer can't have
@@ -233,17 +258,21 @@ class Session(Meeting):
             if not self._dialogue.status_fence(self._patience.fence_s):
                 return Unknown("a fence was answered, but not the one after it")
         elif first.intent.token not in self._dialogue.tokens:
-            return Unknown("the ticket behind it was answered, and it was not")
+            return Unknown("what came behind it was answered, and it was not")
         took_s = self._clock.monotonic() - first.at
         if len(self._flight) == 1:
             self._trial = None if self._before is None else replace(first.intent, baseline=self._before)
             with suppress(LinkBroken, Unavailable):  # then the answer must do
                 self.refresh_counters(took_s * COUNTING_SHARE)
+        opened = Need.COVER in self._dialogue.seen and not self._opened_before
         if first.intent.baseline is not None and self.counters is not None:
             if first.intent.misses(self.counters):
                 return Unknown("it answered, but its counters say that a part is not on paper")
+            opened = opened and not first.intent.fits(self.counters)
         elif not self._notices_power_cycle and (self._is_shaken() or not first.marks <= self._dialogue.tokens):
             return Unknown("it answered, but not all the time: it may have lost its power meanwhile")
+        if opened:  # many cut when it is closed
+            return Unknown("it answered, but its cover was open meanwhile: the ticket may lie in two pieces")
         self._dialogue.tokens -= first.marks
         self._well_at = self._clock.monotonic()
         return Confirmed(self.capabilities.tier.name.lower())

@@ -100,6 +100,10 @@ class StarDialogue(Dialogue):
                 return self.status
         return None
 
+    def cover_question(self) -> bytes:
+        """It tells its cover with everything else."""
+        return b""
+
     def find_questions(self) -> tuple[int, ...]:
         """One stands for all that it tells."""
         self.questions = (1,) if self.ask_status() is not None else ()

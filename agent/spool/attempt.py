@@ -80,8 +80,9 @@ class Attempts:
                     jobs.note_torn(tx, self._post.name)
                 if state in FINAL:
                     notes.clear_alarm(tx, f"ticket:{job.id}")
-                elif settlement.mark is not None or state is JobState.UNCONFIRMED:
-                    notes.raise_alarm(tx, f"ticket:{job.id}", f"order {job.order_id} in doubt: {settlement.reason}")
+                elif job.order_pk is not None and (settlement.mark is not None or state is JobState.UNCONFIRMED):
+                    about = f"order {job.order_id} at printer {self._post.name} in doubt"
+                    notes.raise_alarm(tx, f"ticket:{job.id}", f"{about}: {settlement.reason}")
             return None if ahead is None or session is None else self._post.desk.claim(tx, session, ahead)
 
         checkpoint("spool.before_outcome")

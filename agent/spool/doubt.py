@@ -6,7 +6,7 @@ from agent.errors import Unavailable
 from agent.journal import jobs, notices
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
-from agent.model.job import Job, JobState
+from agent.model.job import Job, JobKind, JobState
 from agent.model.ticket import Notice
 from agent.printers.session import Session
 from agent.spool.post import Post
@@ -114,11 +114,11 @@ class Doubts:
 
     def _reprint(self, session: Session, reader: Tx, job: Job) -> bool:
         """By the policy; false when the agent stops first."""
-        if self._post.shop.printing.unconfirmed == "ask":
+        if self._post.shop.printing.unconfirmed == "ask" and job.kind is not JobKind.NOTICE:
             self._ask(job)
             return True
         token = "" if job.intent is None else job.intent.token
-        while not self._may_reprint():
+        while not self._may_reprint() and job.kind is not JobKind.NOTICE:  # for an alarm no order waits
             if session.listen({token}):
                 self._finish(job, VERDICTS[Verdict.DONE])
                 return True
@@ -131,6 +131,9 @@ class Doubts:
 
     def _ask(self, job: Job) -> None:
         """The staff must say; the printer goes on with other tickets meanwhile, and another one's paper asks too."""
+        if job.kind is JobKind.NOTICE:
+            self._finish(job, Settlement(JobState.CANCELED, reason="in doubt again and again"))
+            return
         self._finish(job, ASK)
         post = self._post
         target = post.roster.neighbour(post.name) or post.name

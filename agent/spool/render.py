@@ -13,9 +13,9 @@ from agent.journal import jobs, orders
 from agent.journal.file import Tx
 from agent.model.job import Job, JobKind
 from agent.model.layout import Layout
-from agent.model.order import CanceledOrder, Order, Upsert
+from agent.model.order import READ_UPSERT, CanceledOrder, Order
 from agent.model.profile import PROFILES
-from agent.model.ticket import Language, Notice, Share, Ticket
+from agent.model.ticket import READ_NOTICE, READ_SHARE, Language, Notice, Ticket
 from agent.tickets.notice import alarm
 from agent.tickets.template import kitchen
 
@@ -31,7 +31,7 @@ class Press:
     def render(self, tx: Tx, job: Job, printer: Printer, now: datetime) -> Encoded:
         """The ticket's bytes, from feed to cut. Reads the ledger; the rest is pure."""
         if job.kind is JobKind.NOTICE:
-            notice = msgspec.json.decode(job.share, type=Notice)
+            notice = READ_NOTICE.decode(job.share)
             return self.typeset(self._notice(tx, notice, now), printer)
         first = job.kind is JobKind.ORDER and job.mark is None
         drawer = printer.drawer and printer.role == "counter" and first
@@ -55,7 +55,7 @@ class Press:
 
     def _ticket(self, tx: Tx, job: Job, printer: Printer, now: datetime) -> Ticket:
         order, reason = self._order(tx, job)
-        share = msgspec.json.decode(job.share, type=Share)
+        share = READ_SHARE.decode(job.share)
         return Ticket(
             order=order,
             portions=share.portions,
@@ -80,7 +80,7 @@ class Press:
     def _order(self, tx: Tx, job: Job) -> tuple[Order, str]:
         """What the ticket speaks of: the job's own snapshot, or for a void the one that it takes back."""
         if job.kind is not JobKind.CANCEL:
-            return msgspec.json.decode(job.payload, type=Upsert).order, ""
+            return READ_UPSERT.decode(job.payload).order, ""
         event = msgspec.json.decode(job.payload, type=dict[str, Any])
         is_cancel = "items" not in event["order"]
         before = None if job.order_pk is None else orders.snapshot(tx, job.order_pk, job.rev + is_cancel)

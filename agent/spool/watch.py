@@ -14,7 +14,8 @@ from agent.model.ticket import Notice
 from agent.spool.failover import Roster
 from agent.spool.retry import backoff_s
 
-AWAY_ALARM_AFTER_S = 5.0
+AWAY_ALARM_AFTER_S = 2.0
+AWAY_NOTICE_AFTER_S = 3.0
 AGAIN_S = 300.0
 BRISK_S = 2.0
 """The longest wait between two tries before the alarm is up, so that it is up in time."""
@@ -58,20 +59,20 @@ class Watch:
         self.set_alarm("mute", "it never answers: tickets are presumed printed" if seen.tier is Tier.NONE else "")
         self.seen = {"state": "ready", "tier": seen.tier.name.lower()}
 
-    def away(self, reason: str) -> float:
-        """The printer can't be reached; returns the seconds to wait before the next try."""
+    def away(self, reason: str, for_s: float = 0.0) -> float:
+        """The printer can't be reached, nor for `for_s` seconds before; returns how long to wait until the next try."""
         now = self._clock.monotonic()
         if self._away_since is None:
-            self._away_since = now
+            self._away_since = now - for_s
             _log.warning("spool.printer_away", printer=self._printer, reason=reason)
         self._roster.down(self._printer, "away")
         self.seen = {**self.seen, "state": "away", "reason": reason}
-        self.tell_on_paper()
         self._failures += 1
         wait_s = backoff_s(self._failures, random.random())
         if now - self._away_since < AWAY_ALARM_AFTER_S:
             return min(wait_s, BRISK_S)
         self.set_alarm("away", f"the printer does not answer: {reason}")
+        self.tell_on_paper()
         return wait_s
 
     def stranger(self, reason: str) -> float:
@@ -144,11 +145,12 @@ class Watch:
         neighbour = self._roster.neighbour(self._printer) if self._to_notice else None
         if neighbour is None:
             return
-        for what in sorted(self._to_notice):
+        briefly = self._away_since is None or self._clock.monotonic() - self._away_since < AWAY_NOTICE_AFTER_S
+        for what in sorted(self._to_notice - ({"away"} if briefly else set())):
             self._noticed[what] = self._clock.monotonic()
+            self._to_notice.discard(what)
             self._journal.write(lambda tx, what=what: notices.post(tx, Notice(self._printer, what), neighbour))  # type: ignore[misc]  # a default
-        self._to_notice.clear()
-        self._roster.wake(neighbour)
+            self._roster.wake(neighbour)
 
     def _clear(self, tx: Tx, key: str, what: str) -> None:
         notes.clear_alarm(tx, key)

@@ -27,6 +27,11 @@ from agent.spool.recovery import Epoch
 
 POLL_S = 1.0
 LOOK_EACH_S = 2.0
+SILENCE_S = 2.0
+PROBE_AGAIN_S, PROBE_SELDOM_S = 10.0, 3600.0
+"""A printer that was found to prove nothing may have been stuck just then: before a ticket it is asked again, ever less
+often while that is in vain.
+"""
 _TIERS = {"process_id": Tier.PROCESS_ID, "status": Tier.STATUS, "none": Tier.NONE}
 _log = log.get("spool")
 
@@ -47,6 +52,7 @@ class Worker:
         self._facts = Facts()
         self._met = self._verified = False
         self._looked_at = 0.0
+        self._probed_at, self._probe_each_s = shop.clock.monotonic(), PROBE_AGAIN_S
         self._asked: queue.SimpleQueue[Future[Known]] = queue.SimpleQueue()
         self._accepted = threading.Event()
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
@@ -108,13 +114,16 @@ class Worker:
             reader.close()
 
     def _again(self, reader: Tx) -> None:
+        began, self._met = self._clock.monotonic(), False
         try:
             self._serve(reader)
             return
         except Stranger as exc:
             wait_s = self._watch.stranger(str(exc))
-        except (Unavailable, LinkBroken) as exc:
+        except LinkBroken as exc:
             wait_s = self._watch.away(str(exc))
+        except Unavailable as exc:  # it was waited for, longer than this
+            wait_s = self._watch.away(str(exc), SILENCE_S if self._met else self._clock.monotonic() - began)
         self._attempts.doubts.settle_elsewhere(reader)
         if not self._accepted.is_set():
             self._post.pause(wait_s)
@@ -137,7 +146,7 @@ class Worker:
             dots=self._printer.dots,
             profile=PROFILES[self._printer.profile],
         )
-        self._met = self._verified = False
+        self._verified = False
         try:
             doubts = jobs.in_flight(reader, self._printer.name)
             if doubts:
@@ -145,6 +154,7 @@ class Worker:
             self._meet(session, link, reader, doubts[0] if doubts else None)
             if doubts and not post.stopping.is_set():
                 self._attempts.doubts.settle(session, reader, Epoch.UNKNOWN, partial(self._verify, reader=reader))
+                self._answered(session.capabilities)
             while not post.stopping.is_set():
                 self._turn(session, reader)
         finally:
@@ -275,8 +285,17 @@ class Worker:
             self._accepted.clear()  # what was meant is there
             self._watch.met(seen)
 
+    def _may_speak_now(self, session: Session) -> bool:
+        now = self._clock.monotonic()
+        if now - self._probed_at < self._probe_each_s:
+            return False
+        self._probed_at, self._probe_each_s = now, min(2 * self._probe_each_s, PROBE_SELDOM_S)
+        return session.speaks()
+
     def _is_well(self, session: Session, reader: Tx, job: Job | None) -> bool:
         """May a ticket go out now? If a person is needed, `job` is held."""
+        if session.capabilities.tier is Tier.NONE and self._wanted is None and self._may_speak_now(session):
+            self._probe(session, reader, None)
         try:
             need = session.preflight()
         except Unavailable:

@@ -22,26 +22,30 @@ _TRY_EACH_S = 0.05
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """How long things may take, in seconds, and how much is sent.
-
-    `quiet_s`: after so much silence nothing more is expected. `grace_s`: the machine's own slowness. `hang_s`: a call
-    that is so late never returns. `drain_s`: by then the cable has given on what it took. `return_s`: how long one
-    may be away after a person was at it. `long_bytes`, or what the cable carries in `long_s`, is a long ticket's size.
-    `away_s`: how long the printer is left alone with a ticket. `hands_bytes_per_s`: how slowly a ticket goes out that a
-    person shall disturb.
-    """
+    """How long things may take, in seconds, and how much is sent."""
 
     quiet_s: float = 0.3
+    """After so much silence nothing more is expected."""
+    silence_s: float = 1.2
+    """A long read."""
     open_s: float = 10.0
     reopen_s: float = 5.0
+    """What a printer may need after the last link was closed."""
     grace_s: float = 0.5
+    """The machine's own slowness."""
     hang_s: float = 10.0
+    """A call that is so late never returns."""
     drain_s: float = 10.0
-    long_s: float = 60.0
-    return_s: float = 90.0
+    """By then the cable has given on what it took."""
     away_s: float = 5.0
+    """How long a printer is left alone with a ticket."""
+    return_s: float = 90.0
+    """How long it may take until it prints again after a person was at it."""
     long_bytes: int = 160_000
+    long_s: float = 60.0
+    """A long ticket is so large, or what the cable carries in this time."""
     hands_bytes_per_s: float = 120.0
+    """How slowly a ticket goes out that a person shall disturb."""
 
 
 class _Slow:

@@ -16,7 +16,6 @@ from agent.printers.conformance.verdict import Failed, Passed, Skipped, Verdict
 from agent.printers.dialogue import STATUS_FENCE
 
 REOPENINGS = 20
-SILENCES_S = (0.0, 0.05, 0.5)
 WRITE_AT_ONCE = 32768
 WRITE_LEAST = 2048
 WRITE_TIMEOUT_S = 0.3
@@ -58,7 +57,7 @@ def second_open(bench: Bench) -> Verdict:
             if not size:
                 return Skipped("a second one may connect; this printer never answers, so nothing can be seen of it")
             first.say(question)
-            stolen = second.read(4096, max(0.2, bench.pace.quiet_s))
+            stolen = second.read(4096, bench.pace.quiet_s)
             heard = first.hear_bytes(size, 2.0)
         except LinkBroken as exc:
             return Failed(f"a second one may connect, and breaks a link: {exc}")
@@ -75,7 +74,7 @@ def silence(bench: Bench) -> Verdict:
     """A read returns when its time is over, neither later nor sooner, as long as the printer has nothing to say."""
     took = []
     with bench.talk() as talk:
-        for timeout_s in SILENCES_S:
+        for timeout_s in (0.0, 0.05, bench.pace.silence_s):
             started = bench.clock.monotonic()
             said = talk.link.read(4096, timeout_s)
             took.append(bench.clock.monotonic() - started)
