@@ -11,6 +11,7 @@ from agent.intake.consumer import Consumer
 from agent.journal.store import Journal
 from agent.model.link import parse_link
 from agent.model.station import Station
+from agent.printers.meeting import Patience
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.spool.failover import Roster
@@ -30,11 +31,13 @@ class Brigade(Kitchen):
         printers: Sequence[Printer],
         stations: Sequence[Station],
         printing: Printing,
+        patience: Patience = IMPATIENT,
     ) -> None:
         self.devices = devices
         self.device = next(iter(devices.values()))
         self.acknowledged: list[int] = []
         self.printing = printing
+        self._patience = patience
         self._folder = folder
         self._printers = printers
         self._stations = list(stations)
@@ -47,7 +50,7 @@ class Brigade(Kitchen):
         clock = SystemClock()
         roster = Roster(self._stations, [p.name for p in self._printers], self.printing.failover_after_s, clock)
         press = Press("both", clock.utc().astimezone().tzinfo, roster.reason)  # type: ignore[arg-type]  # never None here
-        room = Shop(self.journal, press, clock, roster, self.printing, IMPATIENT)
+        room = Shop(self.journal, press, clock, roster, self.printing, self._patience)
         self.workers = {p.name: Worker(p, connector(p, self._folder), room) for p in self._printers}
         self.worker = next(iter(self.workers.values()))
         self.journal.start()

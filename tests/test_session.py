@@ -230,3 +230,25 @@ def test_a_printer_that_is_offline_always_needs_someone(one: int, two: int, thre
     if one & 0x08:
         assert status_from_realtime(one, two, three, four).need is not None
         assert status_from_asb(bytes((one, two, three, four))).need is not None
+
+
+def test_an_answer_that_was_not_believed_is_not_believed_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cover was open while the ticket was printed: its own answer, heard again in the doubt, settles nothing."""
+    opened = iter([b"\x3c\x00\x00\x00"])  # automatic status: cover open, offline
+
+    def rule(data: bytes) -> bytes:
+        said = printer(realtime=WELL, echo=True)(data)
+        return next(opened, b"") + said if b"ticket" in data else said
+
+    monkeypatch.setattr("agent.printers.session.SLOW_BYTES_PER_S", 0)
+    here, _ = session(rule)
+    here.capabilities = Capabilities(Tier.PROCESS_ID, ALL)
+    assert here.send(b"ticket", TICKET, 1) is None
+    outcome = here.settle()
+    while isinstance(outcome, NeedsHuman):
+        assert here.look() is None
+        here.ask_again()
+        outcome = here.settle()
+    assert isinstance(outcome, Unknown)
+    assert not here.heard(TICKET.token)
+    assert not here.listen({TICKET.token})

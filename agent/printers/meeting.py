@@ -49,10 +49,6 @@ class Meeting:
 
     # -- meeting the printer -------------------------------------------------------------------------------------
 
-    def listen(self, tokens: set[str]) -> bool:
-        """Hear for half a second what a printer kept for us; did it echo one of these tokens?"""
-        return self._dialogue.wait(lambda: bool(tokens & self._dialogue.tokens), self._patience.late_answer_s)
-
     def trust(self, known: Capabilities) -> bool:
         """Take up with a printer that was met before; false when it answers more than it used to: then `probe`.
 

@@ -33,7 +33,7 @@ SLOW_BYTES_PER_S = 4000
 MARK_EACH_S = 0.8
 """No printer starts faster: what it forgets or misses when it loses its power is more than the line carries in this."""
 
-STALL_S = 2.5
+STALL_S = 1.5
 """A printer that takes nothing for so long may have been off meanwhile. One that does so again is only slow."""
 
 COUNTING_SHARE = 0.1
@@ -81,6 +81,7 @@ class Session(Meeting):
         self._alive = ""
         self._asked_again: set[str] = set()
         self._opened_before = False
+        self._line_s = SLOWEST_LINE_S
         self._discredited: set[str] = set()
         self._stall_s = STALL_S
 
@@ -186,7 +187,7 @@ class Session(Meeting):
         began = started = quiet_since = self._clock.monotonic()
         carried_s = sum(sent.size for sent in self._flight) / self._bytes_per_s
         patience_s = self._patience.silence_said_s + (0.0 if first.marks else carried_s)
-        expected_s = max(carried_s, first.lines * SLOWEST_LINE_S)
+        expected_s = max(carried_s, first.lines * self._line_s)
         progress = (0, 0)
         heard, heard_at = 0, began
         silence_said = False
@@ -274,6 +275,8 @@ class Session(Meeting):
         if opened:  # many cut when it is closed
             return Unknown("it answered, but its cover was open meanwhile: the ticket may lie in two pieces")
         self._dialogue.tokens -= first.marks
+        if first.lines > 0:  # how long it takes; twice that is slow
+            self._line_s = min(SLOWEST_LINE_S, 2 * took_s / first.lines)
         self._well_at = self._clock.monotonic()
         return Confirmed(self.capabilities.tier.name.lower())
 
@@ -316,9 +319,13 @@ class Session(Meeting):
         """
         self._flight.clear()
         self._doubted = True
+        self._dialogue.fences_owed = 0
         self._dialogue.say(self._resync + RESET)
-        deadline = self._clock.monotonic() + self._patience.answer_s
+        began = self._clock.monotonic()
+        deadline = began + self._patience.answer_s
         while not self._fence(self._patience.fence_s):
+            if self._clock.monotonic() - began > self._patience.silence_said_s / 2:
+                self._on_silence("no answer to a fence after a ticket in doubt")
             if self.capabilities.realtime and self._dialogue.ask_status() and self._dialogue.status.need:
                 return False
             if self._clock.monotonic() > deadline or self._give_up():
@@ -332,6 +339,10 @@ class Session(Meeting):
         if self._clears_buffer:
             self._dialogue.say(CLEAR_BUFFERS)
             self._dialogue.hear(QUIET_S)
+
+    def listen(self, tokens: set[str]) -> bool:
+        """Hear for half a second what a printer kept for us; did it answer for one of these tickets?"""
+        return self._dialogue.wait(lambda: any(map(self.heard, tokens)), self._patience.late_answer_s)
 
     def take_tokens(self) -> set[str]:
         """The process IDs that were heard since, and that nobody waits for: late answers."""

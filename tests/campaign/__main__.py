@@ -1,21 +1,30 @@
-"""The campaign from the command line: the tables, the stories of what went wrong, and exit code 1 if anything did."""
+"""The campaign from the command line: the tables, the stories of what went wrong, and exit code 1 if anything did.
+
+On real USB devices, in the guest of tests/vm, which has four sockets and is slow where it is emulated:
+
+    python -m tests.vm run --timeout 3600 -- python -m tests.campaign --cable usblp --printers 4 --tickets 300 --per-s 2
+    python -m tests.vm run --timeout 3600 -- python -m tests.campaign --cable usb --printers 4 --tickets 200 --per-s 2
+"""
 
 import shutil
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tests.campaign.mishaps import KINDS
+from tests.campaign.fleet import serve
+from tests.campaign.mishaps import KINDS, USB
 from tests.campaign.outcome import stories, table
 from tests.campaign.run import Plan, campaign
+from tests.vm.sockets import sockets
 
 
 @click.command()
 @click.option("--tickets", default=1000, help="How many tickets are ordered, over all stations.")
 @click.option("--printers", default=16)
-@click.option("--cable", type=click.Choice(["tcp", "pty", "mixed"]), default="mixed")
+@click.option("--cable", type=click.Choice(["tcp", "pty", "mixed", *USB]), default="mixed")
 @click.option("--tiers", default="123", help="Which tiers the printers have.")
 @click.option("--seed", default=1)
 @click.option("--per-s", default=12.0, help="Orders a second, at most.")
@@ -32,7 +41,8 @@ def main(tiers: str, most: int, **options: Any) -> None:
     """Thousands of tickets on printers that fail."""
     folder = Path(tempfile.mkdtemp(prefix="campaign-"))
     plan = Plan(tiers=tuple(map(int, tiers)), **options)
-    finished = campaign(plan, folder, click.echo)
+    with sockets(plan.cable) if plan.cable in USB else nullcontext(serve) as plug:
+        finished = campaign(plan, folder, click.echo, plug)
     outcome, chronicle, members = finished.outcome, finished.chronicle, finished.members
     if not outcome.fine:
         click.echo(stories(outcome, chronicle, members, finished.log, most))

@@ -15,6 +15,9 @@ from agent.simulator.printer import VirtualPrinter
 from tests.campaign.fleet import Member
 
 Mishap = Generator[str, None, None]
+USB = ("usblp", "usb")
+"""A USB printer without power is gone from the bus: it goes unnoticed nowhere there."""
+
 WHOLE_TICKET_BYTES = 900
 WHOLE_TICKET_LINES = 16
 BOOT_S = 1.0
@@ -226,13 +229,13 @@ def _stall(scene: Scene) -> Mishap:
 KINDS = (
     Kind("power off", 27, _off, hands=True),
     Kind("power blink", 27, _blink, weight=1),
-    Kind("power off, unnoticed", 27, _off_unnoticed, hands=True),
+    Kind("power off, unnoticed", 27, _off_unnoticed, hands=True, cables=("tcp", "pty")),
     Kind("power off, bytes held", 27, _off_held, hands=True, weight=1, cables=("pty",)),
     Kind("unplugged", 27, _unplugged, hands=True),
     Kind("network cut", 27, _far, cables=("tcp",)),
     Kind("link cut, FIN", 27, lambda scene: _cut(scene, reset=False), weight=3, cables=("tcp",)),
     Kind("link cut, RST", 33, lambda scene: _cut(scene, reset=True), weight=3, cables=("tcp",)),
-    Kind("line cut", 27, lambda scene: _cut(scene, reset=False), weight=3, cables=("pty",)),
+    Kind("line cut", 27, lambda scene: _cut(scene, reset=False), weight=3, cables=("pty", *USB)),
     Kind("address taken", 32, _taken, cables=("tcp", "pty"), tiers=(1, 2), alone=True, asked=True),
     Kind("paper out", 28, _paper, hands=True, weight=3),
     Kind("cover open", 29, _cover, hands=True, weight=3),

@@ -17,7 +17,7 @@ from tests.campaign.mishaps import KINDS, Kind
 from tests.campaign.orders import Customers
 from tests.campaign.outcome import Outcome, judge
 
-START_S = 30.0
+START_S = 120.0
 TELL_EACH_S = 15.0
 LAST_CHANGES_S = 30.0
 

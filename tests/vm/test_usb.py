@@ -79,7 +79,6 @@ def test_a_cable_that_is_out_for_a_while_is_told_and_its_printer_is_found_again(
         assert marks(here, 2) == [False]
 
 
-@pytest.mark.xfail(strict=True, reason="after a ticket in doubt the worker goes on without taking the alarm back")
 def test_the_alarm_of_a_cable_that_was_out_goes_when_it_is_in_again(tmp_path: Path) -> None:
     """A printer that prints is not away."""
     with usb_kitchen(tmp_path, "usblp", PrinterSpec(tier=2, line_time_s=0.05)) as here:

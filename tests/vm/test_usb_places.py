@@ -4,14 +4,19 @@ Runs inside the guest, on its two USB sockets.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from agent.simulator.printer import PrinterSpec
-from tests.vm.configfs import SOCKETS
-from tests.vm.usb_kitchen import LP0, LP1, UsbKitchen, usb_kitchen, wait_until
+from agent.config import Printer, Printing
+from agent.model.link import parse_link
+from agent.model.station import Station
+from agent.simulator.gadget import serve_gadget
+from agent.simulator.printer import PrinterSpec, VirtualPrinter
+from tests.brigade import Brigade
+from tests.vm.configfs import SOCKETS, Gadget, load_modules
+from tests.vm.usb_kitchen import LP0, LP1, PATIENCE, UsbKitchen, usb_kitchen, wait_until
 
 pytestmark = pytest.mark.in_guest
 every_cable = pytest.mark.parametrize("cable", ("usblp", "usb"))
@@ -105,22 +110,39 @@ def test_printers_that_changed_places_print_nothing_until_they_are_back(
         assert (numbers(a), numbers(b)) == (["1", "11"], ["2", "12"])
 
 
-@pytest.mark.xfail(strict=True, reason="usblp:/dev/usb/lpN is not yet held to the port of its first link")
 def test_like_printers_known_by_the_kernels_names_are_not_mixed_up(tmp_path: Path) -> None:
-    """With /dev/usb/lp0 in the configuration, a printer without serial number at another port is not taken for it."""
-    with pair(tmp_path, "usblp", (f"usblp:{LP0}", f"usblp:{LP1}")) as (a, b):
-        print_on((a, b), 1)
-        a.unplug()
-        b.unplug()
-        b.plug()
-        wait_until(LP0.exists, 20, "the first printer's device")
-        a.plug()
-        wait_until(LP1.exists, 20, "the second printer's device")
-        a.order(11)
-        b.order(12)
-        wait_until(lambda: "12" in numbers(a) or bool(a.alarms()), DONE_S, "an alarm")
-        assert "12" not in numbers(a)
-        assert "11" not in numbers(b)
+    """With /dev/usb/lp0 in the configuration a printer without serial number at another port is not taken for it where
+    the shop has two of the kind: nothing is printed until they are back, or a person accepts them.
+    """
+    load_modules(usblp=True)
+    names, paths = ("a", "b"), (LP0, LP1)
+    with ExitStack() as stack:
+        devices, gadgets, printers = {}, {}, []
+        for name, path, socket in zip(names, paths, SOCKETS, strict=False):
+            gadget = gadgets[name] = Gadget(name=name, socket=socket)
+            stack.callback(gadget.remove)
+            device = devices[name] = stack.enter_context(VirtualPrinter(PrinterSpec(serial="1"), name))
+            stack.enter_context(serve_gadget(device, gadget, f"usblp:{path}"))
+            assert device.wait_for(lambda it: it.connected, DONE_S)
+            printers.append(Printer(name=name, link=parse_link(f"usblp:{path}")))
+        stations = [Station(name=name, printer=name, default=name == "a") for name in names]
+        here = Brigade(tmp_path, devices, printers, stations, Printing(failover_after_s=60), PATIENCE)
+        stack.callback(here.close)
+        for number, name in enumerate(names, 1):
+            here.order_at(number, name)
+            here.wait_told(number, DONE_S)
+        for name in names:
+            devices[name].refuse()
+            assert devices[name].wait_for(lambda it: not it.connected, DONE_S)
+        for name, path in (("b", LP0), ("a", LP1)):
+            devices[name].refuse(False)
+            wait_until(path.exists, 20, f"{path}")
+        here.order_at(11, "a")
+        here.order_at(12, "b")
+        for name in names:
+            here.wait_alarm(f"printer:{name}:other", DONE_S)
+        assert [ticket.number for ticket in here.at("a") if ticket.whole] == ["1"]
+        assert [ticket.number for ticket in here.at("b") if ticket.whole] == ["2"]
 
 
 @every_cable
