@@ -22,7 +22,7 @@ from agent.configrules import data_dir_unusable
 from agent.control import Control
 from agent.errors import ConfigError, DataDirLocked, JournalError
 from agent.intake.consumer import Consumer
-from agent.journal import jobs, notes, routes
+from agent.journal import jobs, notes, notices, routes
 from agent.journal.file import Tx
 from agent.journal.retention import prune
 from agent.journal.store import Journal
@@ -144,6 +144,8 @@ class Agent:
         default = next(station for station in self._stations if station.default)
         if moved := routes.reroute(tx, by_station, default.printer or "", set(self._workers)):
             _log.info("app.tickets_rerouted", count=moved)
+        for name in notices.forget_missing(tx, set(self._workers)):
+            _log.info("app.printer_gone", printer=name)
         if "" in jobs.waiting(tx):
             notes.raise_alarm(tx, "no_printer", "a station has no printer: write one into the configuration")
         else:

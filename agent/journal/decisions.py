@@ -24,14 +24,16 @@ def decide(tx: Tx, command: Settle) -> str:
             outcome = Settlement(JobState.COMPLETED, "witnessed", f"seen on paper{who}")
             done = "taken as printed"
         case "discard":
-            outcome = Settlement(JobState.CANCELED, reason=f"discarded{who}")
+            mark = None if job.intent is None else Mark.POSSIBLE_DUPLICATE  # it may be on paper all the same
+            outcome = Settlement(JobState.CANCELED, reason=f"{jobs.DISCARDED}{who}", mark=mark)
             done = "discarded"
         case "again":
             mark = None if job.intent is None else Mark.POSSIBLE_DUPLICATE
             outcome = Settlement(JobState.PENDING, reason=f"to be printed again, asked{who}", mark=mark)
             done = "will be printed" if mark is None else "will be printed again, marked"
-    if job.state is not JobState.ABORTED:
-        jobs.settle(tx, job, outcome)
+    state = jobs.settle(tx, job, outcome) if job.state is not JobState.ABORTED else job.state
+    if state is JobState.CANCELED and command.decision == "again":
+        done = "not printed again: a newer revision or a cancel holds"
     if outcome.mark is not None or (job.intent is not None and outcome.state is JobState.CANCELED):
         jobs.note_torn(tx, job.printer)
     notes.clear_alarm(tx, f"ticket:{job.id}")

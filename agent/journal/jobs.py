@@ -8,7 +8,7 @@ import msgspec
 
 from agent.errors import IllegalTransition
 from agent.journal.file import Tx
-from agent.journal.notes import add_report, get_meta, keep_number, next_number, now, set_meta
+from agent.journal.notes import add_report, clear_alarm, get_meta, keep_number, next_number, now, set_meta
 from agent.model.job import (
     FINAL,
     READ_INTENT,
@@ -32,8 +32,18 @@ _COLUMNS = """
 """
 _OPEN = "state IN ('pending', 'held', 'processing', 'unconfirmed')"
 """As the index jobs_open has it, word for word: without it SQLite reads every ticket that there ever was."""
+_FIRST = (
+    "NOT EXISTS (SELECT 1 FROM jobs b INDEXED BY jobs_of_order WHERE b.order_pk = j.order_pk AND b.station = j.station "
+    "AND b.id < j.id AND b.intent IS NOT NULL)"
+)
+"""Nothing older of its order is in a printer: what takes it back must come out after it, and there."""
+
 _TO_STATES = {new: ", ".join(f"'{old}'" for old, after in TRANSITIONS.items() if new in after) for new in TRANSITIONS}
 _EVIDENCE: dict[JobState, Evidence] = {JobState.HELD: "held", JobState.UNCONFIRMED: "unconfirmed"}
+
+
+DISCARDED = "discarded"
+"""What the reason of a ticket begins with that a person did not want any more."""
 
 
 class NewJob(msgspec.Struct, frozen=True):
@@ -102,7 +112,7 @@ def next_pending(tx: Tx, printer: str, *, after_id: int = 0, stands_in: tuple[Ro
     found = [_next(tx, "j.home = ? AND j.state = 'pending'", (printer,), after_id)]
     for route in stands_in:
         waits = "j.home = ? AND j.station = ? AND j.kind <> 'notice' AND j.state IN ('pending', 'held')"
-        found.append(_next(tx, f"{waits} AND j.intent IS NULL", (route.home, route.station), after_id))
+        found.append(_next(tx, f"{waits} AND j.intent IS NULL AND {_FIRST}", (route.home, route.station), after_id))
     return min((job for job in found if job is not None), key=lambda job: job.id, default=None)
 
 
@@ -134,6 +144,12 @@ def is_open(tx: Tx, job: Job) -> bool:
     """Is this print of it still without an outcome, or did a person settle it meanwhile?"""
     sql = "SELECT 1 FROM jobs WHERE id = ? AND print_number = ? AND intent IS NOT NULL"
     return tx.execute(sql, (job.id, job.print_number)).fetchone() is not None
+
+
+def note_opened(tx: Tx, job: Job) -> None:
+    """The printer's cover was open while it had this ticket."""
+    sql = "UPDATE jobs SET intent = json_set(intent, '$.opened', json('true')) WHERE id = ? AND intent IS NOT NULL"
+    tx.execute(sql, (job.id,))
 
 
 def claim(
@@ -237,6 +253,7 @@ def withdraw(tx: Tx, order_pk: int, reason: str) -> dict[str, Mark]:
     for job_id, _, _ in rows:
         _move(tx, job_id, JobState.CANCELED, reason)
         _report(tx, job_id, "")
+        clear_alarm(tx, f"ticket:{job_id}")
     return {str(station): Mark(mark) for _, station, mark in rows if mark is not None}
 
 
@@ -275,13 +292,16 @@ def oldest_waiting(tx: Tx) -> str | None:
 
 def close_order(tx: Tx, order_pk: int) -> None:
     """When an order's last ticket is settled, say what became of the order. The last word at each station counts."""
-    rows = tx.execute("SELECT station, copy, state FROM jobs WHERE order_pk = ? ORDER BY id", (order_pk,)).fetchall()
-    if any(JobState(state) not in FINAL for _, _, state in rows):
+    rows = tx.execute(
+        "SELECT station, copy, state, reason FROM jobs WHERE order_pk = ? ORDER BY id", (order_pk,)
+    ).fetchall()
+    if any(JobState(state) not in FINAL for _, _, state, _ in rows):
         return
-    last = {(station, copy): JobState(state) for station, copy, state in rows if state != JobState.CANCELED}
+    last = {(station, copy): JobState(state) for station, copy, state, _ in rows if state != JobState.CANCELED}
+    discarded = {(station, copy): reason.startswith(DISCARDED) for station, copy, _, reason in rows}
     rev, canceled = tx.execute("SELECT rev, canceled FROM orders WHERE pk = ?", (order_pk,)).fetchone()
     state: OrderStateName = "canceled" if canceled else "printed"
-    if not canceled and JobState.ABORTED in last.values():
+    if not canceled and (JobState.ABORTED in last.values() or any(discarded.values())):
         state = "partly_printed" if JobState.COMPLETED in last.values() else "rejected"
     tx.execute("UPDATE orders SET state = ? WHERE pk = ?", (state, order_pk))
     add_report(tx, OrderState(order_ref(tx, order_pk), rev, state))

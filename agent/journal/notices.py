@@ -2,7 +2,7 @@
 
 import msgspec
 
-from agent.journal import jobs
+from agent.journal import jobs, notes
 from agent.journal.file import Tx
 from agent.journal.jobs import NewJob, Settlement
 from agent.model.job import JobKind, JobState
@@ -22,3 +22,18 @@ def withdraw(tx: Tx, about: str, trouble: str, order: str = "") -> None:
         notice = READ_NOTICE.decode(job.share)
         if notice.trouble == trouble and order in ("", notice.order):
             jobs.settle(tx, job, Settlement(JobState.CANCELED, reason="the trouble is over"))
+
+
+def forget_missing(tx: Tx, configured: set[str]) -> set[str]:
+    """Printers that are no longer configured trouble nobody: their alarms and notices go. Returns their names."""
+    gone = set()
+    for key in notes.alarms(tx):
+        kind, _, rest = key.partition(":")
+        name = rest.rpartition(":")[0]
+        if kind == "printer" and name not in configured:
+            gone.add(name)
+            notes.clear_alarm(tx, key)
+    for job in jobs.unsettled(tx):
+        if job.kind is JobKind.NOTICE and job.station not in configured and job.state is JobState.PENDING:
+            jobs.settle(tx, job, Settlement(JobState.CANCELED, reason="its printer is no longer configured"))
+    return gone

@@ -1,6 +1,6 @@
 """What a person can tell the box: from the cloud, or at the box itself."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -14,7 +14,7 @@ class Settle(msgspec.Struct, frozen=True):
     """
 
     decision: Decision
-    ticket: int | None = None
+    ticket: Annotated[int, msgspec.Meta(ge=1, le=2**62)] | None = None
     order: str = ""
     channel: str = ""
     station: str = ""

@@ -85,7 +85,7 @@ class Intent(msgspec.Struct, frozen=True):
     """What was known, and written to disk, before the first byte of a ticket went out.
 
     The printer's counters will have moved by `cuts` and by `lines` to `most_lines` when it is on paper. `baseline` is
-    None where the printer has no sound counters or they were not fresh.
+    None where the printer has no sound counters or they were not fresh. `opened`: its cover was open meanwhile.
     """
 
     token: str
@@ -93,6 +93,7 @@ class Intent(msgspec.Struct, frozen=True):
     most_lines: int
     cuts: int
     baseline: Counters | None = None
+    opened: bool = False
 
     def fits(self, now: Counters) -> bool:
         """Have the counters moved as by this ticket and nothing else?"""

@@ -35,7 +35,7 @@ REALTIME_TRIES = 3
 SHORT_WRITE_TIMEOUT_S = 3.0
 COUNTER_TIMEOUT_S = 1.0
 CUTS, LINES = 178, 148
-FACT_TIMEOUT_S = 0.5
+FACT_TIMEOUT_S = 3.0
 FACTS = (65, 66, 67, 68)
 CLEAR_BUFFERS = b"\x10\x14\x08\x01\x03\x14\x01\x06\x02\x08"
 CHUNK = 4096
@@ -124,6 +124,13 @@ class Dialogue:
         """The answer to `cover_question`, taken; False where there is none."""
         reply = self.take(RealTime)
         return reply is not None and bool(reply.byte & 0x04)
+
+    def answers_status(self) -> bool:
+        """Does one that answered none of DLE EOT 1 to 4 answer the first one now?"""
+        self.questions = REALTIME_QUESTIONS[:1]
+        answered = self.ask_status(tries=1) is not None
+        self.questions = ()
+        return answered
 
     def find_questions(self) -> tuple[int, ...]:
         """Which of DLE EOT 1 to 4 the printer answers; some clones know only two. They are `questions` from now on."""

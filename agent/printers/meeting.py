@@ -107,6 +107,8 @@ class Meeting:
 
     def speaks(self) -> bool:
         """Does a printer that proves nothing answer a status request? Then it may prove more than was found."""
+        if not self._dialogue.questions:
+            return self._dialogue.answers_status()
         return self._dialogue.ask_status(tries=1) is not None
 
     def look(self) -> Need | None:

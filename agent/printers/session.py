@@ -80,7 +80,7 @@ class Session(Meeting):
         self._doubted = False
         self._alive = ""
         self._asked_again: set[str] = set()
-        self._opened_before = False
+        self._opened_before = self._cover_asked = False
         self._line_s = SLOWEST_LINE_S
         self._discredited: set[str] = set()
         self._stall_s = STALL_S
@@ -120,6 +120,7 @@ class Session(Meeting):
             if not self._flight:
                 self._dialogue.forget()
                 self._dialogue.stalled_s, self._asked_in_vain, self._opened_before = 0.0, False, False
+                self._cover_asked = True
                 self._dialogue.seen.clear()
             if self.capabilities.tier is Tier.STATUS:  # its answers bear no name: all must come
                 self._dialogue.fences_owed += 1 + len(marks)
@@ -145,6 +146,17 @@ class Session(Meeting):
                 last = at
                 marks.add(mark)
         return bytes(out) + ticket[last:], frozenset(marks)
+
+    @property
+    def opened(self) -> bool:
+        """Was the cover open since the first ticket in flight went out, and not before?"""
+        return Need.COVER in self._dialogue.seen and not self._opened_before
+
+    def discredit(self) -> None:
+        """What the tickets in flight answer from now on is no proof where the printer may have lost its memory."""
+        self._doubted = True
+        if not self._notices_power_cycle:
+            self._discredited |= {sent.intent.token for sent in self._flight}
 
     def _pour_with_checkpoints(self, data: bytes, ticket_size: int) -> bool:
         sent = 0
@@ -172,13 +184,9 @@ class Session(Meeting):
         if isinstance(outcome, Confirmed | Presumed):
             del self._flight[0]
         elif isinstance(outcome, Unknown):
-            self._doubted = True
-            tokens = [sent.intent.token for sent in self._flight]
-            # What they have answered is no proof any more; nor what they will, if the printer may have lost its memory.
-            self._discredited |= {token for token in tokens if token in self._dialogue.tokens}
-            if not self._notices_power_cycle:
-                self._discredited |= set(tokens)
-                self._stall_s = max(self._stall_s, 2 * self._dialogue.stalled_s)
+            answered = {sent.intent.token for sent in self._flight} & self._dialogue.tokens
+            self._discredited |= answered  # they were heard, and that was not enough
+            self.discredit()
         return outcome
 
     def _settle_answered(self) -> Outcome:
@@ -188,28 +196,29 @@ class Session(Meeting):
         carried_s = sum(sent.size for sent in self._flight) / self._bytes_per_s
         patience_s = self._patience.silence_said_s + (0.0 if first.marks else carried_s)
         expected_s = max(carried_s, first.lines * self._line_s)
-        progress = (0, 0)
-        heard, heard_at = 0, began
+        progress = (self._link.unsent(), len(self._dialogue.tokens))
+        heard, heard_at = self._dialogue.replies, began
         silence_said = False
         while self._clock.monotonic() - started < budget_s:
             if self._link.unsent() > 0:
                 started = self._clock.monotonic()  # it can't answer what it has not got
                 self._dialogue.note_stall()
             answered = self._heard_answer(1.0)
-            self._opened_before |= self._dialogue.heard_cover_open()
+            overdue_s = self._clock.monotonic() - max(began + expected_s, heard_at)
+            self._dialogue.stalled_s = max(self._dialogue.stalled_s, overdue_s)
+            if self._cover_asked:
+                self._opened_before |= self._dialogue.heard_cover_open()
             if answered:
                 return self._after_answer(first)
             if self._give_up():
                 return Unknown("stopped while waiting for its answer")
             if self.capabilities.realtime and self._clock.monotonic() - began > carried_s and not self._link.unsent():
+                self._cover_asked = False  # from here on an answer may be to another question
                 self._asked_in_vain |= self._dialogue.ask_status(tries=1) is None
             if need := self._need():
                 return NeedsHuman(need)
-            now = self._clock.monotonic()
             if heard != (heard := self._dialogue.replies):
-                heard_at = now
-            overdue_s = now - max(began + expected_s, heard_at)
-            self._dialogue.stalled_s = max(self._dialogue.stalled_s, overdue_s)
+                heard_at = self._clock.monotonic()
             if progress != (progress := (self._link.unsent(), len(self._dialogue.tokens))):
                 quiet_since = self._clock.monotonic()
             if self._clock.monotonic() - quiet_since > patience_s and not silence_said:
@@ -265,16 +274,19 @@ class Session(Meeting):
             self._trial = None if self._before is None else replace(first.intent, baseline=self._before)
             with suppress(LinkBroken, Unavailable):  # then the answer must do
                 self.refresh_counters(took_s * COUNTING_SHARE)
-        opened = Need.COVER in self._dialogue.seen and not self._opened_before
+        opened = self.opened
         if first.intent.baseline is not None and self.counters is not None:
             if first.intent.misses(self.counters):
                 return Unknown("it answered, but its counters say that a part is not on paper")
             opened = opened and not first.intent.fits(self.counters)
         elif not self._notices_power_cycle and (self._is_shaken() or not first.marks <= self._dialogue.tokens):
+            self._stall_s = max(STALL_S, 2 * self._dialogue.stalled_s)
             return Unknown("it answered, but not all the time: it may have lost its power meanwhile")
         if opened:  # many cut when it is closed
             return Unknown("it answered, but its cover was open meanwhile: the ticket may lie in two pieces")
         self._dialogue.tokens -= first.marks
+        if self._dialogue.stalled_s <= STALL_S:
+            self._stall_s = STALL_S
         if first.lines > 0:  # how long it takes; twice that is slow
             self._line_s = min(SLOWEST_LINE_S, 2 * took_s / first.lines)
         self._well_at = self._clock.monotonic()

@@ -241,7 +241,10 @@ def _judge_file(story: Story, station: str, tickets: list[Printed]) -> list[Find
     seen: set[tuple[Banner, int, str]] = set()
     standing: Printed | None = None
     newest = 0
-    for ticket in _in_time(tickets):
+    in_time = _in_time(tickets)
+    for at, ticket in enumerate(in_time):
+        if any(_repeats(later, ticket) for later in in_time[at + 1 :]):
+            continue
         key = (ticket.banner, ticket.rev, ticket.copy)
         if key in seen and not ticket.marked:
             findings.append(Finding(Fault.DOUBLED, story.number, station, f"No.{ticket.running} bears no REPRINT"))
@@ -254,6 +257,12 @@ def _judge_file(story: Story, station: str, tickets: list[Printed]) -> list[Find
         seen.add(key)
         newest, standing = max(newest, ticket.rev), ticket
     return findings + _judge_standing(story, station, standing)
+
+
+def _repeats(later: Printed, ticket: Printed) -> bool:
+    """Is this the end of a ticket whose head is on another piece, and which came again, whole and marked?"""
+    same = later.running == ticket.running and later.marked and not ticket.marked
+    return same and (later.banner, later.rev) != (ticket.banner, ticket.rev)
 
 
 def _judge_standing(story: Story, station: str, standing: Printed | None) -> list[Finding]:

@@ -4,13 +4,15 @@ slow and the printer's answers bear names.
 
 from functools import partial
 
+import msgspec
+
 from agent import log
 from agent.checkpoint import checkpoint
 from agent.errors import LinkBroken, Unavailable
 from agent.journal import jobs, notes
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
-from agent.model.job import FINAL, Job, JobState
+from agent.model.job import FINAL, Job, JobState, Mark
 from agent.model.printer import Confirmed, NeedsHuman, NotPrinted, Outcome, Presumed, Unknown
 from agent.printers.session import Session
 from agent.spool.desk import Claimed, Prepared
@@ -73,6 +75,11 @@ class Attempts:
     ) -> Claimed | None:
         """Write down where a ticket goes, unless a person did so meanwhile; and claim the one `ahead`."""
 
+        if settlement.mark is Mark.DISCARD_PIECE_ABOVE and job.home != self._post.name:
+            settlement = msgspec.structs.replace(
+                settlement, mark=Mark.POSSIBLE_DUPLICATE
+            )  # its copy comes out elsewhere
+
         def work(tx: Tx) -> Claimed | None:
             if jobs.is_open(tx, job):
                 state = jobs.settle(tx, job, settlement)
@@ -96,7 +103,8 @@ class Attempts:
             evidence=settlement.evidence,
             reason=settlement.reason,
         )
-        self._post.watch.spoke()
+        if settlement.state is not JobState.UNCONFIRMED:
+            self._post.watch.spoke()
         return claimed
 
     # -- waiting for the word ------------------------------------------------------------------------------------
@@ -107,21 +115,31 @@ class Attempts:
             while isinstance(outcome := session.settle(), NeedsHuman):
                 need = outcome.need
                 held = Settlement(JobState.HELD, reason=str(need), keep_intent=True)
-                self._post.journal.write(partial(self._settle_all, flying=flying, outcome=held))
+                self._post.journal.write(partial(self._settle_all, flying=flying, outcome=held, opened=session.opened))
                 self._post.watch.note_need(need)
                 if not self.doubts.wait_until_well(session, reader):
                     return Unknown(f"stopped while the printer needs a person: {need}")
+                if session.opened:
+                    self._post.journal.write(partial(self._note_opened, flying=flying))
                 if not self._post.journal.write(partial(self._resume_all, flying=flying)):
+                    session.discredit()
                     return Unknown("a person settled a ticket that the printer had")
                 session.ask_again()
         except (LinkBroken, Unavailable) as exc:
+            session.discredit()
             return Unknown(f"link lost before the answer: {exc}")
         return outcome
 
-    def _settle_all(self, tx: Tx, flying: list[Claimed], outcome: Settlement) -> None:
+    def _settle_all(self, tx: Tx, flying: list[Claimed], outcome: Settlement, *, opened: bool) -> None:
         for each in flying:
             if jobs.is_open(tx, each.job):
                 jobs.settle(tx, each.job, outcome)
+                if opened:
+                    jobs.note_opened(tx, each.job)
+
+    def _note_opened(self, tx: Tx, flying: list[Claimed]) -> None:
+        for each in flying:
+            jobs.note_opened(tx, each.job)
 
     def _resume_all(self, tx: Tx, flying: list[Claimed]) -> bool:
         """False when a person settled one of them meanwhile."""

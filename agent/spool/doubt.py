@@ -31,6 +31,14 @@ class Doubts:
         if self._since is None:
             self._since = self._post.clock.monotonic()
 
+    def take_over(self, reader: Tx) -> None:
+        """At the start: what was under way when the last agent ended is in doubt, and a person is told."""
+        for job in self._doubts(reader):
+            self.arose()
+            if job.state is JobState.PROCESSING:
+                reason = "the agent ended before its answer"
+                self._finish(job, Settlement(JobState.UNCONFIRMED, reason=reason, keep_intent=True))
+
     def settle(
         self, session: Session, reader: Tx, epoch: Epoch, verify: Callable[[Session], None] = lambda _: None
     ) -> None:
@@ -47,7 +55,8 @@ class Doubts:
             return
         verify(session)
         doubts = self._doubts(reader)
-        verdicts = {job.id: _judge(session, job, doubts, epoch) for job in doubts}
+        stays = not self._post.connector.notices_power_cycle
+        verdicts = {job.id: _judge(session, job, doubts, epoch, line_stays=stays) for job in doubts}
         for job in doubts:
             if job.attempt >= MOST_ATTEMPTS and verdicts[job.id] in (Verdict.REPRINT, Verdict.REPRINT_PARTIAL):
                 self._ask(job)
@@ -64,7 +73,8 @@ class Doubts:
         if not post.roster.is_given_up(post.name) or not self._may_reprint():
             return
         for job in self._doubts(reader):
-            if job.state is JobState.UNCONFIRMED and post.roster.has_stand_in(job.station):
+            elsewhere = job.home != post.name and post.roster.is_well(job.home)
+            if job.state is JobState.UNCONFIRMED and (elsewhere or post.roster.has_stand_in(job.station)):
                 self._finish(job, VERDICTS[Verdict.REPRINT])
 
     def note_late_answers(self, session: Session, reader: Tx) -> None:
@@ -72,8 +82,12 @@ class Doubts:
         if tokens := session.take_tokens():
             for job in jobs.unsettled(reader):
                 left = job.state is JobState.UNCONFIRMED and job.printer == self._post.name
-                if left and job.intent is not None and job.intent.token in tokens:
+                if left and job.intent is not None and job.intent.token in tokens and self._is_believable(job):
                     self._finish(job, VERDICTS[Verdict.DONE])
+
+    def _is_believable(self, job: Job) -> bool:
+        """Is its late answer alone enough? See `recovery.judge`."""
+        return self._post.connector.notices_power_cycle and job.intent is not None and not job.intent.opened
 
     # -- the parts -----------------------------------------------------------------------------------------------
 
@@ -119,7 +133,7 @@ class Doubts:
             return True
         token = "" if job.intent is None else job.intent.token
         while not self._may_reprint() and job.kind is not JobKind.NOTICE:  # for an alarm no order waits
-            if session.listen({token}):
+            if session.listen({token}) and self._is_believable(job):
                 self._finish(job, VERDICTS[Verdict.DONE])
                 return True
             if self._post.pause(LOOK_S):
@@ -146,7 +160,7 @@ class Doubts:
         post.roster.wake(target)
 
 
-def _judge(session: Session, job: Job, doubts: list[Job], epoch: Epoch) -> Verdict:
+def _judge(session: Session, job: Job, doubts: list[Job], epoch: Epoch, *, line_stays: bool) -> Verdict:
     assert job.intent is not None
     evidence = Evidence(
         session.capabilities.tier,
@@ -156,6 +170,7 @@ def _judge(session: Session, job: Job, doubts: list[Job], epoch: Epoch) -> Verdi
         counters=session.counters,
         epoch=epoch,
         alone=len(doubts) == 1,
+        line_stays=line_stays,
     )
     return judge(evidence)
 

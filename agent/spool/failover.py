@@ -61,6 +61,10 @@ class Roster:
             if station.backup == printer and station.printer is not None and self.is_given_up(station.printer)
         )
 
+    def is_well(self, printer: str) -> bool:
+        """Can it print?"""
+        return printer in self._well
+
     def has_stand_in(self, job_station: str) -> bool:
         """Is the backup of this station well?"""
         return any(station.name == job_station and station.backup in self._well for station in self._stations)

@@ -23,7 +23,8 @@ class Evidence(msgspec.Struct, frozen=True):
 
     `sent`: bytes of it went out. `late_answer`: the printer gave its token after all.
     `offline`: it waits for a person. `answers`: it answers a fence now, so it got past all that it held. `counters` are
-    its counters now, None where it has none or stays silent. `alone`: no other ticket was in the printer.
+    its counters now, None where it has none or stays silent. `alone`: no other ticket was in the printer. `line_stays`
+    when the printer loses its power: then it may have forgotten a ticket's head, and answer for its tail.
     """
 
     tier: Tier
@@ -35,6 +36,7 @@ class Evidence(msgspec.Struct, frozen=True):
     counters: Counters | None = None
     epoch: Epoch = Epoch.UNKNOWN
     alone: bool = True
+    line_stays: bool = False
 
 
 class Verdict(Enum):
@@ -60,7 +62,7 @@ def judge(evidence: Evidence) -> Verdict:
     """The verdict on a ticket in doubt. What a person said of it goes before this."""
     if not evidence.sent:
         return Verdict.SEND_AGAIN
-    if evidence.late_answer:
+    if evidence.late_answer and _is_believable(evidence):
         return Verdict.DONE
     if evidence.offline or not evidence.answers:
         return Verdict.WAIT
@@ -75,3 +77,13 @@ def judge(evidence: Evidence) -> Verdict:
     if lines > 0:
         return Verdict.REPRINT_PARTIAL
     return Verdict.SEND_AGAIN if evidence.epoch is Epoch.SAME else Verdict.REPRINT
+
+
+def _is_believable(evidence: Evidence) -> bool:
+    """Is its late answer enough? Not when its counters say that lines are missing; and where the printer may have lost
+    its power unseen, or was opened (many cut when they are closed), only when they fit.
+    """
+    intent, now = evidence.intent, evidence.counters
+    if evidence.line_stays or intent.opened:
+        return now is not None and evidence.alone and intent.fits(now)
+    return now is None or not intent.misses(now)

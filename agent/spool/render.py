@@ -11,7 +11,7 @@ from agent.encode.escpos import Encoded, encode
 from agent.encode.typeset import typeset
 from agent.journal import jobs, orders
 from agent.journal.file import Tx
-from agent.model.job import Job, JobKind
+from agent.model.job import Job, JobKind, Mark
 from agent.model.layout import Layout
 from agent.model.order import READ_UPSERT, CanceledOrder, Order
 from agent.model.profile import PROFILES
@@ -62,7 +62,7 @@ class Press:
             station=job.station,
             kind=job.kind,
             reason=reason,
-            mark=job.mark,
+            mark=_mark(job, printer),
             attempt=job.attempt + 1,
             copy=job.copy,
             copies=job.copies,
@@ -89,3 +89,9 @@ class Press:
             subject = msgspec.convert(event["order"], CanceledOrder)
             before = Order(id=subject.id, rev=subject.rev, channel=subject.channel, items=[])
         return before, reason
+
+
+def _mark(job: Job, printer: Printer) -> Mark | None:
+    """The piece to be thrown away hangs at the ticket's own printer: elsewhere what lies above is another ticket."""
+    elsewhere = job.mark is Mark.DISCARD_PIECE_ABOVE and job.home != printer.name
+    return Mark.POSSIBLE_DUPLICATE if elsewhere else job.mark

@@ -106,6 +106,7 @@ class Worker:
         reader = self._journal.reader()
         try:
             self._watch.load(reader)
+            self._attempts.doubts.take_over(reader)
             while not self._post.stopping.is_set():
                 self._again(reader)
         except JournalError as exc:
@@ -259,7 +260,7 @@ class Worker:
             if silent and told is None:
                 return
             if known.facts.model and told is None and session.capabilities.tier is not Tier.NONE:
-                raise Stranger(f"it does not say who it is; it was {known.facts.model}")
+                raise Unavailable(f"it does not say who it is; it was {known.facts.model}")
             match compare(known.facts, self._facts):
                 case Likeness.STRANGER:
                     raise Stranger(f"another printer answers: {_words(self._facts)}; it was {_words(known.facts)}")

@@ -20,6 +20,9 @@ USB = ("usblp", "usb")
 
 WHOLE_TICKET_BYTES = 900
 WHOLE_TICKET_LINES = 16
+HAND_S = 1.5
+"""Nobody opens and closes a cover faster."""
+
 BOOT_S = 1.0
 """No printer starts faster."""
 
@@ -63,8 +66,15 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 def _off(scene: Scene) -> Mishap:
+    off_at = time.monotonic()
     scene.device.power_off()
     yield "power off"
+    _boot(scene, off_at)
+
+
+def _boot(scene: Scene, off_at: float) -> None:
+    """No printer is back sooner."""
+    time.sleep(max(0.0, off_at + BOOT_S - time.monotonic()))
     scene.device.power_on()
 
 
@@ -83,10 +93,11 @@ def _off_unnoticed(scene: Scene) -> Mishap:
 
 def _off_held(scene: Scene) -> Mishap:
     """With RTS/CTS a printer without power holds the bytes back: they come when it is on again."""
+    off_at = time.monotonic()
     scene.device.stall()
     scene.device.power_off(keep_line=True)
     yield "power off, flow control holds what is sent"
-    scene.device.power_on()
+    _boot(scene, off_at)
     scene.device.stall(False)
 
 
@@ -128,8 +139,10 @@ def _paper(scene: Scene) -> Mishap:
 
 
 def _cover(scene: Scene) -> Mishap:
+    opened_at = time.monotonic()
     scene.device.open_cover()
     yield "cover open"
+    time.sleep(max(0.0, opened_at + HAND_S - time.monotonic()))
     scene.device.close_cover()
 
 
