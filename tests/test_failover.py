@@ -237,3 +237,57 @@ def test_a_person_settles_what_the_printer_still_holds(tmp_path: Path, profile: 
         assert sorted(each for each in orders(here, "wok") if each[0] == "2") == wanted
         assert orders(here, "wok")[-1] == ("3", False)
         assert here.whole(3)[0].text.lstrip().startswith("#3")
+
+
+def test_a_void_comes_out_where_the_order_is_and_after_it(tmp_path: Path) -> None:
+    """The order lies in its printer's buffer: a void on the backup's paper would come before what it takes back."""
+    with brigade(tmp_path, TWO, BACKED) as here:
+        here.order_at(1, "wok")
+        here.wait_told(1)
+        here.idle()
+        here.device.run_out_of_paper(after_lines=2)
+        here.order_at(2, "wok")
+        here.wait_told(2, states=("held",))
+        here.cancel(2, rev=2)
+        here.device.wait_for(lambda _: False, 2.0)
+        assert "作废" not in "".join(ticket.text for ticket in here.at("bar"))
+        here.device.load_paper()
+        here.wait_text("wok", "作废")
+        texts = [ticket.text for ticket in here.at("wok") if "#2" in ticket.text]
+        assert ["作废" in text for text in texts] == [False, True]
+
+
+def test_what_was_under_way_when_the_agent_ended_is_not_stuck(tmp_path: Path) -> None:
+    """The printer is dead after the restart: a person is told and may decide, and the backup prints it, marked."""
+    with brigade(tmp_path, TWO, BACKED) as here:
+        here.order_at(1, "wok")
+        here.wait_told(1)
+        here.idle()
+        here.device.swallow()
+        here.order_at(2, "wok")
+        here.device.wait_for(lambda device: device.received > 0, 1)
+        here.device.wait_for(lambda _: False, 0.5)
+        here.close()
+        here.device.refuse()
+        here.open()
+        here.wait_alarm("ticket:2")
+        (ticket,) = here.wait_text("bar", "代打 printed for: wok")
+        assert ticket.marked
+
+
+def test_a_discarded_ticket_may_be_on_paper_all_the_same(tmp_path: Path) -> None:
+    """The printer could not drop it, and prints it: a cancel still voids it; the cloud was told that it is off."""
+    with brigade(tmp_path, {"wok": PrinterSpec()}) as here:
+        here.order_at(1, "wok")
+        here.wait_told(1)
+        here.idle()
+        here.device.run_out_of_paper(after_lines=2)
+        here.order_at(2, "wok")
+        here.wait_told(2, states=("held",))
+        here.journal.write(lambda tx: decide(tx, Settle("discard", ticket=2)))
+        here.wait_told(2, kind="order.state", states=("rejected",))
+        here.device.load_paper()
+        here.device.wait_for(lambda _: False, 2.0)
+        here.cancel(2, rev=2)
+        (void,) = here.wait_text("wok", "作废")
+        assert "#2" in void.text
