@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from agent.model.acquaintance import Facts, Likeness, compare
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
+from agent.spool import worker
 from tests.brigade import brigade
-from tests.kitchen import read
+from tests.kitchen import Kitchen, read
 
 EPSON = Facts("1-1.2", "04b8:0202 A1 EPSON TM-T20II", "EPSON TM-T20II X1", "1.20")
 
@@ -98,3 +99,23 @@ def test_another_firmware_is_asked_again_what_it_can_prove(tmp_path: Path, tier:
             here.wait_told(2)
             assert [read(piece).number for piece in renewed.paper.pieces] == ["2"]
             assert "printer:wok:other" not in here.alarms()
+
+
+def test_a_printer_that_was_stuck_when_it_was_met_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no status in real time and its FEED was held: taken for mute, but not for ever."""
+    monkeypatch.setattr(worker, "PROBE_AGAIN_S", 1.0)
+    spec = PrinterSpec(realtime=False)
+    with VirtualPrinter(spec) as device, serve_tcp(device) as port:
+        device.press_feed()
+        here = Kitchen(tmp_path, device, port.link, "auto")
+        try:
+            here.wait_alarm("printer:wok:mute")
+            device.press_feed(False)
+            here.wait_no_alarm("printer:wok:mute")
+            here.order(1)
+            here.wait_told(1)
+            assert here.ticket_states(1)[-1] == ("completed", "confirmed")
+        finally:
+            here.close()

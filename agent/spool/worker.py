@@ -28,7 +28,7 @@ from agent.spool.recovery import Epoch
 POLL_S = 1.0
 LOOK_EACH_S = 2.0
 SILENCE_S = 2.0
-PROBE_AGAIN_S, PROBE_SELDOM_S = 10.0, 3600.0
+PROBE_AGAIN_S, PROBE_SELDOM_S, PROBES = 10.0, 3600.0, 3
 """A printer that was found to prove nothing may have been stuck just then: before a ticket it is asked again, ever less
 often while that is in vain.
 """
@@ -53,6 +53,7 @@ class Worker:
         self._met = self._verified = False
         self._looked_at = 0.0
         self._probed_at, self._probe_each_s = shop.clock.monotonic(), PROBE_AGAIN_S
+        self._probes_left = PROBES
         self._asked: queue.SimpleQueue[Future[Known]] = queue.SimpleQueue()
         self._accepted = threading.Event()
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
@@ -189,7 +190,7 @@ class Worker:
             self._attempts.print_on(session, reader, claimed)
         elif rang:
             return
-        elif self._printer.confirm == "auto" and session.woke_up():
+        elif self._wanted is None and (session.woke_up() or self._is_worth_a_probe(session)):
             self._probe(session, reader, None)
         elif self._clock.monotonic() - self._looked_at > LOOK_EACH_S:
             self._looked_at = self._clock.monotonic()
@@ -222,6 +223,7 @@ class Worker:
         if known is None or found != known.capabilities:
             _log.info("spool.printer_met", printer=self._printer.name, tier=found.tier.name.lower(), facts=self._facts)
         self._keep(Known(found, self._facts), reader)
+        self._met = False  # what is known of it is new
         self._answered(found)
 
     def _probe_again(self, session: Session, reader: Tx) -> None:
@@ -285,6 +287,15 @@ class Worker:
             self._met = True
             self._accepted.clear()  # what was meant is there
             self._watch.met(seen)
+
+    def _is_worth_a_probe(self, session: Session) -> bool:
+        """Idle beside a printer that proves nothing: was it only stuck when it was met? Asked a few times."""
+        due = self._clock.monotonic() - self._probed_at >= self._probe_each_s
+        if session.capabilities.tier is not Tier.NONE or not due or self._probes_left == 0:
+            return False
+        self._probes_left -= 1
+        self._probed_at, self._probe_each_s = self._clock.monotonic(), 2 * self._probe_each_s
+        return True
 
     def _may_speak_now(self, session: Session) -> bool:
         now = self._clock.monotonic()
