@@ -119,11 +119,7 @@ def test_a_ticket_that_loses_its_printer_is_in_doubt_and_the_next_one_is_printed
     [
         (1, True),
         (1, False),
-        pytest.param(
-            2,
-            True,
-            marks=pytest.mark.xfail(strict=True, reason="a session confirms it: no question goes with the lost part"),
-        ),
+        (2, True),
     ],
 )
 def test_a_power_cycle_that_a_serial_line_does_not_show_leaves_doubt(tier: int, counters: bool) -> None:

@@ -59,6 +59,8 @@ def _held(bench: Bench, name: str, act: Act, undo: Act) -> Verdict:
     bench.look(zh.format(name), en.format(name))
     if isinstance(outcome, Confirmed):
         return Passed(f"first {first}, afterwards {say(outcome)}")
+    if act is Act.OPEN_COVER and isinstance(outcome, Unknown):  # many cut when it is closed
+        return Passed(f"first {first}, afterwards {say(outcome)}, which is right")
     return Failed(f"first {first}; after a person had seen to it {say(outcome)}")
 
 
