@@ -4,8 +4,8 @@ Sources: Epson's ESC/POS command reference for DLE EOT, GS r, GS ( H, GS a, GS g
 """
 
 import itertools
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from agent.clock import Clock
 from agent.errors import Unavailable
@@ -46,16 +46,6 @@ QUIET_S = 0.1
 R = TypeVar("R", RealTime, Block)
 
 
-class Parser(Protocol):
-    """Cuts what a printer says into replies."""
-
-    def feed(self, data: bytes) -> Sequence[Reply]:
-        """The replies that are complete with these bytes."""
-
-    def reset(self) -> None:
-        """Forget half a reply."""
-
-
 class Dialogue:
     """What is said on one link, in ESC/POS. `status` is the latest look at the sensors, `tokens` the process IDs heard.
 
@@ -80,7 +70,7 @@ class Dialogue:
         self._clock = clock
         self._unsent: int | None = None
         self._moved_at = clock.monotonic()
-        self._parser: Parser = ReplyParser()
+        self._parser = ReplyParser()
         self._inbox: list[Reply] = []
         self._fences = itertools.count()
 

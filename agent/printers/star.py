@@ -9,38 +9,15 @@ from agent.model.job import Counters
 from agent.model.printer import Need, PrinterStatus
 from agent.printers.dialogue import MOST_TOKENS, REALTIME_TIMEOUT_S, REALTIME_TRIES, Dialogue
 from agent.printers.link import Link
-from agent.printers.status import Asb, Block, Reply
+from agent.printers.status import Asb, Block, Reply, ReplyParser
 
 PRINTED = b"\x1b\x1d\x03\x01"
 ASK_STATUS = b"\x1b\x06\x01"
 ANSWER = 8
 
 
-class StarParser:
-    """Finds the echoes of the document counter (as a `Block` of the two bytes asked with) and status (as an `Asb`)."""
-
-    def __init__(self) -> None:
-        self._pending = b""
-
-    def feed(self, data: bytes) -> list[Reply]:
-        """The replies that are complete with these bytes."""
-        self._pending += data
-        replies: list[Reply] = []
-        while self._pending:
-            size, reply = _first(self._pending)
-            if size == 0:
-                break
-            if reply is not None:
-                replies.append(reply)
-            self._pending = self._pending[size:]
-        return replies
-
-    def reset(self) -> None:
-        """Forget half a reply."""
-        self._pending = b""
-
-
 def _first(data: bytes) -> tuple[int, Reply | None]:
+    """An echo of the document counter is a `Block` of the two bytes asked with, status is an `Asb`."""
     if PRINTED.startswith(data[: len(PRINTED)]):
         if len(data) < ANSWER:
             return 0, None
@@ -79,7 +56,7 @@ class StarDialogue(Dialogue):
 
     def __init__(self, link: Link, clock: Clock, silence_said_s: float) -> None:
         super().__init__(link, clock, silence_said_s)
-        self._parser = StarParser()
+        self._parser = ReplyParser(_first)
         self._asked: dict[bytes, str] = {}
         self._heard_status = False
 

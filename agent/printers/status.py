@@ -4,6 +4,8 @@ The classes are disjoint by their low bits (Epson's ESC/POS reference, "status")
 `0xx1xx10`, GS r answers `0xx0xxxx`, XON 11h, XOFF 13h, and blocks start 35h/37h/3Bh/3Dh/5Fh and end 00h.
 """
 
+from collections.abc import Callable
+
 import msgspec
 
 from agent.model.printer import Need, PrinterStatus
@@ -45,9 +47,13 @@ Reply = RealTime | Fence | Asb | Block
 
 
 class ReplyParser:
-    """Cuts the printer's byte stream into replies, whatever pieces it comes in, and drops what is none."""
+    """Cuts the printer's byte stream into replies, whatever pieces it comes in, and drops what is none.
 
-    def __init__(self) -> None:
+    `first` tells the length of what stands first, 0 when more bytes are needed, and the reply that it is.
+    """
+
+    def __init__(self, first: Callable[[bytes], tuple[int, Reply | None]] | None = None) -> None:
+        self._first = first or _first
         self._pending = b""
 
     def feed(self, data: bytes) -> list[Reply]:
@@ -55,7 +61,7 @@ class ReplyParser:
         self._pending += data
         replies: list[Reply] = []
         while self._pending:
-            size, reply = _first(self._pending)
+            size, reply = self._first(self._pending)
             if size == 0:
                 break
             if reply is not None:
