@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from agent.encode.text import cells
-from agent.model.layout import Align, Cut, Gap, Printed, Row, Rule
+from agent.model.layout import Align, Bitmap, Code, Cut, Gap, Printed, Row, Rule
 
 
 def render(rows: Sequence[Printed], width: int) -> str:
     """The ticket as lines of text. Large characters are written once; what stands right still does."""
-    return "\n".join(_line(row, width) for row in rows if not isinstance(row, Gap)) + "\n"
+    return "\n".join(_line(row, width) for row in rows if not isinstance(row, Gap | Code | Bitmap)) + "\n"
 
 
 def _line(row: Row | Rule | Cut, width: int) -> str:

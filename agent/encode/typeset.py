@@ -12,7 +12,7 @@ from unicodedata import combining
 
 from agent.encode import raster
 from agent.encode.text import cell, cells, clean, sayable, spell
-from agent.model.layout import PLAIN, Align, Layout, Line, Printed, Row, Run, Style
+from agent.model.layout import PLAIN, Align, Columns, Frame, Image, Layout, Line, Printed, Row, Run, Style
 
 Drawable = Callable[[str], bool]
 MIN_LEFT = 10
@@ -52,7 +52,7 @@ def typeset(
     for block in layout.blocks:
         if isinstance(block, Line):
             rows += press.set_line(block)
-        else:
+        elif not isinstance(block, Image | Columns | Frame):
             rows.append(block)
     return tuple(rows)
 

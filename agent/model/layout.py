@@ -3,7 +3,7 @@
 One Layout has several outputs (ESC/POS, picture, text grid), so that what is previewed is what is printed.
 """
 
-from enum import Enum
+from enum import Enum, StrEnum
 
 import msgspec
 
@@ -23,6 +23,7 @@ class Style(msgspec.Struct, frozen=True):
     height: int = 1
     bold: bool = False
     inverted: bool = False
+    underlined: bool = False
 
 
 PLAIN = Style()
@@ -65,7 +66,79 @@ class Cut(msgspec.Struct, frozen=True):
     """Feed to the knife and cut: what follows is another piece of paper."""
 
 
-Block = Line | Rule | Gap | Cut
+class Symbology(StrEnum):
+    """What kind of machine-readable symbol."""
+
+    QR = "qr"
+    CODE128 = "code128"
+    CODE93 = "code93"
+    CODE39 = "code39"
+    CODABAR = "codabar"
+    ITF = "itf"
+    EAN13 = "ean13"
+    EAN8 = "ean8"
+    UPC_A = "upca"
+
+
+class Code(msgspec.Struct, frozen=True):
+    """A QR code or a barcode. The text is a customer's, or the platform's: what can't be encoded prints as text.
+
+    `module` is the width of the narrowest bar or of a QR cell, in dots, 0 for what fits well; `height` is a barcode's,
+    in dots; `level` a QR code's error correction, l m q h; `caption`: a barcode's text stands below it.
+    """
+
+    symbology: Symbology
+    text: str
+    module: int = 0
+    height: int = 80
+    level: str = "m"
+    caption: bool = True
+    align: Align = Align.CENTER
+
+
+class Image(msgspec.Struct, frozen=True):
+    """A picture file (PNG, JPEG, GIF or BMP bytes): dithered, and made narrower where the paper is.
+
+    `width` is in dots, 0 for its own.
+    """
+
+    data: bytes
+    width: int = 0
+    align: Align = Align.CENTER
+
+
+class Border(StrEnum):
+    """What parts columns: nothing, a blank cell, or a bar."""
+
+    NONE = "none"
+    SPACE = "space"
+    LINE = "line"
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One cell of a row of columns. `width` is in cells of paper; 0 takes a share of what is left."""
+
+    runs: tuple[Run, ...] = ()
+    width: int = 0
+    align: Align = Align.LEFT
+    wrap: bool = True
+
+
+class Columns(msgspec.Struct, frozen=True):
+    """Text side by side. With Border.LINE there are bars at the margins too."""
+
+    columns: tuple[Column, ...]
+    border: Border = Border.SPACE
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """The horizontal line of a table, with joints where the columns above and below it have bars. None: no table."""
+
+    above: Columns | None = None
+    below: Columns | None = None
+
+
+Block = Line | Rule | Gap | Cut | Code | Image | Columns | Frame
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -85,5 +158,14 @@ class Row(msgspec.Struct, frozen=True):
     drawn: bool = False
 
 
-Printed = Row | Rule | Gap | Cut
+class Bitmap(msgspec.Struct, frozen=True):
+    """A picture ready for paper, in dots: rows padded to whole bytes, leftmost bit first, 1 is black."""
+
+    width: int
+    height: int
+    data: bytes
+    align: Align = Align.LEFT
+
+
+Printed = Row | Rule | Gap | Cut | Code | Bitmap
 """What typesetting leaves: the ticket from top to bottom, ready to be encoded."""

@@ -51,6 +51,29 @@ class Share(msgspec.Struct, frozen=True):
     stations: tuple[str, ...]
 
 
+class ChangeKind(StrEnum):
+    """What a revision does to a dish: 加, 退, 改."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    ALTERED = "altered"
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One dish that is other than it was.
+
+    `portion` is the dish as it is now; of a removed one as it was. `before` is what it was, where it is still there.
+    `by` is how many more or fewer as a decimal, empty when the number is what it was. `elsewhere` is the station that
+    it moved to, or came from.
+    """
+
+    kind: ChangeKind
+    portion: Portion
+    before: Portion | None = None
+    by: str = ""
+    elsewhere: str = ""
+
+
 class Ticket(msgspec.Struct, frozen=True):
     """One station's part of an order, ready to be typeset.
 
@@ -59,6 +82,10 @@ class Ticket(msgspec.Struct, frozen=True):
     printer than the station's prints it, and `printed_for_why` is that one's trouble, an alarm's word.
     `original_at` is when it was first sent, for a reprint. `printed_at` is in the shop's time zone: every
     other time is shown in that zone too.
+
+    `late`: it came after what follows it was printed; `missing`: what should have come before it and has not. A ticket
+    that says only what changed has `before`, the order as it was when this station was last told, its `changes`, and
+    `changed_facts`: the names of the order's fields that are other than they were.
     """
 
     order: Order
@@ -80,6 +107,29 @@ class Ticket(msgspec.Struct, frozen=True):
     printed_at: datetime | None = None
     original_at: datetime | None = None
     late: bool = False
+    missing: tuple[str, ...] = ()
+    before: Order | None = None
+    changes: tuple[Change, ...] = ()
+    changed_facts: tuple[str, ...] = ()
+
+
+class Upcoming(msgspec.Struct, frozen=True):
+    """An order as a summary lists it: what people call it, when it was placed or is due, what is in it, in short."""
+
+    number: str
+    channel: str
+    at: datetime | None
+    items: tuple[str, ...]
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """Orders that wait for a person: `why` is a word (old, flood, upcoming), and they are listed, oldest first."""
+
+    why: str
+    orders: tuple[Upcoming, ...]
+    station: str = ""
+    language: Language = Language.BOTH
+    printed_at: datetime | None = None
 
 
 class Notice(msgspec.Struct, frozen=True):
