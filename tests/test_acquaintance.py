@@ -1,5 +1,6 @@
 """Is it the printer that was here before? Another one's paper never bears this one's orders."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,34 @@ def test_a_printer_that_was_stuck_when_it_was_met_is_asked_again(
         try:
             here.wait_alarm("printer:wok:mute")
             device.press_feed(False)
+            here.wait_no_alarm("printer:wok:mute")
+            here.order(1)
+            here.wait_told(1)
+            assert here.ticket_states(1)[-1] == ("completed", "confirmed")
+        finally:
+            here.close()
+
+
+def test_a_printer_that_was_stuck_for_long_is_asked_anew_after_each_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was given up as mute; then it was switched off and on."""
+    monkeypatch.setattr(worker, "PROBE_AGAIN_S", 0.3)
+    monkeypatch.setattr(worker, "PROBES", 1)
+    spec = PrinterSpec(realtime=False)
+    with VirtualPrinter(spec) as device, serve_tcp(device) as port:
+        device.press_feed()
+        here = Kitchen(tmp_path, device, port.link, "auto")
+        try:
+            here.wait_alarm("printer:wok:mute")
+            room = here.worker
+            deadline = time.monotonic() + 30
+            while room._probes_left and time.monotonic() < deadline:
+                time.sleep(0.1)
+            assert room._probes_left == 0
+            device.press_feed(False)
+            device.power_off()
+            device.power_on()
             here.wait_no_alarm("printer:wok:mute")
             here.order(1)
             here.wait_told(1)

@@ -22,6 +22,7 @@ class Roster:
         self._clock = clock
         self._lock = threading.Lock()
         self._down: dict[str, tuple[float, str]] = {}
+        self._reasons: dict[str, str] = {}
         self._well: set[str] = set()
         self._wake: dict[str, Callable[[], None]] = {}
 
@@ -41,10 +42,11 @@ class Roster:
             self._well.discard(printer)
             since = self._down.get(printer, (self._clock.monotonic(), ""))[0]
             self._down[printer] = (since, reason)
+            self._reasons[printer] = reason
 
     def reason(self, printer: str) -> str:
-        """Why it is down; empty when it is not."""
-        return self._down.get(printer, (0.0, ""))[1]
+        """Why it is down, or last was: a ticket taken over a moment ago still says why. Empty when it never was."""
+        return self._reasons.get(printer, "")
 
     def is_given_up(self, printer: str) -> bool:
         """Is it down for so long that another one should stand in?"""

@@ -28,9 +28,9 @@ from agent.spool.recovery import Epoch
 POLL_S = 1.0
 LOOK_EACH_S = 2.0
 SILENCE_S = 2.0
-PROBE_AGAIN_S, PROBE_SELDOM_S, PROBES = 10.0, 3600.0, 3
-"""A printer that was found to prove nothing may have been stuck just then: before a ticket it is asked again, ever less
-often while that is in vain.
+PROBE_AGAIN_S, PROBE_SELDOM_S, PROBES, MOST_PROBES = 10.0, 3600.0, 3, 12
+"""A printer that was found to prove nothing may have been stuck just then: it is asked again, ever less often while
+that is in vain, and anew after each connection. Not for ever: what a clone does not know it may print.
 """
 _TIERS = {"process_id": Tier.PROCESS_ID, "status": Tier.STATUS, "none": Tier.NONE}
 _log = log.get("spool")
@@ -53,7 +53,7 @@ class Worker:
         self._met = self._verified = False
         self._looked_at = 0.0
         self._probed_at, self._probe_each_s = shop.clock.monotonic(), PROBE_AGAIN_S
-        self._probes_left = PROBES
+        self._probes_left, self._probes_in_all = PROBES, MOST_PROBES
         self._asked: queue.SimpleQueue[Future[Known]] = queue.SimpleQueue()
         self._accepted = threading.Event()
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
@@ -149,6 +149,7 @@ class Worker:
             profile=PROFILES[self._printer.profile],
         )
         self._verified = False
+        self._probed_at, self._probe_each_s, self._probes_left = self._clock.monotonic(), PROBE_AGAIN_S, PROBES
         try:
             doubts = jobs.in_flight(reader, self._printer.name)
             if doubts:
@@ -291,9 +292,9 @@ class Worker:
     def _is_worth_a_probe(self, session: Session) -> bool:
         """Idle beside a printer that proves nothing: was it only stuck when it was met? Asked a few times."""
         due = self._clock.monotonic() - self._probed_at >= self._probe_each_s
-        if session.capabilities.tier is not Tier.NONE or not due or self._probes_left == 0:
+        if session.capabilities.tier is not Tier.NONE or not due or 0 in (self._probes_left, self._probes_in_all):
             return False
-        self._probes_left -= 1
+        self._probes_left, self._probes_in_all = self._probes_left - 1, self._probes_in_all - 1
         self._probed_at, self._probe_each_s = self._clock.monotonic(), 2 * self._probe_each_s
         return True
 
