@@ -20,6 +20,7 @@ from agent.journal import jobs, notes, routes
 from agent.journal.file import MIGRATIONS, Tx
 from agent.journal.jobs import Settlement
 from agent.journal.store import Journal
+from agent.journal.told import told
 from agent.model.job import JobKind, JobState
 
 WAIT_S = 20
@@ -700,7 +701,7 @@ def test_no_question_reads_the_whole_ledger(journal: Journal) -> None:
         jobs.next_pending(tx, "bar", stands_in=(jobs.Route("wok", "kitchen"),))
         jobs.release(tx, "kitchen")
         jobs.withdraw(tx, 7, "")
-        jobs.stations_reached(tx, 7)
+        told(tx, 7)
         jobs.waiting(tx)
         jobs.oldest_waiting(tx)
         routes.reroute(tx, {"wok": "kitchen"}, "kitchen", {"kitchen"})

@@ -7,12 +7,14 @@ import msgspec
 from agent.journal import jobs, notes, orders
 from agent.journal.file import Tx
 from agent.journal.store import Journal
+from agent.journal.told import Told, last_share, told
 from agent.model.job import JobKind, Mark
-from agent.model.order import Cancel, Event, Order, Upsert
+from agent.model.order import READ_UPSERT, Cancel, Event, Order, Upsert
 from agent.model.report import OrderState
 from agent.model.station import Station
-from agent.model.ticket import Share
-from agent.tickets.routing import route
+from agent.model.ticket import READ_SHARE, Share
+from agent.tickets.changes import changed_facts, compare
+from agent.tickets.routing import Routed, route
 
 
 class Taken(msgspec.Struct):
@@ -39,13 +41,15 @@ class Acceptance:
         data = event.data
         reason = "the order was cancelled" if isinstance(data, Cancel) else "replaced by a newer revision"
         marks = jobs.withdraw(tx, known.pk, reason) if known else {}
-        reached = jobs.stations_reached(tx, known.pk) if known else []  # a void that was withdrawn voids nothing
+        before = told(tx, known.pk) if known else {}  # a void that was withdrawn voids nothing
+        reached = list(dict.fromkeys(station for station, _ in before))
         order_pk = orders.put_order(tx, event, known, "accepted")
         event_pk = orders.add_event(tx, event, canonical, order_pk)
         if isinstance(data, Upsert):
             mark = self._mark_rebuilt(tx, event.time, replayed) or self._mark_pruned(tx, event, known)
-            new = self._tickets(data.order, reached, marks, mark)
-            new += [self._void(tx, order_pk, name) for name in reached if name not in {job.station for job in new}]
+            routed = route(data.order, self._stations)
+            new = self._tickets(data.order, routed, before, marks, mark)
+            new += [self._void(tx, order_pk, name) for name in reached if name not in routed]
         else:
             new = [self._void(tx, order_pk, station) for station in reached]
         if any(not job.printer for job in new):
@@ -59,23 +63,30 @@ class Acceptance:
         return Taken(verdict, printers={job.printer for job in new}, order=ref.id)
 
     def _tickets(
-        self, order: Order, reached: list[str], marks: dict[str, Mark], mark: Mark | None
+        self,
+        order: Order,
+        routed: Routed,
+        before: dict[tuple[str, int], Told],
+        marks: dict[tuple[str, int], Mark],
+        mark: Mark | None,
     ) -> list[jobs.NewJob]:
+        """A ticket for each station and copy that has something to learn."""
         new = []
-        routed = route(order, self._stations)
         for name, portions in routed.items():
             station = self._by_name[name]
-            kind = JobKind.AMEND if name in reached else JobKind.ORDER
-            share = msgspec.json.encode(Share(tuple(portions), tuple(routed)))
-            new += [
-                jobs.NewJob(name, station.printer or "", kind, share, copy, station.copies, marks.get(name, mark))
-                for copy in range(1, station.copies + 1)
-            ]
+            share = Share(tuple(portions), tuple(routed))
+            said = msgspec.json.encode(share)
+            for copy in range(1, station.copies + 1):
+                here, known = (name, copy), before.get((name, copy))
+                if known is None or here in marks or _differs(known, order, share):
+                    kind = JobKind.ORDER if known is None else JobKind.AMEND
+                    has = marks.get(here, mark)
+                    new.append(jobs.NewJob(name, station.printer or "", kind, said, copy, station.copies, has))
         return new
 
     def _void(self, tx: Tx, order_pk: int, name: str) -> jobs.NewJob:
         station = self._by_name.get(name) or next(s for s in self._stations if s.default)
-        return jobs.NewJob(name, station.printer or "", JobKind.CANCEL, jobs.last_share(tx, order_pk, name))
+        return jobs.NewJob(name, station.printer or "", JobKind.CANCEL, last_share(tx, order_pk, name))
 
     def _mark_rebuilt(self, tx: Tx, told_at: datetime | None, replayed: bool) -> Mark | None:
         """An order from before the journal was lost may have been printed by the journal that is gone: whatever comes
@@ -95,3 +106,9 @@ class Acceptance:
         if known is not None or event.sequence is None or notes.get_meta(tx, "pruned") is None:
             return None
         return Mark.POSSIBLE_DUPLICATE if event.sequence <= orders.cursors(tx).get(event.source, -1) else None
+
+
+def _differs(known: Told, order: Order, share: Share) -> bool:
+    """Would a cook who has the ticket that is known do anything otherwise?"""
+    was = READ_UPSERT.decode(known.payload).order
+    return bool(changed_facts(was, order) or compare(READ_SHARE.decode(known.share).portions, share.portions))

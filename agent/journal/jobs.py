@@ -94,16 +94,6 @@ def add_jobs(tx: Tx, order_pk: int | None, event_pk: int | None, rev: int, jobs:
     )
 
 
-def last_share(tx: Tx, order_pk: int, station: str) -> bytes:
-    """What this station was told last of an order: that is what a void takes back."""
-    row = tx.execute(
-        "SELECT share FROM jobs WHERE order_pk = ? AND station = ? "
-        "ORDER BY state = 'completed' OR intent IS NOT NULL OR mark IS NOT NULL DESC, id DESC LIMIT 1",
-        (order_pk, station),
-    ).fetchone()
-    return bytes(row[0])
-
-
 def next_pending(tx: Tx, printer: str, *, after_id: int = 0, stands_in: tuple[Route, ...] = ()) -> Job | None:
     """The oldest ticket that this printer may print, or None: of its own stations, and of those that it stands in for.
 
@@ -206,6 +196,8 @@ def settle(tx: Tx, job: Job, outcome: Settlement) -> JobState:
     in_flight = outcome.keep_intent and not outcome.leaves
     _move(tx, job.id, state, reason, also, (outcome.mark, outcome.keep_intent, in_flight, state is JobState.PENDING))
     _report(tx, job.id, outcome.evidence or _EVIDENCE.get(state, ""))
+    if state is JobState.CANCELED and outcome.mark is None:
+        _drop_needless_void(tx, job)
     if state in FINAL and job.order_pk is not None:
         close_order(tx, job.order_pk)
     return state
@@ -241,33 +233,20 @@ def is_torn(tx: Tx, printer: str) -> bool:
     return bool(get_meta(tx, f"torn:{printer}"))
 
 
-def withdraw(tx: Tx, order_pk: int, reason: str) -> dict[str, Mark]:
-    """Cancel an order's tickets that are still to be printed. Returns the marks that they bore, by station: there a
-    piece of one may be on paper.
+def withdraw(tx: Tx, order_pk: int, reason: str) -> dict[tuple[str, int], Mark]:
+    """Cancel an order's tickets that are still to be printed. Returns the marks that they bore, by station and copy:
+    there a piece of one may be on paper.
     """
     rows = tx.execute(
-        "SELECT id, station, mark FROM jobs "
+        "SELECT id, station, copy, mark FROM jobs "
         "WHERE order_pk = ? AND state IN ('pending', 'held') AND intent IS NULL ORDER BY id",
         (order_pk,),
     ).fetchall()
-    for job_id, _, _ in rows:
+    for job_id, _, _, _ in rows:
         _move(tx, job_id, JobState.CANCELED, reason)
         _report(tx, job_id, "")
         clear_alarm(tx, f"ticket:{job_id}")
-    return {str(station): Mark(mark) for _, station, mark in rows if mark is not None}
-
-
-def stations_reached(tx: Tx, order_pk: int) -> list[str]:
-    """The stations where something of this order is, or may be, on paper and was not voided since."""
-    rows = tx.execute(
-        "SELECT station FROM jobs j WHERE order_pk = ? AND kind <> 'cancel' "
-        "AND (state = 'completed' OR intent IS NOT NULL OR mark IS NOT NULL) "
-        "AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.order_pk = j.order_pk AND c.station = j.station "
-        "                AND c.kind = 'cancel' AND c.state <> 'canceled' AND c.id > j.id) "
-        "GROUP BY station ORDER BY min(id)",
-        (order_pk,),
-    )
-    return [str(station) for (station,) in rows]
+    return {(str(station), int(copy)): Mark(mark) for _, station, copy, mark in rows if mark is not None}
 
 
 def move_home(tx: Tx, job: Job, home: str) -> None:
@@ -313,19 +292,38 @@ def order_ref(tx: Tx, order_pk: int) -> OrderRef:
 
 
 def _overtaken(tx: Tx, job: Job) -> bool:
+    """Has its order moved on? Not where a newer revision left this station alone: then this ticket still holds."""
     if job.kind in (JobKind.CANCEL, JobKind.NOTICE):
         return False
-    rev, canceled = tx.execute("SELECT rev, canceled FROM orders WHERE pk = ?", (job.order_pk,)).fetchone()
-    return bool(canceled) or int(rev) > job.rev
+    row = tx.execute(
+        "SELECT 1 FROM orders WHERE pk = ? AND canceled UNION ALL SELECT 1 FROM jobs WHERE order_pk = ? "
+        "AND station = ? AND (copy = ? OR kind = 'cancel') AND id > ? AND state <> 'canceled' LIMIT 1",
+        (job.order_pk, job.order_pk, job.station, job.copy, job.id),
+    ).fetchone()
+    return row is not None
 
 
 def _hand_on_mark(tx: Tx, job: Job, mark: Mark) -> None:
     """What may be on paper of an overtaken ticket is said by the one that takes its place."""
     tx.execute(
-        "UPDATE jobs SET mark = ? WHERE order_pk = ? AND station = ? AND id > ? AND kind <> 'cancel' AND mark IS NULL "
-        "AND state IN ('pending', 'held') AND intent IS NULL",
-        (mark, job.order_pk, job.station, job.id),
+        "UPDATE jobs SET mark = ? WHERE order_pk = ? AND station = ? AND copy = ? AND id > ? AND kind <> 'cancel' "
+        "AND mark IS NULL AND state IN ('pending', 'held') AND intent IS NULL",
+        (mark, job.order_pk, job.station, job.copy, job.id),
     )
+
+
+def _drop_needless_void(tx: Tx, job: Job) -> None:
+    """Nothing of this ticket is on paper: a void that waits to take it back, and nothing else, is not printed."""
+    rows = tx.execute(
+        "SELECT id FROM jobs v WHERE order_pk = ? AND station = ? AND kind = 'cancel' AND id > ? "
+        "AND state IN ('pending', 'held') AND intent IS NULL AND NOT EXISTS (SELECT 1 FROM jobs j "
+        "WHERE j.order_pk = v.order_pk AND j.station = v.station AND j.kind <> 'cancel' AND j.id < v.id "
+        "AND (j.state = 'completed' OR j.intent IS NOT NULL OR j.mark IS NOT NULL))",
+        (job.order_pk, job.station, job.id),
+    ).fetchall()
+    for (job_id,) in rows:
+        _move(tx, job_id, JobState.CANCELED, "there is nothing on paper to take back")
+        _report(tx, job_id, "")
 
 
 def _state(tx: Tx, job_id: int) -> JobState:

@@ -1,0 +1,75 @@
+"""What the stations were told of an order: that is what a revision is compared with, and what a void takes back."""
+
+import msgspec
+
+from agent.journal.file import Tx
+from agent.model.job import Job, JobKind, JobState
+
+_MAY_BE_ON_PAPER = "(j.state = 'completed' OR j.intent IS NOT NULL OR j.mark IS NOT NULL)"
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A ticket that is, or may be, on paper: its revision, its station's share, and the event's data, both as JSON."""
+
+    station: str
+    copy: int
+    rev: int
+    share: bytes
+    payload: bytes
+
+
+def told(tx: Tx, order_pk: int) -> dict[tuple[str, int], Told]:
+    """By station and copy the newest ticket of this order that may be on paper and was not voided since."""
+    rows = tx.execute(
+        "SELECT j.station, j.copy, j.rev, j.share, coalesce(e.payload, x'') FROM jobs j "
+        "LEFT JOIN events e ON e.pk = j.event_pk "
+        f"WHERE j.order_pk = ? AND j.kind <> 'cancel' AND {_MAY_BE_ON_PAPER} "
+        "AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.order_pk = j.order_pk AND c.station = j.station "
+        "                AND c.kind = 'cancel' AND c.state <> 'canceled' AND c.id > j.id) ORDER BY j.id",
+        (order_pk,),
+    )
+    return {(str(row[0]), int(row[1])): Told(*row) for row in rows}
+
+
+def base(tx: Tx, job: Job) -> tuple[Told | None, bool]:
+    """What is on paper at this ticket's station of its order, from the time before it; and whether that is certain.
+
+    None with certainty: nothing is, or it was taken back. Not certain: an older ticket is in a printer, or in doubt, or
+    was overtaken when a piece of it may have been on paper.
+    """
+    row = tx.execute(
+        "SELECT j.station, j.copy, j.rev, j.share, coalesce(e.payload, x''), j.kind, j.state FROM jobs j "
+        "LEFT JOIN events e ON e.pk = j.event_pk "
+        "WHERE j.order_pk = ? AND j.station = ? AND (j.copy = ? OR j.kind = 'cancel') AND j.id < ? "
+        "AND j.state <> 'aborted' AND (j.state <> 'canceled' OR j.mark IS NOT NULL) ORDER BY j.id DESC LIMIT 1",
+        (job.order_pk, job.station, job.copy, job.id),
+    ).fetchone()
+    if row is None:
+        return None, True
+    *values, kind, state = row
+    if kind == JobKind.CANCEL:
+        return None, state == JobState.COMPLETED
+    return (Told(*values), True) if state == JobState.COMPLETED else (None, False)
+
+
+def shares(tx: Tx, order_pk: int, rev: int) -> dict[str, bytes]:
+    """By station what it makes of an order at a revision; a station that nothing was left for is not in it."""
+    rows = tx.execute(
+        "SELECT station, share, kind FROM jobs WHERE order_pk = ? AND rev <= ? ORDER BY id", (order_pk, rev)
+    )
+    found: dict[str, bytes] = {}
+    for station, share, kind in rows:
+        found.pop(station, None)
+        if kind != JobKind.CANCEL:
+            found[str(station)] = bytes(share)
+    return found
+
+
+def last_share(tx: Tx, order_pk: int, station: str) -> bytes:
+    """What this station was told last of an order: that is what a void takes back."""
+    row = tx.execute(
+        "SELECT share FROM jobs WHERE order_pk = ? AND station = ? "
+        "ORDER BY state = 'completed' OR intent IS NOT NULL OR mark IS NOT NULL DESC, id DESC LIMIT 1",
+        (order_pk, station),
+    ).fetchone()
+    return bytes(row[0])
