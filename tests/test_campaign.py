@@ -224,3 +224,42 @@ def test_a_ticket_that_another_printer_has_is_owed_by_that_one() -> None:
             (home.name, 0.0, 20.0),
             (other.name, 20.0, 40.0),
         ]
+
+
+@pytest.mark.parametrize(
+    ("state", "older", "alarm"),
+    [("unconfirmed", False, 3.0), ("completed", False, 3.0), ("pending", False, None), ("unconfirmed", True, None)],
+)
+def test_an_alarm_of_the_stand_in_counts_where_the_oldest_ticket_lay_there(
+    state: str, older: bool, alarm: float | None
+) -> None:
+    """Not where that one only gets it now, nor where an older ticket is still owed at home."""
+    with fleet(2, "tcp", (1,), seed=1) as members:
+        cloud, (home, other) = Cloud(), members
+        chronicle = Timed(members, cloud)
+        if older:
+            chronicle.order(("41", home.name))
+            chronicle.at = 0.5
+        chronicle.order(("42", home.name))
+        chronicle.at = 3.0
+        cloud.hear("alarm", key=f"printer:{other.name}:silent", state="raised")
+        chronicle.at = 12.0
+        order = {"id": "id-42", "channel": "alipay", "no": "42"}
+        facts = {"ticket": 7, "station": home.name, "number": 1, "order": order}
+        cloud.hear("ticket.state", state=state, printer=other.name, **facts)
+        assert [still.printer for still in chronicle.standstills] == [home.name]
+        assert chronicle.alarm_s(chronicle.standstills[0]) == alarm
+
+
+def test_an_alarm_of_the_stand_in_counts_where_the_ticket_came_out_there(shop: Shop) -> None:
+    """The paper tells it before any report does."""
+    with VirtualPrinter(PrinterSpec(), "bar") as device, serve("tcp", device) as port:
+        chronicle = Timed([shop.member, Member("bar", "tcp", device, port)], shop.cloud)
+        chronicle.order(("42", "kitchen"))
+        chronicle.at = 4.0
+        shop.cloud.hear("alarm", key="printer:bar:silent", state="raised")
+        chronicle.at = 12.0
+        device.paper.current = print_ticket(ORDER, printed_for="kitchen")
+        device.receive(b"\x1dV\0")
+        (still,) = chronicle.standstills
+        assert (still.printer, still.stand_in, chronicle.alarm_s(still)) == ("kitchen", "bar", 4.0)

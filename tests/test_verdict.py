@@ -17,9 +17,10 @@ from agent.simulator.piece import Item, Piece
 from agent.simulator.reading import Banner, read_piece
 from agent.simulator.share import Stations
 from agent.simulator.verdict import Fault, Finding, Verdict, judge_paper, judge_word
+from agent.tickets.changes import compare
 from agent.tickets.notice import alarm
 from agent.tickets.routing import route
-from agent.tickets.template import kitchen
+from agent.tickets.template import kitchen, shipped
 from tests.test_tickets import NOON
 
 STATIONS = Stations("kitchen", category={"热饮": "drinks"})
@@ -201,6 +202,26 @@ def test_long_name_broken_over_lines_and_emoji_are_read() -> None:
     assert judge([order], [], [print_ticket(order, "drinks")]).fine
 
 
+@pytest.mark.parametrize(
+    ("first", "drawn", "fine"),
+    [
+        ("特浓原味现磨有机黑豆豆  x12杯", True, True),
+        ("特浓原味现磨有机黑豆豆  x11杯", True, False),
+        ("特浓原味现磨有机黑豆豆  x12杯", False, False),
+        ("咸豆浆  x12杯", True, False),
+    ],
+)
+def test_a_picture_is_taken_for_the_sign_that_gbk_lacks_and_its_line(first: str, drawn: bool, fine: bool) -> None:
+    """Nobody can read it: the name must stand before and behind it, but for one line, and the quantity be text."""
+    order = upsert({**SOY, "name": "特浓原味现磨有机黑豆豆浆配红枣枸杞🌶桂圆莲子百合银耳超级大杯", "qty": "12"})
+    roll = Paper(384)
+    roll.feed(f"#42\n{first}\n".encode("gbk"))
+    if drawn:
+        roll.feed(b"\x1dv0\x00\x21\x00\x18\x00" + b"\xff" * 33 * 24)
+    roll.feed("级大杯\n  +加热\ndrinks  流水 No.001\n打印 printed 12:00:09\n\x1dV\0".encode("gbk"))
+    assert judge([order], [], roll.pieces).fine is fine
+
+
 class TestRevisions:
     """改单 and 作废."""
 
@@ -255,6 +276,73 @@ class TestRevisions:
         part = torn(print_ticket(self.old))
         assert judge([self.old, self.new], [part, print_ticket(self.new, kind=JobKind.AMEND)]).fine
         assert judge([self.old, cancel()], [part, print_ticket(self.old, kind=JobKind.CANCEL)]).fine
+
+
+class TestOnlyChanges:
+    """改单 that says only what changed: it needs the paper before it."""
+
+    bun, youtiao = {**BUNS, "qty": "2"}, {"name": "油条", "qty": "1"}
+    old, new = upsert(bun, youtiao), upsert({**bun, "qty": "5"}, {"name": "葱油饼", "qty": "1.5"}, rev=2)
+    events = (old, new)
+    full = print_ticket(old)
+
+    @staticmethod
+    def changes(*lines: str, rev: int = 2, banner: str = "改单 AMENDED 第{}版") -> Piece:
+        """A ticket of changes, typed by hand."""
+        roll = Paper(576)
+        roll.feed(b"\x1dB\x01" + banner.format(rev).encode("gbk") + b"\x1dB\x00\n")
+        words = ("只列变动 only what changed", "#42", *lines, "kitchen  流水 No.002", "打印 printed 12:00:30")
+        roll.feed("\n".join(words).encode("gbk") + b"\n\x1dV\0")
+        return roll.pieces[0]
+
+    told = ("加 +3笼", "鲜肉小笼包 x2笼 → x5笼", "退 -1", "油条", "加 +1.5", "葱油饼")
+
+    def test_the_shipped_template_is_understood(self) -> None:
+        """With the ticket before it, the kitchen knows everything."""
+        before, after = (msgspec.convert(event["data"], Upsert).order for event in self.events)
+        was, now = (tuple(route(order, ROUTES)["kitchen"]) for order in (before, after))
+        facts: dict[str, Any] = {"before": before, "changes": compare(was, now), "printed_at": NOON}
+        ticket = Ticket(after, now, "kitchen", kind=JobKind.AMEND, number=2, **facts)
+        roll = Paper(576)
+        roll.feed(encode(typeset(shipped().layout("changes", ticket, 48)[0], 48), 48).data)
+        assert read_piece("kitchen", roll.pieces[0])[0].only_changes
+        assert judge(list(self.events), [self.full, *roll.pieces]).fine
+
+    def test_changes_after_the_ticket_are_fine(self) -> None:
+        """The new number, or by how many, is enough."""
+        assert judge(list(self.events), [self.full, self.changes(*self.told)]).fine
+        assert judge(list(self.events), [self.full, self.changes("鲜肉小笼包 x5", "油条 -1", "葱油饼 x1.5")]).fine
+
+    @pytest.mark.parametrize("left_out", (0, 2, 4))
+    def test_a_change_that_is_left_out_or_miscounted_is_wrong(self, left_out: int) -> None:
+        """Each dish that is other than it was."""
+        fewer = [*self.told[:left_out], *self.told[left_out + 2 :]]
+        assert faults(judge(list(self.events), [self.full, self.changes(*fewer)])) == [Fault.WRONG]
+        wrong = [*self.told[:left_out], "+9", self.told[left_out + 1].split()[0], *self.told[left_out + 2 :]]
+        assert faults(judge(list(self.events), [self.full, self.changes(*wrong)])) == [Fault.WRONG]
+
+    def test_changes_to_a_ticket_that_is_not_on_paper_are_wrong(self) -> None:
+        """Nobody knows the rest of the order; nor does a torn ticket tell it."""
+        assert faults(judge(list(self.events), [self.changes(*self.told)])) == [Fault.WRONG]
+        found = faults(judge(list(self.events), [torn(self.full), self.changes(*self.told)]))
+        assert set(found) == {Fault.WRONG, Fault.PARTIAL}
+
+    def test_changes_of_an_older_revision_leave_the_newest_lost(self) -> None:
+        """Each revision adds its own changes to the paper before."""
+        third = upsert({**self.bun, "qty": "6"}, {"name": "葱油饼", "qty": "1.5"}, rev=3)
+        second = self.changes(*self.told)
+        assert faults(judge([*self.events, third], [self.full, second])) == [Fault.LOST]
+        assert judge([*self.events, third], [self.full, second, self.changes("鲜肉小笼包 +1", rev=3)]).fine
+        assert faults(judge([*self.events, third], [self.full, self.changes("鲜肉小笼包 +1", rev=3)])) == [Fault.WRONG]
+
+    def test_a_reprint_of_the_changes_is_judged_by_the_same_paper(self) -> None:
+        """Marked, and not by itself."""
+        again = self.changes(*self.told)
+        marked = Paper(576)
+        marked.feed(b"\x1dB\x01" + "补打 REPRINT #42".encode("gbk") + b"\x1dB\x00\n")
+        reprint = Piece(576, [*marked.current.items, *again.items])
+        assert judge(list(self.events), [self.full, again, reprint]).fine
+        assert faults(judge(list(self.events), [self.full, again, again])) == [Fault.DOUBLED]
 
 
 def test_orders_that_paper_cannot_tell_apart_are_refused() -> None:

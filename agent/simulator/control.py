@@ -73,7 +73,9 @@ def pieces(printer: VirtualPrinter, since: int = 0) -> Answer:
     return {
         "pieces": [piece_as_json(piece) for piece in paper.pieces[since:]],
         "current": piece_as_json(paper.current),
-        "events": [{"kind": event.kind, "command": event.command.hex(" ")} for event in paper.events],
+        "events": [
+            {"kind": event.kind, "command": event.command.hex(" "), "reason": event.reason} for event in paper.events
+        ],
     }
 
 
@@ -87,7 +89,7 @@ def piece_as_json(piece: Piece) -> Answer:
             for line in piece.lines
         ],
         "bitmaps": [[bitmap.printed_width, bitmap.printed_height] for bitmap in piece.bitmaps],
-        "codes": [{"kind": code.kind, "data": code.data.decode("utf-8", "replace")} for code in piece.codes],
+        "codes": [{"kind": code.kind, "data": code.text} for code in piece.codes],
     }
 
 
@@ -98,6 +100,7 @@ def _run(run: Run) -> Answer:
         "height": run.height,
         "bold": run.bold,
         "inverted": run.inverted,
+        "underlined": run.underlined,
     }
 
 

@@ -5,6 +5,8 @@ A key is the command's name as bytes: two, or three where the manuals say so (`G
 
 from collections.abc import Callable
 
+from agent.simulator import barcodes
+
 NUL, HT, LF, CR = 0x00, 0x09, 0x0A, 0x0D
 DLE, ESC, FS, GS = 0x10, 0x1B, 0x1C, 0x1D
 LEADS = frozenset({DLE, ESC, FS, GS})
@@ -105,18 +107,13 @@ def _cut(data: bytes | bytearray, pos: int, key: bytes) -> Measured:
 
 
 def _barcode(data: bytes | bytearray, pos: int, key: bytes) -> Measured:
-    """GS k m: up to NUL for m 0-6, counted by n for m 65-79."""
+    """GS k m: up to NUL for m 0-6, counted by n for m 65-79; a byte that its system does not take ends it too."""
     if len(data) < pos + 4:
         return key, pos + 4
     mode = data[pos + 2]
     if mode <= 6:
-        return key, _after_nul(data, pos + 3)
-    return (key, pos + 4 + data[pos + 3]) if 65 <= mode <= 79 else (UNKNOWN, pos + 3)
-
-
-def _after_nul(data: bytes | bytearray, start: int) -> int:
-    at = data.find(b"\0", start)
-    return len(data) + 1 if at < 0 else at + 1
+        return key, barcodes.end_of_nul_form(data, pos + 3, mode)
+    return (key, barcodes.end_of_counted_form(data, pos + 3, mode)) if 65 <= mode <= 79 else (UNKNOWN, pos + 3)
 
 
 def _tabs(data: bytes | bytearray, pos: int, key: bytes) -> Measured:

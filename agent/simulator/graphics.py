@@ -1,17 +1,12 @@
 """Pictures and codes: from the bytes of GS v 0, ESC *, GS ( L and GS ( k to Bitmap and Code."""
 
+from agent.simulator import barcodes, qr
+from agent.simulator.bars import RefusedError
 from agent.simulator.piece import Bitmap, Code, Side
 from agent.simulator.settings import Settings
 
-_BARCODES = {
-    **dict(enumerate(("upc-a", "upc-e", "ean13", "ean8", "code39", "itf", "codabar"))),
-    **dict(enumerate(("upc-a", "upc-e", "ean13", "ean8", "code39", "itf", "codabar", "code93", "code128"), 65)),
-}
-_QR_BYTES = (
-    *(17, 32, 53, 78, 106, 134, 154, 192, 230, 271, 321, 367, 425, 458, 520, 586, 644, 718, 792, 858),
-    *(929, 1003, 1091, 1171, 1273, 1367, 1465, 1528, 1628, 1732, 1840, 1952, 2068, 2188, 2303, 2431, 2563),
-    *(2699, 2809, 2953),
-)
+_WIDE = {2: 5, 3: 8, 4: 10, 5: 13, 6: 15}
+"""GS w n, for barcodes of narrow and wide elements: the wide ones, as Epson's table says in millimetres, in dots."""
 _SPREAD = tuple(int("".join(f"{bit}" * 3 for bit in f"{byte:08b}"), 2).to_bytes(3, "big") for byte in range(256))
 """A byte of 8 dots as 24: the old 8-dot modes print each dot three times as high."""
 
@@ -40,41 +35,75 @@ def columns(params: bytes, x: int) -> Bitmap:
     return Bitmap(count, 24, bytes(rows), x=x, x_scale=2 if mode in (0, 32) else 1)
 
 
-def barcode(params: bytes, settings: Settings) -> Code:
-    """GS k m d... NUL, or GS k m n d...: `params` from m."""
-    data = params[1:].rstrip(b"\0") if params[0] <= 6 else params[2:]
-    if data.startswith((b"{A", b"{B", b"{C")):
-        data = data[2:]
-    kind = _BARCODES.get(params[0], "barcode")
-    module, height = settings.barcode_module, settings.barcode_height
-    return Code(kind, data, settings.align, module, height, settings.barcode_caption)
+def barcode(params: bytes, settings: Settings) -> tuple[Code, str]:
+    """GS k m d... NUL, or GS k m n d...: `params` from m; and a note on what of the data is not printed.
 
-
-def qr_modules(length: int) -> int:
-    """Modules along a QR code's side that holds so many bytes at level L (ISO/IEC 18004, table 7)."""
-    version = next((index for index, most in enumerate(_QR_BYTES, 1) if length <= most), 40)
-    return 17 + 4 * version
+    Raises:
+        RefusedError: nothing is printed.
+    """
+    symbol = barcodes.read(params)
+    module = settings.barcode_module
+    code = Code(
+        symbol.kind,
+        symbol.bars.data,
+        settings.align,
+        module,
+        settings.barcode_height,
+        settings.barcode_caption,
+        symbol.bars.caption,
+        settings.barcode_caption_small,
+        symbol.bars.widths(module, _WIDE[module]),
+    )
+    return code, symbol.note
 
 
 class QrStore:
-    """GS ( k for QR codes: what was stored until it is printed."""
+    """What was told of the next QR code, by GS ( k or by Star's ESC GS y, and its data until it is printed."""
 
     def __init__(self) -> None:
-        self._data = b""
-        self._module = 3
+        self.data = b""
+        self.module, self.level, self.model = 3, "L", 2
 
     def command(self, params: bytes, align: Side) -> Code | None:
-        """`params` from cn (49 is QR): fn 67 module size, 80 store, 81 print; others make no difference here."""
+        """GS ( k, `params` from cn: functions 165 model, 167 module, 169 level, 180 store, 181 print, 182 ask its size.
+
+        Raises:
+            RefusedError: the printer ignores it.
+        """
         if len(params) < 3 or params[0] != 49:
-            return None
-        match params[1]:
-            case 67:
-                self._module = min(16, max(1, params[2]))
-            case 80:
-                self._data = params[3:]
-            case 81 if self._data:
-                return Code("QR", self._data, align, self._module, self._module * qr_modules(len(self._data)))
+            raise RefusedError("no other two-dimensional code is played than QR")
+        match params[1], params[2]:
+            case 65, 49 | 50 | 51 as model:
+                self.model = model - 48
+            case 67, module if 1 <= module <= 16:
+                self.module = module
+            case 69, level if 48 <= level <= 51:
+                self.level = qr.LEVELS[level - 48]
+            case 80, 48 if 4 <= len(params) <= 3 + 7089:
+                self.data = params[3:]
+            case 81, 48:
+                return self.print(align)
+            case 82, 48:
+                return None
+            case function, value:
+                raise RefusedError(f"QR function {function + 100} does not take {value}")
         return None
+
+    def print(self, align: Side) -> Code:
+        """The code of what is stored.
+
+        Raises:
+            RefusedError: there is nothing, or too much of it.
+        """
+        if not self.data:
+            raise RefusedError("no data is stored for a QR code")
+        if self.model != 2:
+            raise RefusedError("only QR codes of model 2 are played")
+        modules = qr.side(self.data, self.level)
+        if modules is None:
+            raise RefusedError(f"{len(self.data)} bytes are more than a QR code of level {self.level} holds")
+        dots = self.module * modules
+        return Code("QR", self.data, align, self.module, dots, level=self.level, modules=modules)
 
 
 class PictureStore:

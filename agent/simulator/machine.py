@@ -41,7 +41,14 @@ class Machine:
         self.power_cycles = 0
         star = self.spec.language == "star"
         reads = StarPaper if star else Paper
-        self.paper = reads(self.spec.width_dots, self.spec.kanji, self.spec.knife_dots, self._device_command)
+        self.paper = reads(
+            self.spec.width_dots,
+            self.spec.kanji,
+            self.spec.knife_dots,
+            self._device_command,
+            self.spec.prints_qr,
+            self.spec.prints_barcodes,
+        )
         self.counters = Counters(self.paper)
         self._clock = clock or SystemClock()
         self._mouth = Mouth(self.spec.tier < 3, self.spec.reserve_replies, self._clock.monotonic)

@@ -10,7 +10,9 @@ from collections.abc import Callable
 import msgspec
 
 from agent.simulator import graphics
+from agent.simulator.bars import RefusedError
 from agent.simulator.grammar import CR, DLE, HT, LEADS, LF, NUL, UNKNOWN, measure
+from agent.simulator.piece import Code, Feed
 from agent.simulator.roll import Roll
 
 OnDevice = Callable[[bytes, bytes], None]
@@ -22,7 +24,7 @@ _SINGLES = re.compile(rb"[\x20-\x7e\x80-\xff]+")
 _NULS = re.compile(rb"\0+")
 _NO_CHARACTER = "\ufffd"
 
-DRAWER, BEEP = "drawer", "beep"
+DRAWER, BEEP, REFUSED = "drawer", "beep", "refused"
 _EVENTS = {
     b"\x1bp": DRAWER,
     b"\x1bB": BEEP,
@@ -39,18 +41,30 @@ _EVENTS = {
 }
 REALTIME_EVENTS = {b"\x10\x14\x01": DRAWER, b"\x10\x14\x02": "power_off", b"\x10\x14\x03": BEEP}
 _DEVICE = frozenset((b"\x1dr", b"\x1da", b"\x1dI", b"\x1dg0", b"\x1dg2", b"\x1d(H", b"\x1bu", b"\x1bv"))
+_QR, _BARCODE = b"\x1d(k", b"\x1dk"
+_QR_COMMANDS = frozenset((_QR,))
+_BARCODE_COMMANDS = frozenset((_BARCODE, b"\x1dh", b"\x1dw", b"\x1dH", b"\x1df"))
 _QUIET = frozenset((b"\x1d(D", b"\x1d(K", b"\x1d(N", b"\x1d(Q", b"\x1c(A", b"\x1c(E"))
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that is not print: a drawer kick, a beep, a write to memory. `command` is the whole command."""
+    """Something that is not print: a drawer kick, a beep, a write to memory, a code that was refused.
+
+    `command` is the whole command, `reason` why it was refused.
+    """
 
     kind: str
     command: bytes
+    reason: str = ""
 
 
 class Paper(Roll):
-    """The interpreter and everything that it printed. `stray` holds each byte or command that it did not know."""
+    """The interpreter and everything that it printed. `stray` holds each byte or command that it did not know.
+
+    Without `prints_qr` or `prints_barcodes` it knows no such command, and prints the bytes as text.
+    """
+
+    qr_commands, barcode_commands = _QR_COMMANDS, _BARCODE_COMMANDS
 
     def __init__(
         self,
@@ -58,6 +72,8 @@ class Paper(Roll):
         kanji: bool = True,
         knife_dots: int = 0,
         on_device: OnDevice | None = None,
+        prints_qr: bool = True,
+        prints_barcodes: bool = True,
     ) -> None:
         super().__init__(width_dots, kanji, knife_dots)
         self.events: list[Event] = []
@@ -65,6 +81,14 @@ class Paper(Roll):
         self._on_device = on_device
         self._held, self._need = bytearray(), 0
         self._qr, self._pictures = graphics.QrStore(), graphics.PictureStore()
+        self._lacks = frozenset[bytes]()
+        self._lacks |= frozenset() if prints_qr else self.qr_commands
+        self._lacks |= frozenset() if prints_barcodes else self.barcode_commands
+
+    @property
+    def refused(self) -> list[Event]:
+        """Barcodes and QR codes that were not printed as they were told, each with its reason."""
+        return [event for event in self.events if event.kind == REFUSED]
 
     @property
     def drawer_kicks(self) -> int:
@@ -171,8 +195,14 @@ class Paper(Roll):
 
     def _command(self, data: bytes, pos: int) -> int:
         key, end = measure(data, pos)
+        if key in self._lacks:
+            self.stray.append(key[:2])
+            return pos + 2
         if end > len(data):
             return end
+        if key == _BARCODE and not self.line.is_empty:
+            self.refuse(data[pos:end], "a barcode begins at the start of a line")
+            return pos + 3
         command = data[pos:end]
         if key == UNKNOWN:
             # A name that ends in NUL is half a command flushed by a host's NULs, not one that we don't know.
@@ -205,6 +235,7 @@ class Paper(Roll):
     def _initialize(self, params: bytes) -> None:
         """ESC @: the device hears of it too, it turns status sending off."""
         self.reset()
+        self._qr = graphics.QrStore()
         self._tell_device(b"\x1b@", params)
 
     def _cut(self, params: bytes) -> None:
@@ -227,10 +258,38 @@ class Paper(Roll):
         self.add_picture(self._pictures.command(params[4:], self.settings.align))
 
     def _qr_code(self, params: bytes) -> None:
-        self.add_picture(self._qr.command(params[2:], self.settings.align))
+        """GS ( k: a printing one wants the start of a line."""
+        try:
+            code = self._qr.command(params[2:], self.settings.align)
+            if code is not None and not self.line.is_empty:
+                raise RefusedError("a QR code begins at the start of a line")
+        except RefusedError as refused:
+            self.refuse(_QR + params, str(refused))
+            return
+        self.add_code(code, _QR + params)
 
     def _barcode(self, params: bytes) -> None:
-        self.add_picture(graphics.barcode(params, self.settings))
+        try:
+            code, note = graphics.barcode(params, self.settings)
+        except RefusedError as refused:
+            self.refuse(_BARCODE + params, str(refused))
+            return
+        if note:
+            self.refuse(_BARCODE + params, note)
+        self.add_code(code, _BARCODE + params)
+
+    def add_code(self, code: Code | None, command: bytes) -> None:
+        """A code on lines of its own. One wider than the paper is not printed; a barcode then feeds its height."""
+        if code is None or code.printed_width <= self.settings.type.width:
+            self.add_picture(code)
+            return
+        self.refuse(command, f"{code.printed_width} dots are wider than the line of {self.settings.type.width}")
+        if code.bars:
+            self.add_picture(Feed(code.printed_height))
+
+    def refuse(self, command: bytes, reason: str) -> None:
+        """Nothing is printed, and whoever watches is told why."""
+        self.events.append(Event(REFUSED, command, reason))
 
 
 def _decode(raw: bytes) -> str:
@@ -262,6 +321,6 @@ _ACTIONS: dict[bytes, Callable[[Paper, bytes], None]] = {
     b"\x1dv": Paper._raster,
     b"\x1d(L": Paper._graphics,
     b"\x1d8L": Paper._long_graphics,
-    b"\x1d(k": Paper._qr_code,
-    b"\x1dk": Paper._barcode,
+    _QR: Paper._qr_code,
+    _BARCODE: Paper._barcode,
 }

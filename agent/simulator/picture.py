@@ -1,19 +1,21 @@
 """A picture of a piece of paper, dot for dot on the 12 x 24 grid: what a photo of the receipt would show."""
 
-import importlib
 import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from agent.simulator import qr
 from agent.simulator.piece import (
     CELL_HEIGHT,
     DOTS_PER_CELL,
+    SMALL_WIDTH,
     Bitmap,
+    Caption,
     Code,
     Line,
+    Look,
     Piece,
     Run,
     Side,
@@ -28,7 +30,6 @@ _TOP, _BOTTOM, _TOOTH = 28, 36, 8
 _WHITE, _INK, _DESK, _FOLD = 252, 24, 196, 150
 _FONT = Path("usr/share/fonts/truetype/wqy/wqy-microhei.ttc")
 _MONO_FACE = 1
-_QR_MOST = 2953
 
 
 def draw(piece: Piece) -> Image.Image:
@@ -44,7 +45,7 @@ def draw(piece: Piece) -> Image.Image:
         elif isinstance(item, Bitmap):
             _draw_bitmap(dots, item, margin + _offset(item.align, item.printed_width, piece.width_dots), y)
         elif isinstance(item, Code):
-            picture = _code(item)
+            picture = _code(item, piece.width_dots)
             dots.paste(1, (margin + _offset(item.align, picture.width, piece.width_dots), y), picture)
         y += height_of(item)
     return _on_desk(dots)
@@ -92,7 +93,7 @@ def _draw_line(dots: Image.Image, line: Line, margin: int, y: int) -> None:
 
 def _draw_run(dots: Image.Image, run: Run, x: int, y: int) -> None:
     strip = Image.new("1", (run.dots, CELL_HEIGHT * run.height), 0)
-    ank = 9 if run.look.small else DOTS_PER_CELL
+    ank = SMALL_WIDTH if run.look.small else DOTS_PER_CELL
     units = sum(ank if is_narrow(char) else 2 * DOTS_PER_CELL for char in run.text) * run.width
     # What the characters themselves don't fill is spacing (ESC SP, FS S), shared out evenly.
     gap = (run.dots - units) / max(1, len(run.text))
@@ -126,54 +127,48 @@ def _offset(side: Side, breadth: int, width: int) -> int:
     return {Side.LEFT: 0, Side.CENTER: spare // 2, Side.RIGHT: spare}[side]
 
 
-def _code(code: Code) -> Image.Image:
-    """The code as a camera could read it where the libraries are at hand, else a box that says what it is."""
-    try:
-        return _qr(code) if code.kind == "QR" else _bars(code)
-    except (ImportError, ValueError, LookupError, _library_error("barcode.errors", "BarcodeError")):
-        # The libraries raise these on data that the symbology can't say, as a host's mistake may hold.
-        return _box(code)
+def _code(code: Code, paper_dots: int) -> Image.Image:
+    """The symbol dot for dot, and a barcode's text above or below it."""
+    symbol = _bars(code) if code.bars else _qr(code)
+    if not code.caption:
+        return symbol
+    caption = _caption(code)
+    picture = Image.new("1", (min(paper_dots, max(symbol.width, caption.width)), code.printed_height), 0)
+    above = code.caption_height if code.caption in (Caption.ABOVE, Caption.BOTH) else 0
+    picture.paste(symbol, ((picture.width - symbol.width) // 2, above))
+    x = (picture.width - caption.width) // 2
+    if above:
+        picture.paste(caption, (x, 0))
+    if code.caption in (Caption.BELOW, Caption.BOTH):
+        picture.paste(caption, (x, above + symbol.height))
+    return picture
 
 
 def _qr(code: Code) -> Image.Image:
-    if len(code.data) > _QR_MOST:
-        raise ValueError("more than a QR code holds")
-    qrcode: Any = importlib.import_module("qrcode")
-    maker = qrcode.QRCode(border=0, box_size=1, error_correction=qrcode.constants.ERROR_CORRECT_L)
-    maker.add_data(code.data, optimize=0)
-    maker.make(fit=True)
-    modules = maker.get_matrix()
-    side = len(modules)
-    picture = Image.new("1", (side, side), 0)
-    picture.putdata([int(dark) for row in modules for dark in row])
-    return picture.resize((side * code.module, side * code.module), Image.Resampling.NEAREST)
+    rows = qr.modules(code.data, code.level)
+    picture = Image.new("1", (len(rows), len(rows)), 0)
+    picture.putdata([int(dark) for row in rows for dark in row])
+    return picture.resize((code.printed_width, code.height_dots), Image.Resampling.NEAREST)
 
 
 def _bars(code: Code) -> Image.Image:
-    barcode: Any = importlib.import_module("barcode")
-    kind = "upca" if code.kind == "upc-a" else code.kind
-    bars = str(barcode.get(kind, code.data.decode("ascii")).build()[0])
-    picture = Image.new("1", (len(bars), 1), 0)
-    picture.putdata([int(bar) for bar in bars])
-    return picture.resize((len(bars) * code.module, code.height_dots), Image.Resampling.NEAREST)
-
-
-def _library_error(module: str, name: str) -> type[Exception]:
-    try:
-        found: type[Exception] = getattr(importlib.import_module(module), name)
-    except ImportError:
-        return ImportError
-    return found
-
-
-def _box(code: Code) -> Image.Image:
-    side = max(96, code.height_dots)
-    picture = Image.new("1", (side if code.kind == "QR" else 2 * side, side), 0)
-    pen = ImageDraw.Draw(picture)
-    pen.rectangle((0, 0, picture.width - 1, picture.height - 1), outline=1, width=4)
-    text = f"{code.kind}\n{code.shown}"
-    pen.multiline_text((12, 12), text, fill=1, font=_font(18))
+    picture = Image.new("1", (code.printed_width, code.height_dots), 0)
+    x = 0
+    for at, dots in enumerate(code.bars):
+        if at % 2 == 0:
+            picture.paste(1, (x, 0, x + dots, code.height_dots))
+        x += dots
     return picture
+
+
+def _caption(code: Code) -> Image.Image:
+    look = Look(small=code.caption_small)
+    cell = SMALL_WIDTH if code.caption_small else DOTS_PER_CELL
+    dots = cell * len(code.caption_text)
+    strip = Image.new("1", (dots, CELL_HEIGHT), 0)
+    _draw_run(strip, Run(code.caption_text, look, 0, dots), 0, 0)
+    top = CELL_HEIGHT - code.caption_height
+    return strip.crop((0, top // 2, dots, top // 2 + code.caption_height))
 
 
 def _on_desk(dots: Image.Image) -> Image.Image:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 DOTS_PER_CELL = 12
 CELL_HEIGHT = 24
+SMALL_WIDTH, SMALL_HEIGHT = 9, 17
+"""Font B."""
 
 
 class Side(IntEnum):
@@ -19,6 +21,15 @@ class Side(IntEnum):
     LEFT = 0
     CENTER = 1
     RIGHT = 2
+
+
+class Caption(IntEnum):
+    """Where a barcode's text stands, as GS H numbers it."""
+
+    NONE = 0
+    ABOVE = 1
+    BELOW = 2
+    BOTH = 3
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -60,6 +71,11 @@ class Run(msgspec.Struct, frozen=True):
         """White on black (GS B)."""
         return self.look.inverted
 
+    @property
+    def underlined(self) -> bool:
+        """Underlined (ESC -, FS -)."""
+        return self.look.underlined
+
 
 class Bitmap(msgspec.Struct, frozen=True):
     """A picture, one bit a dot, rows padded to whole bytes, 1 is black. The scales are multiples."""
@@ -89,20 +105,47 @@ class Bitmap(msgspec.Struct, frozen=True):
 
 
 class Code(msgspec.Struct, frozen=True):
-    """A QR code or a barcode, kept as what it says. `module` is its smallest part in dots."""
+    """A QR code or a barcode, kept as what a reader says. `module` is its smallest part in dots, `height_dots` the
+    symbol's height. A barcode has `bars`, the dots of bars and spaces in turn; a QR code its `level` and `modules` on
+    a side.
+    """
 
     kind: str
     data: bytes
     align: Side = Side.LEFT
     module: int = 3
     height_dots: int = 162
-    caption: bool = False
+    caption: Caption = Caption.NONE
+    caption_text: str = ""
+    caption_small: bool = False
+    bars: tuple[int, ...] = ()
+    level: str = ""
+    modules: int = 0
+
+    @property
+    def text(self) -> str:
+        """What a reader says, as UTF-8."""
+        return self.data.decode("utf-8", "replace")
+
+    @property
+    def printed_width(self) -> int:
+        """Dots across the paper, without quiet zones and captions."""
+        return sum(self.bars) or self.modules * self.module
+
+    @property
+    def caption_height(self) -> int:
+        """Dots of one line of caption: font A is 24 high, font B 17."""
+        return SMALL_HEIGHT if self.caption_small else CELL_HEIGHT
+
+    @property
+    def printed_height(self) -> int:
+        """Dots along the paper, captions too."""
+        return self.height_dots + (0, 1, 1, 2)[self.caption] * self.caption_height
 
     @property
     def shown(self) -> str:
         """What it says, fit for a terminal."""
-        text = self.data.decode("utf-8", "replace")
-        return "".join(char if char.isprintable() else "?" for char in text)
+        return "".join(char if char.isprintable() else "?" for char in self.text)
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -178,6 +221,11 @@ class Piece(msgspec.Struct):
         return "\n".join(line.text for line in self.lines).rstrip("\n")
 
     @property
+    def underlined(self) -> list[Run]:
+        """The underlined runs, from top to bottom."""
+        return [run for line in self.lines for run in line.runs if run.underlined]
+
+    @property
     def bitmaps(self) -> list[Bitmap]:
         """The pictures, those within lines (ESC *) too."""
         found: list[Bitmap] = []
@@ -217,7 +265,7 @@ def is_narrow(char: str) -> bool:
 
 def height_of(item: Item) -> int:
     """Dots that an item takes along the paper."""
-    return item.printed_height if isinstance(item, Bitmap) else item.height_dots
+    return item.printed_height if isinstance(item, Bitmap | Code) else item.height_dots
 
 
 def _shown(item: Item) -> str:

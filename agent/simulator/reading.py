@@ -9,18 +9,23 @@ from enum import StrEnum
 
 import msgspec
 
-from agent.simulator.piece import Line, Piece
+from agent.simulator.piece import Bitmap, Line, Piece
 
 _REPRINT = re.compile(r"^\s*补打\s*REPRINT\s*#(\S+)")
 _AMENDED = re.compile(r"^\s*改单\s*AMENDED\s*第(\d+)版")
+_ONLY_CHANGES = re.compile(r"^\s*(只列变动|only what changed)")
 _VOID = re.compile(r"^\s*作废\s*CANCELLED")
 _STANDS_IN = re.compile(r"^\s*(?:代打\s*)?(?:代打|printed for)\s*[::]\s*(\S.*?)\s*$")
-_OTHER_BANNER = re.compile(r"^\s*(迟到\s*LATE|代打|printed for)")
+_OTHER_BANNER = re.compile(r"^\s*(迟到\s*LATE|旧单\s*OLD|缺单\s*MISSING|代打|printed for)")
 _NOTICE = re.compile(r"^\s*报警\s*ALARM")
 _HEADER = re.compile(r"#(\S+)(\s|$)")
 _FOOTER = re.compile(r"(\S+)\s+流水\s*No\.(\d+)")
 _PRINTED_AT = re.compile(r"(?:打印|printed)\s+((?:\d\d-\d\d )?\d\d:\d\d:\d\d)")
 _COPY = re.compile(r"(?:联|copy)\s+(\d+/\d+)")
+
+
+PICTURE = "\ufffc"
+"""Among the words: here something is drawn, which we can't read."""
 
 
 class Banner(StrEnum):
@@ -32,11 +37,12 @@ class Banner(StrEnum):
 
 
 class Printed(msgspec.Struct):
-    """One ticket on paper, or a part of one. `words` are its characters without any blanks.
+    """One ticket on paper, or a part of one. `words` are its characters without any blanks, with PICTURE for a picture.
 
     `number` and `station` are empty, `running` is 0 where the paper does not say. `marked`: it bears the inverted
     banner 补打 REPRINT. `whole`: it has its head, its running number and the time of printing (`at`) at the end.
-    `printed_for` is whom this printer stands in for (代打). `notice`: no ticket, but an alarm to the staff.
+    `only_changes`: a revision that does not say what stays as it was. `printed_for` is whom this printer stands in
+    for (代打). `notice`: no ticket, but an alarm to the staff.
     """
 
     printer: str
@@ -45,6 +51,7 @@ class Printed(msgspec.Struct):
     running: int = 0
     banner: Banner = Banner.ORDER
     rev: int = 0
+    only_changes: bool = False
     copy: str = ""
     marked: bool = False
     has_head: bool = False
@@ -63,10 +70,13 @@ def read_paper(printer: str, pieces: Iterable[Piece]) -> list[Printed]:
 def read_piece(printer: str, piece: Piece) -> list[Printed]:
     """What one piece of paper holds."""
     found = [Printed(printer)]
-    for line in piece.lines:
-        if _begins(line, found[-1]):
-            found.append(Printed(printer))
-        _read_line(line, found[-1])
+    for item in piece.items:
+        if isinstance(item, Line):
+            if _begins(item, found[-1]):
+                found.append(Printed(printer))
+            _read_line(item, found[-1])
+        if (isinstance(item, Bitmap) or (isinstance(item, Line) and item.images)) and found[-1].has_head:
+            found[-1].words = found[-1].words.removesuffix(PICTURE) + PICTURE
     if not found[0].words and piece.bitmaps and not piece.is_blank:
         found[0].words = "(picture)"
     return [ticket for ticket in found if ticket.words]
@@ -123,6 +133,8 @@ def _read_top(line: Line, ticket: Printed) -> None:
         ticket.marked, ticket.number = True, reprint.group(1)
     elif amended := _AMENDED.search(black):
         ticket.banner, ticket.rev = Banner.AMEND, int(amended.group(1))
+    elif ticket.rev and _ONLY_CHANGES.search(line.text):
+        ticket.only_changes = True
     elif _VOID.search(black):
         ticket.banner = Banner.VOID
     elif stands_in := _STANDS_IN.search(black):

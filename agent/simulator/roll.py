@@ -87,8 +87,8 @@ class Roll:
         """ESC *: a picture within the line; what goes past the margin is not printed."""
         self.line.put_image(image)
 
-    def add_picture(self, picture: Bitmap | Code | None) -> None:
-        """A picture or code on lines of its own."""
+    def add_picture(self, picture: Bitmap | Code | Feed | None) -> None:
+        """A picture or code on lines of its own, or the blank paper of one that was refused."""
         if picture is not None:
             self.end_line()
             self.current.items.append(picture)

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from agent.simulator.piece import DOTS_PER_CELL, Look, Side
+from agent.simulator.piece import DOTS_PER_CELL, Caption, Look, Side
 
 DEFAULT_SPACING = 30
 _CODE_PAGES = {
@@ -25,9 +25,9 @@ _NATIONAL = {
 
 _NO_DIFFERENCE = (
     *(b"\x1bS", b"\x1bT", b"\x1bU", b"\x1bV", b"\x1b{", b"\x1br", b"\x1bc3", b"\x1bc4", b"\x1bc5", b"\x1b=", b"\x1b%"),
-    *(b"\x1b?", b"\x1b<", b"\x1cC", b"\x1dP", b"\x1df", b"\x1db", b"\x1dT", b"\x1dE", b"\x1dz0", b"\x1d:", b"\x1d^"),
+    *(b"\x1b?", b"\x1b<", b"\x1cC", b"\x1dP", b"\x1db", b"\x1dT", b"\x1dE", b"\x1dz0", b"\x1d:", b"\x1d^"),
 )
-"""Directions, colours, sensor and panel selection, units, fonts of captions: parsed, and our paper stays the same."""
+"""Directions, colours, sensor and panel selection, units: parsed, and our paper stays the same."""
 
 
 class Type(Struct, frozen=True):
@@ -40,6 +40,12 @@ class Type(Struct, frozen=True):
     even: bool
     left: int
     width: int
+
+
+def _choice(n: int, most: int, otherwise: int) -> int:
+    """0 to `most`, which the manuals let a host say as a digit too; what is neither changes nothing."""
+    n = n - 48 if n >= 48 else n
+    return n if n <= most else otherwise
 
 
 @lru_cache(maxsize=256)
@@ -55,7 +61,8 @@ class Settings:
         self.kanji = kanji
         self.ank_size = (1, 1)
         self.kanji_size = (1, 1)
-        self.bold = self.inverted = self.underlined = self.small = False
+        self.bold = self.inverted = self.small = False
+        self.ank_underlined = self.kanji_underlined = False
         self.ank_gap = 0
         self.kanji_gap = (0, 0)
         self.align = Side.LEFT
@@ -67,7 +74,8 @@ class Settings:
         self.national: dict[int, str] = {}
         self.barcode_height = 162
         self.barcode_module = 3
-        self.barcode_caption = False
+        self.barcode_caption = Caption.NONE
+        self.barcode_caption_small = False
         self._type: Type | None = None
 
     @property
@@ -91,27 +99,29 @@ class Settings:
         return True
 
     def _make_type(self) -> "Type":
-        emphasis = (self.bold, self.inverted, self.underlined)
+        # White on black is never underlined.
+        ank_emphasis = (self.bold, self.inverted, self.ank_underlined and not self.inverted)
+        kanji_emphasis = (self.bold, self.inverted, self.kanji_underlined and not self.inverted)
         ank = ((9 if self.small else DOTS_PER_CELL) + self.ank_gap) * self.ank_size[0]
         kanji = (2 * DOTS_PER_CELL + sum(self.kanji_gap)) * self.kanji_size[0]
         # GS W can't reach past the paper, and an area always holds one character.
         width = max(DOTS_PER_CELL, min(self.width, self.paper_width - self.left))
-        ank_look = _look(*self.ank_size, *emphasis, self.small)
-        kanji_look = _look(*self.kanji_size, *emphasis, False)
+        ank_look = _look(*self.ank_size, *ank_emphasis, self.small)
+        kanji_look = _look(*self.kanji_size, *kanji_emphasis, False)
         even = ank_look == kanji_look and kanji == 2 * ank and not self.national
         return Type(ank_look, ank, kanji_look, kanji, even, self.left, width)
 
     def _print_mode(self, params: bytes) -> None:
         """ESC ! n: 01h font B, 08h bold, 10h double height, 20h double width, 80h underline; single-byte only."""
         n = params[0]
-        self.small, self.bold, self.underlined = bool(n & 0x01), bool(n & 0x08), bool(n & 0x80)
+        self.small, self.bold, self.ank_underlined = bool(n & 0x01), bool(n & 0x08), bool(n & 0x80)
         self.ank_size = (2 if n & 0x20 else 1, 2 if n & 0x10 else 1)
 
     def _kanji_mode(self, params: bytes) -> None:
         """FS ! n: 04h double width, 08h double height, 80h underline; two-byte characters only."""
         n = params[0]
         self.kanji_size = (2 if n & 0x04 else 1, 2 if n & 0x08 else 1)
-        self.underlined = bool(n & 0x80)
+        self.kanji_underlined = bool(n & 0x80)
 
     def _kanji_quadruple(self, params: bytes) -> None:
         self.kanji_size = (2, 2) if params[0] & 1 else (1, 1)
@@ -129,7 +139,12 @@ class Settings:
         self.inverted = bool(params[0] & 1)
 
     def _underline(self, params: bytes) -> None:
-        self.underlined = params[0] in (1, 2, 49, 50)
+        """ESC - n, single-byte characters; 1 and 2 dots thick are one look here."""
+        self.ank_underlined = bool(_choice(params[0], 2, self.ank_underlined))
+
+    def _underline_kanji(self, params: bytes) -> None:
+        """FS - n, two-byte characters."""
+        self.kanji_underlined = bool(_choice(params[0], 2, self.kanji_underlined))
 
     def _font(self, params: bytes) -> None:
         self.small = params[0] in (1, 49)
@@ -180,7 +195,10 @@ class Settings:
             self.barcode_module = params[0]
 
     def _barcode_caption(self, params: bytes) -> None:
-        self.barcode_caption = params[0] in (1, 2, 3, 49, 50, 51)
+        self.barcode_caption = Caption(_choice(params[0], 3, self.barcode_caption))
+
+    def _barcode_caption_font(self, params: bytes) -> None:
+        self.barcode_caption_small = bool(_choice(params[0], 1, self.barcode_caption_small))
 
     def _accept(self, _params: bytes) -> None:
         """A command that is understood and makes no difference on our paper."""
@@ -195,7 +213,7 @@ _SETTERS: dict[bytes, Callable[[Settings, bytes], None]] = {
     b"\x1bG": Settings._bold,
     b"\x1dB": Settings._invert,
     b"\x1b-": Settings._underline,
-    b"\x1c-": Settings._underline,
+    b"\x1c-": Settings._underline_kanji,
     b"\x1bM": Settings._font,
     b"\x1ba": Settings._align,
     b"\x1b2": Settings._default_spacing,
@@ -212,5 +230,6 @@ _SETTERS: dict[bytes, Callable[[Settings, bytes], None]] = {
     b"\x1dh": Settings._barcode_height,
     b"\x1dw": Settings._barcode_module,
     b"\x1dH": Settings._barcode_caption,
+    b"\x1df": Settings._barcode_caption_font,
 }
 _SETTERS |= dict.fromkeys(_NO_DIFFERENCE, Settings._accept)

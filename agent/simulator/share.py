@@ -1,11 +1,15 @@
 """What each station must be told of an order, worked out once more and on its own, to judge the paper by."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from agent.simulator.reading import PICTURE
+
+CELLS_AT_MOST_IN_ONE_LINE = 48
 CELLS_SURELY_IN_ONE_LINE = 14
 """A name up to this length is never broken, even on 58 mm paper within a set meal."""
 
@@ -57,7 +61,57 @@ def _walk(item: Mapping[str, Any], here: str, sets: Decimal, stations: Stations)
 
 def shows(words: str, dish: Dish) -> bool:
     """Does a ticket, as its characters without blanks, name the dish and its quantity?"""
-    return _named(words, dish.name) and any(_counted(words, quantity) for quantity in dish.quantities)
+    counted = any(_counted(words, quantity) for quantity in dish.quantities)
+    return (counted and _named(words, dish.name)) or any(
+        counted or not start for start in _drawn_starts(words, "".join(dish.name.split()))
+    )
+
+
+def shows_changes(words: str, was: Sequence[Dish], now: Sequence[Dish]) -> bool:
+    """Does a ticket that says only what changed name each dish that is other than it was, and by how many?"""
+    old, new = Counter(map(_known_by, was)), Counter(map(_known_by, now))
+    gone, come = old - new, new - old
+    return all(
+        _named(words, name)
+        and _shows_change(
+            words, [count for other, count in gone if other == name], [count for other, count in come if other == name]
+        )
+        for name in {name for name, _ in (*gone, *come)}
+    )
+
+
+def _known_by(dish: Dish) -> tuple[str, Decimal]:
+    return dish.name, Decimal(dish.quantities[0])
+
+
+def _shows_change(words: str, was: list[Decimal], now: list[Decimal]) -> bool:
+    """The new number, or how many come or go; of a dish that stands several times anything but its name may be said."""
+    if len(was) > 1 or len(now) > 1:
+        return True
+    by = sum(now, Decimal(0)) - sum(was, Decimal(0))
+    signs = ("+", "x") if by > 0 else ("-", "x")
+    return any(_counted(words, _plain(abs(by)), sign) for sign in signs) or (
+        bool(now) and _counted(words, _plain(now[0]))
+    )
+
+
+def _plain(number: Decimal) -> str:
+    return f"{number.normalize():f}"
+
+
+def _drawn_starts(words: str, name: str) -> Iterator[str]:
+    """What of the name stands before each picture that may hold a sign outside GBK, with the whole of its line.
+
+    Where nothing does, the quantity is in the picture too, where nobody can read it.
+    """
+    unknown = [at for at, char in enumerate(name) if not _printable(char)]
+    for at, char in enumerate(words):
+        if unknown and char == PICTURE:
+            start = _longest_start(words[:at], name[: unknown[0]])
+            end = _longest_start(words[:at:-1], name[: unknown[-1] : -1])
+            missing = name[len(start) : len(name) - len(end)]
+            if sum(1 if char < "" else 2 for char in missing) <= CELLS_AT_MOST_IN_ONE_LINE:
+                yield start
 
 
 def _named(words: str, name: str) -> bool:
@@ -86,12 +140,12 @@ def _printable(char: str) -> bool:
     return True
 
 
-def _counted(words: str, quantity: str) -> bool:
+def _counted(words: str, quantity: str, sign: str = "x") -> bool:
     """`x12` counts for 12 only: neither x120 nor x12.5."""
-    at = words.find(f"x{quantity}")
+    at = words.find(f"{sign}{quantity}")
     while at >= 0:
         after = words[at + 1 + len(quantity) :][:2]
         if not after[:1].isdigit() and not (after[:1] == "." and after[1:].isdigit()):
             return True
-        at = words.find(f"x{quantity}", at + 1)
+        at = words.find(f"{sign}{quantity}", at + 1)
     return False

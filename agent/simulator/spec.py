@@ -13,6 +13,7 @@ class PrinterSpec(msgspec.Struct, frozen=True, kw_only=True):
     is the wire (19200 baud 8N1 is 1920), `line_time_s` the paper. `reserve_replies`: a process ID whose host
     is gone is kept for the next connection. `counters_lag`: after a power cut the counters forget what was not
     saved (`save_counters`), so they only under-report. `knife_dots`: see Paper; a TM needs about 100.
+    Without `prints_qr` or `prints_barcodes` it doesn't know those commands, and prints their bytes as cheap clones do.
     `language` star is Star Line Mode, where `tier` 1 knows the document counter; `framed` wraps its answers as Star's
     network boards do.
     """
@@ -28,6 +29,8 @@ class PrinterSpec(msgspec.Struct, frozen=True, kw_only=True):
     clear_buffer: bool = True
     width_dots: int = 576
     kanji: bool = True
+    prints_qr: bool = True
+    prints_barcodes: bool = True
     knife_dots: int = 0
     buffer_bytes: int = 65536
     margin_bytes: int = 4096

@@ -12,7 +12,7 @@ from agent.simulator.faults import Reply
 from agent.simulator.realtime import Found
 from agent.simulator.responder import Say
 from agent.simulator.spec import PrinterSpec
-from agent.simulator.stargrammar import ASK_STATUS, DOCUMENT, ENQ, EOT, LEADS, PICTURE, RESET, measure
+from agent.simulator.stargrammar import ASK_STATUS, BARCODE, DOCUMENT, ENQ, EOT, LEADS, PICTURE, QR, RESET, measure
 from agent.simulator.status import Sensors
 
 _HEADER, _VERSION, _FRAMED = 0x23, 0x06, 0x80
@@ -121,7 +121,7 @@ class StarResponder:
 class StarScanner:
     """Finds what a Star obeys on arrival. One byte is enough for ENQ and EOT, so commands are followed to their ends.
 
-    Whether ESC ACK is obeyed inside a picture is documented nowhere: here it is, as the worse case.
+    Whether ESC ACK is obeyed inside a picture or a code is documented nowhere: here it is, as the worse case.
     """
 
     def __init__(self, width_dots: int) -> None:
@@ -145,7 +145,7 @@ class StarScanner:
                 return
             if key in (ASK_STATUS, RESET):
                 yield max(0, end - held), key, b""
-            elif key == PICTURE:
+            elif key in (PICTURE, QR, BARCODE):
                 yield from ((max(0, end - held), found, b"") for found in _hidden(work[pos:end]))
             pos = end
 
@@ -154,5 +154,5 @@ class StarScanner:
         self._tail = b""
 
 
-def _hidden(picture: bytes) -> list[bytes]:
-    return [command for command in (ASK_STATUS, RESET) if command in picture]
+def _hidden(data: bytes) -> list[bytes]:
+    return [command for command in (ASK_STATUS, RESET) if command in data]

@@ -9,6 +9,7 @@ from agent.simulator.grammar import DLE, ESC, GS, NUL, UNKNOWN, Measured
 RS = 0x1E
 LEADS = frozenset((ESC, GS, DLE))
 PICTURE = b"\x1bk"
+BARCODE, QR = b"\x1bb", b"\x1b\x1dy"
 DOCUMENT = b"\x1b\x1d\x03"
 ETB, CLEAR_ETB, SEND_STATUS = b"\x17", b"\x1b\x1eE", b"\x1b\x1ea"
 ASK_STATUS, RESET = b"\x1b\x06\x01", b"\x1b\x06\x18"
@@ -80,7 +81,18 @@ def _esc_gs(data: bytes | bytearray, pos: int) -> Measured:
         return key + bytes((data[pos + 3],)), pos + 7
     if key[2] == ord("S"):
         return key, _raster(data, pos)
+    if key == QR:
+        return key, _qr(data, pos)
     return _three(data, pos, _ESC_GS_FIXED)
+
+
+def _qr(data: bytes | bytearray, pos: int) -> int:
+    """ESC GS y S n1 n2, ESC GS y D 1 m nL nH d..., ESC GS y P, ESC GS y I."""
+    if data[pos + 3] == ord("S"):
+        return pos + 6
+    if data[pos + 3] != ord("D"):
+        return pos + 4
+    return _counted(data, pos + 6, 1) if data[pos + 4 : pos + 5] in (b"", b"1") else pos + 5
 
 
 def _raster(data: bytes | bytearray, pos: int) -> int:

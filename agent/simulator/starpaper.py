@@ -6,12 +6,14 @@ told. What only a machine can answer (the document counter, ETB, what status is 
 
 from collections.abc import Callable
 
-from agent.simulator import graphics
+from agent.simulator import graphics, starcodes
+from agent.simulator.bars import RefusedError
 from agent.simulator.grammar import CR, HT, LF, NUL, UNKNOWN
 from agent.simulator.paper import DRAWER, Event, OnDevice, Paper
 from agent.simulator.piece import CELL_HEIGHT, Bitmap, Feed, Side
 from agent.simulator.stargrammar import (
     ASK_STATUS,
+    BARCODE,
     CLEAR_ETB,
     DOCUMENT,
     ENQ,
@@ -19,6 +21,7 @@ from agent.simulator.stargrammar import (
     ETB,
     LEADS,
     PICTURE,
+    QR,
     RESET,
     SEND_STATUS,
     measure,
@@ -43,10 +46,18 @@ _IGNORED_CODES = frozenset((NUL, CR, ENQ[0], EOT[0]))
 class StarPaper(Paper):
     """The interpreter. `stray` holds each byte and command that it did not know, as on ESC/POS paper."""
 
+    qr_commands, barcode_commands = frozenset((QR,)), frozenset((BARCODE,))
+
     def __init__(
-        self, width_dots: int = 576, kanji: bool = True, knife_dots: int = 0, on_device: OnDevice | None = None
+        self,
+        width_dots: int = 576,
+        kanji: bool = True,
+        knife_dots: int = 0,
+        on_device: OnDevice | None = None,
+        prints_qr: bool = True,
+        prints_barcodes: bool = True,
     ) -> None:
-        super().__init__(width_dots, kanji, knife_dots, on_device)
+        super().__init__(width_dots, kanji, knife_dots, on_device, prints_qr, prints_barcodes)
         self.reset()
 
     def reset(self) -> None:
@@ -89,6 +100,9 @@ class StarPaper(Paper):
 
     def _command(self, data: bytes, pos: int) -> int:
         key, end = measure(data, pos, self.width_dots // 8)
+        if key in self._lacks:
+            self.stray.append(key)
+            return pos + len(key)
         if end > len(data):
             return end
         command = data[pos:end]
@@ -133,7 +147,7 @@ class StarPaper(Paper):
         self.settings.touch()
 
     def _underline(self, params: bytes) -> None:
-        self.settings.underlined = params[0] in (1, 49)
+        self.settings.ank_underlined = self.settings.kanji_underlined = params[0] in (1, 49)
         self.settings.touch()
 
     def _align(self, params: bytes) -> None:
@@ -158,6 +172,30 @@ class StarPaper(Paper):
     def _raster(self, params: bytes) -> None:
         """ESC GS S m xL xH yL yH n d...: m is always 1."""
         self.add_picture(graphics.raster(b"\0" + params[1:5] + params[6:], self.settings.align))
+
+    def _qr_code(self, params: bytes) -> None:
+        """ESC GS y: S sets, D 1 stores, P prints; asking for its size and other ways to store are not played."""
+        command = QR + params
+        try:
+            match params[:1], params[1:2]:
+                case b"S", name:
+                    starcodes.set_qr(self._qr, name, params[2])
+                case b"D", b"1":
+                    starcodes.store_qr(self._qr, params[2:])
+                case b"P", b"":
+                    self.add_code(self._qr.print(self.settings.align), command)
+                case _:
+                    self.stray.append(command)
+        except RefusedError as refused:
+            self.refuse(command, str(refused))
+
+    def _star_barcode(self, params: bytes) -> None:
+        try:
+            code = starcodes.barcode(params, self.settings.align)
+        except RefusedError as refused:
+            self.refuse(BARCODE + params, str(refused))
+            return
+        self.add_code(code, BARCODE + params)
 
 
 _ACTIONS: dict[bytes, Callable[[StarPaper, bytes], None]] = {
@@ -184,4 +222,6 @@ _ACTIONS: dict[bytes, Callable[[StarPaper, bytes], None]] = {
     b"\x1b\x1dR": StarPaper._move,
     b"\x1b\x1dS": StarPaper._raster,
     PICTURE: StarPaper._picture,
+    QR: StarPaper._qr_code,
+    BARCODE: StarPaper._star_barcode,
 }

@@ -2,7 +2,8 @@
 question: was it true when it said *confirmed*?
 
 The law: at every station that an order concerns its newest revision stands on paper, whole, and once, or again only
-under the banner 补打 REPRINT; what is off was taken back by 作废; a part of a ticket is followed by what replaces it.
+under the banner 补打 REPRINT; a revision may say only what it changes, where the one before it stands on paper; what is
+off was taken back by 作废; a part of a ticket is followed by what replaces it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ import msgspec
 
 from agent.simulator.piece import Piece
 from agent.simulator.reading import Banner, Printed, read_paper, read_piece
-from agent.simulator.share import Dish, Stations, shares, shows
+from agent.simulator.share import Dish, Stations, shares, shows, shows_changes
 
 Event = Mapping[str, Any]
 ROUNDING = timedelta(milliseconds=1)
@@ -240,6 +241,7 @@ def _judge_file(story: Story, station: str, tickets: list[Printed]) -> list[Find
     findings: list[Finding] = []
     seen: set[tuple[Banner, int, str]] = set()
     standing: Printed | None = None
+    before: Printed | None = None
     newest = 0
     in_time = _in_time(tickets)
     for at, ticket in enumerate(in_time):
@@ -249,8 +251,13 @@ def _judge_file(story: Story, station: str, tickets: list[Printed]) -> list[Find
         if key in seen and not ticket.marked:
             findings.append(Finding(Fault.DOUBLED, story.number, station, f"No.{ticket.running} bears no REPRINT"))
         if ticket.banner is Banner.VOID:
-            seen, standing = {key}, None
+            seen, standing, before = {key}, None, None
             continue
+        if standing is not None and (standing.banner, standing.rev) != (ticket.banner, ticket.rev):
+            before = standing
+        if ticket.only_changes and not _says_changes(ticket, before, story, station):
+            words = f"No.{ticket.running} does not say all that revision {ticket.rev} changes"
+            findings.append(Finding(Fault.WRONG, story.number, station, words))
         again_after_void = any(banner is Banner.VOID for banner, _, _ in seen)
         if ticket.rev < newest or (again_after_void and story.newest <= story.canceled_at):
             findings.append(Finding(Fault.OUTDATED, story.number, station, f"No.{ticket.running} came too late"))
@@ -275,6 +282,9 @@ def _judge_standing(story: Story, station: str, standing: Printed | None) -> lis
             fault, words = Fault.LOST, "the order is off here, and no 作废 says so"
     elif standing is None:
         fault, words = Fault.LOST, "it is not on paper"
+    elif standing.only_changes:
+        if story.snapshots.get(standing.rev, {}).get(station) != dishes:
+            fault, words = Fault.LOST, f"revision {story.newest} is not on paper"
     elif not _says(standing, dishes):
         earlier = [share.get(station, ()) for share in story.snapshots.values()]
         if standing.rev != story.newest and any(_says(standing, share) for share in earlier):
@@ -287,6 +297,19 @@ def _judge_standing(story: Story, station: str, standing: Printed | None) -> lis
 
 def _says(ticket: Printed, dishes: tuple[Dish, ...]) -> bool:
     return bool(dishes) and all(shows(ticket.words, dish) for dish in dishes)
+
+
+def _says_changes(ticket: Printed, before: Printed | None, story: Story, station: str) -> bool:
+    """With what was on paper before, does this ticket, which says only changes, say its whole revision?"""
+    if before is None:
+        return False
+    known = {rev: share.get(station, ()) for rev, share in story.snapshots.items()}
+    bases = [
+        share
+        for rev, share in known.items()
+        if rev < ticket.rev and (rev == before.rev if before.rev else _says(before, share))
+    ]
+    return any(shows_changes(ticket.words, base, known.get(ticket.rev, ())) for base in bases)
 
 
 def _unanswered(printed: list[Printed], everywhere: list[Printed], guests: set[str]) -> list[Finding]:
@@ -310,5 +333,5 @@ def _answers(later: Printed, part: Printed) -> bool:
     """Is this a whole ticket that tells the cook to throw that part away?"""
     if not later.whole or (part.number and later.number != part.number):
         return False
-    replaces = later.banner is Banner.AMEND and later.rev > part.rev
+    replaces = later.banner is Banner.AMEND and later.rev > part.rev and not later.only_changes
     return later.marked or later.banner is Banner.VOID or replaces

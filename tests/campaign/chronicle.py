@@ -20,6 +20,9 @@ FINAL = ("completed", "canceled", "aborted")
 NO_STANDSTILL = ("mute",)
 """Alarms that do not say that a printer stands still."""
 
+STILL_QUEUED = "pending"
+"""The state of a ticket that no printer has been sent yet."""
+
 SHORT_S = 1.0
 
 
@@ -50,11 +53,16 @@ class Incident(msgspec.Struct):
 
 
 class Standstill(msgspec.Struct, frozen=True):
-    """A printer that owed a ticket and did not move from `since` to `until`."""
+    """A printer that owed a ticket and did not move from `since` to `until`.
+
+    `stand_in` is the other printer that turned out to have the oldest of its tickets when it ended: it was that one
+    which stood still.
+    """
 
     printer: str
     since: float
     until: float
+    stand_in: str = ""
 
 
 class Alarm(msgspec.Struct):
@@ -77,6 +85,11 @@ class Desk:
         self.tickets: list[tuple[float, Printed]] = []
         self.still_since: float | None = None
         self.lines = self.pieces = self.whole = 0
+
+    @property
+    def oldest(self) -> Ticket | None:
+        """What it has owed for the longest time."""
+        return min(self.owed, key=self.owed.__getitem__, default=None)
 
 
 class Chronicle:
@@ -171,11 +184,12 @@ class Chronicle:
         return set(self.published) - self._settled
 
     def alarm_s(self, still: Standstill) -> float | None:
-        """How long it stood still before an alarm told of it; None when none did."""
+        """How long it stood still before an alarm told of it, or of what had its ticket; None when none did."""
+        concerned = {still.printer, still.stand_in} - {""}
         raised = [
             max(0.0, alarm.raised - still.since)
             for alarm in self.alarms
-            if alarm.printer == still.printer and alarm.raised <= still.until and alarm.cleared > still.since
+            if alarm.printer in concerned and alarm.raised <= still.until and alarm.cleared > still.since
         ]
         return min(raised, default=None)
 
@@ -195,7 +209,7 @@ class Chronicle:
                     desk.tickets.append((now, ticket))
                     if ticket.whole:
                         desk.whole += 1
-                        self._done((ticket.number, ticket.station), now)
+                        self._done((ticket.number, ticket.station), name, now)
                         for incident in self._unfinished(desk):
                             incident.paper_at = now if incident.owed_at is not None else None
                 desk.pieces += 1
@@ -221,18 +235,19 @@ class Chronicle:
             return
         if data["state"] in FINAL:
             self._settled.add(ticket)
-            self._done(ticket, now)
+            self._done(ticket, data["printer"], now)
         else:
-            self._hand_over(ticket, data["printer"], now)
+            self._hand_over(ticket, data["printer"], data["state"] != STILL_QUEUED, now)
 
-    def _hand_over(self, ticket: Ticket, printer: str, now: float) -> None:
-        """What another printer has is owed by that one."""
+    def _hand_over(self, ticket: Ticket, printer: str, lay_there: bool, now: float) -> None:
+        """What another printer has is owed by that one; `lay_there`: it had it before this was said."""
         last, desk = self.desks[self._holder[ticket]], self.desks.get(printer)
         if desk is None or desk is last or ticket not in last.owed:
             return
         self._holder[ticket] = printer
+        stand_in = printer if lay_there and ticket == last.oldest else ""
         desk.owed[ticket] = last.owed.pop(ticket)
-        self._moved(last, now)
+        self._moved(last, now, stand_in)
         if desk.still_since is None:
             desk.still_since = now
 
@@ -250,14 +265,16 @@ class Chronicle:
         if data["state"] == "raised":
             self.alarms.append(Alarm(printer, key, data.get("reason", ""), now))
 
-    def _done(self, ticket: Ticket, now: float) -> None:
+    def _done(self, ticket: Ticket, printer: str, now: float) -> None:
         desk = self.desks.get(self._holder.get(ticket, ""))
-        if desk is not None and desk.owed.pop(ticket, None) is not None:
-            self._moved(desk, now)
+        if desk is not None and ticket in desk.owed:
+            stand_in = printer if printer != desk.member.name and ticket == desk.oldest else ""
+            del desk.owed[ticket]
+            self._moved(desk, now, stand_in)
 
-    def _moved(self, desk: Desk, now: float) -> None:
+    def _moved(self, desk: Desk, now: float, stand_in: str = "") -> None:
         if desk.still_since is not None and now - desk.still_since >= SHORT_S:
-            self.standstills.append(Standstill(desk.member.name, desk.still_since, now))
+            self.standstills.append(Standstill(desk.member.name, desk.still_since, now, stand_in))
         desk.still_since = now if desk.owed else None
 
     def _unfinished(self, desk: Desk) -> list[Incident]:
