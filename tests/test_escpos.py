@@ -17,12 +17,15 @@ from agent.simulator.paper import Paper
 NO_FONTS = raster.Fonts(())
 EMPTY_FEED = b"\n\n\n\n\x1dVB\x00"
 # The encoder's whole vocabulary: name, and how many bytes of parameters follow.
-COMMANDS = {b"\x1c&": 0, b"\x1bE": 1, b"\x1ba": 1, b"\x1bJ": 1, b"\x1d!": 1, b"\x1dB": 1, b"\x1dV": 2}
+COMMANDS = {
+    **{b"\x1c&": 0, b"\x1bE": 1, b"\x1ba": 1, b"\x1bJ": 1, b"\x1d!": 1, b"\x1dB": 1, b"\x1dV": 2},
+    **{b"\x1b-": 1, b"\x1c-": 1},
+}
 
 HOSTILE = st.text(
     st.one_of(st.characters(), st.sampled_from("\x00\x04\x05\x07\x10\x14\x1b\x1c\x1dpq@E(\x7f\x9b豆🌶 ")), max_size=50
 )
-STYLES = st.builds(Style, st.integers(1, 8), st.integers(1, 8), st.booleans(), st.booleans())
+STYLES = st.builds(Style, st.integers(1, 8), st.integers(1, 8), st.booleans(), st.booleans(), st.booleans())
 RUNS = st.lists(st.builds(Run, HOSTILE, STYLES), max_size=3).map(tuple)
 BLOCKS = st.one_of(
     st.builds(Line, RUNS, RUNS, st.sampled_from(Align), st.integers(0, 8), st.booleans()),
@@ -104,7 +107,7 @@ def test_a_ticket_leaves_every_style_as_it_found_it(layout: Layout) -> None:
     """The next ticket starts plain: the last word on size, weight, inversion and alignment is nought."""
     last: dict[bytes, int] = {}
     for token in tokens(encode(typeset(layout, 32), 32).data):
-        if token[:2] in (b"\x1d!", b"\x1bE", b"\x1dB", b"\x1ba"):
+        if token[:2] in (b"\x1d!", b"\x1bE", b"\x1dB", b"\x1ba", b"\x1b-", b"\x1c-"):
             last[token[:2]] = token[2]
     assert set(last.values()) <= {0}
 
@@ -122,6 +125,27 @@ def test_styles_change_only_where_they_change() -> None:
     big, bold = Style(2, 2), Style(2, 2, bold=True)
     ticket = printed(Line((Run("a", big), Run("b", bold))), Line((Run("c", bold),)))
     assert ticket.data == b"\x1d!\x11a\x1bE\x01b\nc\n\x1d!\x00\x1bE\x00" + EMPTY_FEED
+
+
+def test_an_underline_is_below_every_character() -> None:
+    """Printers keep two settings, for ASCII and for Chinese: both are told; wrapped and narrowed lines keep it."""
+    under = Style(underlined=True)
+    ticket = printed(
+        Line((Run("a豆", under), Run("b"))), Line((Run("豆浆" * 12, Style(3, 3, underlined=True)),), fit=True)
+    )
+    assert ticket.data.startswith(b"\x1b-\x02\x1c-\x02\x1c&a" + "豆".encode("gbk") + b"\x1b-\x00\x1c-\x00b\n")
+    (piece,) = paper_of(ticket).pieces
+    assert "".join(run.text for run in piece.underlined) == "a豆" + "豆浆" * 12
+    columns = printed(Line((Run("茶", under),), (Run("x2", under),)))
+    assert [run.text for run in paper_of(columns).pieces[0].underlined] == ["茶", "x2"]
+
+
+def test_an_underlined_row_that_is_drawn_has_its_line() -> None:
+    """Two dots at the foot of the characters, from the first cell to the last."""
+    plain, under = (printed(Line((Run("½份", Style(underlined=on)),))) for on in (False, True))
+    feet = [paper_of(ticket).pieces[0].bitmaps[0].rows[-2 * 5 :] for ticket in (plain, under)]
+    assert not any(feet[0])
+    assert feet[1] == bytes.fromhex("fffffffff0") * 2
 
 
 def test_alignment_is_set_at_the_start_of_a_line() -> None:
@@ -161,7 +185,7 @@ def test_a_drawn_row_is_a_picture_in_low_bands() -> None:
     assert not all(bitmap.is_blank for bitmap in piece.bitmaps)
 
 
-@pytest.mark.parametrize("style", [PLAIN, Style(2, 2, True), Style(1, 2, False, True), Style(8, 8)])
+@pytest.mark.parametrize("style", [PLAIN, Style(2, 2, True), Style(1, 2, False, True, True), Style(8, 8)])
 @pytest.mark.parametrize("align", Align)
 def test_a_drawn_row_never_exceeds_the_paper(style: Style, align: Align) -> None:
     """Whatever its size and place."""

@@ -30,7 +30,7 @@ WELL = bytes.fromhex("23 06 00 00 00 00 00 00 00")
 # The encoder's whole vocabulary: name, and how many bytes of parameters follow.
 COMMANDS = {
     **{b"\x1bz": 1, b"\x1b0": 0, b"\x1bi": 2, b"\x1bE": 0, b"\x1bF": 0, b"\x1b4": 0, b"\x1b5": 0},
-    **{b"\x1b\x1d": 2, b"\x1bJ": 1, b"\x1bd": 1},
+    **{b"\x1b\x1d": 2, b"\x1bJ": 1, b"\x1bd": 1, b"\x1b-": 1},
 }
 
 

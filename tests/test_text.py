@@ -10,12 +10,27 @@ from hypothesis import strategies as st
 from agent.encode import grid
 from agent.encode.text import cells, clean, sayable, spell
 from agent.encode.typeset import spell_out, typeset
-from agent.model.layout import PLAIN, Align, Cut, Gap, Layout, Line, Printed, Row, Rule, Run, Style
+from agent.model.layout import (
+    PLAIN,
+    Align,
+    Bitmap,
+    Code,
+    Cut,
+    Gap,
+    Layout,
+    Line,
+    Printed,
+    Row,
+    Rule,
+    Run,
+    Style,
+    Symbology,
+)
 
 DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn"}
 HOSTILE = st.text(st.one_of(st.characters(), st.sampled_from("\x00\x07\x10\x1b\x1c\x1d\x7f\x9b\ud83d豆，。🌶 \n")))
-WORDS = st.text(st.sampled_from("豆浆油条少辣，。！（）《》abc xyz 12.5×°é🌶龘"), max_size=60)
-STYLES = st.builds(Style, st.integers(1, 3), st.integers(1, 3), st.booleans(), st.booleans())
+WORDS = st.text(st.sampled_from("豆浆油条少辣，。！（）《》abc xyz 12.5×°é🌶龘กิ่"), max_size=60)
+STYLES = st.builds(Style, st.integers(1, 3), st.integers(1, 3), st.booleans(), st.booleans(), st.booleans())
 RUNS = st.lists(st.builds(Run, WORDS, STYLES), max_size=3).map(tuple)
 LINES = st.builds(Line, RUNS, RUNS, st.sampled_from(Align), st.integers(0, 60), st.booleans())
 
@@ -83,9 +98,11 @@ def test_cells_are_gbk_bytes_for_every_character_that_gbk_has() -> None:
     assert cells("".join(said)) == sum(len(c.encode("gbk")) for c in said)
 
 
-@pytest.mark.parametrize(("text", "expected"), [("🌶", 2), ("ñ", 1), ("ｱ", 1), ("½", 1), ("龘🌶a", 5), ("가", 2)])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("🌶", 2), ("ñ", 1), ("ｱ", 1), ("½", 1), ("龘🌶a", 5), ("가", 2), ("กิ่", 1)]
+)
 def test_a_drawn_character_takes_one_cell_in_alphabets_and_else_two(text: str, expected: int) -> None:
-    """The rule for what GBK can't say."""
+    """The rule for what GBK can't say; marks over and under a character take no cell of their own."""
     assert cells(text) == expected
 
 
@@ -141,6 +158,17 @@ def test_latin_words_stay_whole_and_a_longer_one_is_broken() -> None:
     said = [text_of(row) for row in rows_of(Line((Run("hot and sour soup " + "x" * 40),), indent=2), width=16)]
     assert said[:2] == ["hot and sour", "  soup"]
     assert "".join(said).count("x") == 40
+
+
+@given(st.text(st.sampled_from("กข่ิ้ x"), max_size=60), st.integers(4, 20))
+def test_a_mark_stays_with_its_character(text: str, width: int) -> None:
+    """No row begins with a Thai vowel or tone that belongs to the row above, unless the text itself begins so."""
+    marks = "่ิ้"
+    began = ""
+    for row in rows_of(Line((Run(text),)), width=width):
+        said = text_of(row)
+        assert said[:1] not in set(marks) or not began.strip()
+        began += said
 
 
 def test_facts_are_parted_between_double_blanks() -> None:
@@ -199,6 +227,20 @@ def test_a_preview_shows_what_stands_where() -> None:
     assert shown[0] == "#42" + " " * 27 + "x2"
     assert shown[1] == " " * 15 + "中"
     assert shown[2] == "-" * 32
+
+
+def test_a_preview_names_codes_and_pictures_and_shows_styles_where_it_may() -> None:
+    """A terminal can't draw them: what they say, or how large they are, stands in their place."""
+    rows: tuple[Printed, ...] = (
+        Code(Symbology.QR, "https://x.example/豆"),
+        Code(Symbology.EAN8, "12345670", align=Align.LEFT),
+        Bitmap(120, 48, bytes(15 * 48), Align.CENTER),
+        Row((Run("a", Style(underlined=True)), Run("b"), Run("c", Style(bold=True, inverted=True)))),
+    )
+    shown = grid.render(rows, 32).splitlines()
+    assert shown == ["   [QR: https://x.example/豆]", "[ean8: 12345670]", "        [picture 120x48]", "abc"]
+    assert grid.render(rows, 32, styled=True).splitlines()[3] == "\x1b[4ma\x1b[0mb\x1b[1;7mc\x1b[0m"
+    assert "".join(grid.render((Code(Symbology.QR, "x" * 60),), 32).split()) == "[QR:" + "x" * 60 + "]"
 
 
 def test_an_empty_line_is_an_empty_row() -> None:

@@ -10,10 +10,10 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from agent.encode import raster
-from agent.encode.text import sayable
-from agent.encode.typeset import spell_out
-from agent.model.layout import PLAIN, Align, Gap, Printed, Row, Rule, Run, Style
+from agent.encode import codes, raster
+from agent.encode.text import in_gbk
+from agent.encode.typeset import below, ruled, say_code, spell_out
+from agent.model.layout import PLAIN, Align, Bitmap, Code, Gap, Printed, Row, Rule, Run, Style
 
 LINE_FEED = b"\n"
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
@@ -61,6 +61,12 @@ class Language(Protocol):
     def picture(self, bands: Sequence[raster.Band]) -> Fed:
         """A row's picture, on lines of its own, and a little white below it."""
 
+    def code(self, code: Code, dots: int) -> Fed | None:
+        """A fitted QR code or barcode on paper of so many dots; None where it has to be drawn.
+
+        `Fed.dots` are what it takes at most.
+        """
+
     def cut(self) -> bytes:
         """Cut at once; the lines before the knife were fed."""
 
@@ -93,9 +99,13 @@ class Press:
             if isinstance(row, Row):
                 self._row(row)
             elif isinstance(row, Rule):
-                self._rule(row, width)
+                self._row(ruled(row, width))
             elif isinstance(row, Gap):
                 self._gap(row.dots)
+            elif isinstance(row, Bitmap):
+                self._bitmap(row)
+            elif isinstance(row, Code):
+                self._code(row)
             else:
                 self._cut()
             self._breaks.append(len(self._out))
@@ -113,19 +123,16 @@ class Press:
         return Encoded(bytes(self._out), self._lines, self._cuts, self._feed_dots, tuple(self._breaks))
 
     def _row(self, row: Row) -> None:
-        if row.drawn or not all(sayable(run.text) for run in row.runs):
+        texts = [in_gbk(run.text) for run in row.runs]
+        if row.drawn or None in texts:
             self._draw(row)
             return
         if row.runs and row.align is not self._align:
             self._set_align(row.align)
-        for run in row.runs:
-            self._text(run.text, run.style)
+        for run, text in zip(row.runs, texts, strict=True):
+            if text:
+                self._text(run, text)
         self._end_line()
-
-    def _rule(self, rule: Rule, width: int) -> None:
-        char = rule.char if len(rule.char) == 1 and "!" <= rule.char <= "~" else "-"
-        wide = Run(char * (width // 2), Style(2, 1))  # half the bytes
-        self._row(Row((wide,) if width % 2 == 0 else (wide, Run(char))))
 
     def _gap(self, dots: int) -> None:
         if dots > 0:
@@ -147,21 +154,19 @@ class Press:
         self._lines += 1
         self._open = True
 
-    def _text(self, text: str, style: Style) -> None:
-        if not text:
-            return
-        if style is not self._style:
-            self._set_style(style)
-        if not self._kanji and not text.isascii():
+    def _text(self, run: Run, text: bytes) -> None:
+        if run.style is not self._style:
+            self._set_style(run.style)
+        if not self._kanji and len(text) > len(run.text):
             self._out += self._language.kanji_mode
             self._kanji = True
-        data = text.encode("gbk")
-        if _CONTROL.search(data):
+        if not run.text.isprintable() and _CONTROL.search(text):
             raise ValueError("a control character reached the encoder: rows must come from typeset")
-        self._out += data
+        self._out += text
 
     def _set_style(self, style: Style) -> None:
-        self._out += self._language.style(self._style, style)
+        if style != self._style:
+            self._out += self._language.style(self._style, style)
         self._style = style
 
     def _set_align(self, align: Align) -> None:
@@ -180,7 +185,37 @@ class Press:
             for spelled in spell_out(row, self._width):
                 self._row(spelled)
             return
+        self._picture(bands)
+
+    def _bitmap(self, bitmap: Bitmap) -> None:
+        if bitmap.width > 0 and bitmap.height > 0:
+            self._picture(raster.strips(bitmap, self._width))
+
+    def _picture(self, bands: Sequence[raster.Band]) -> None:
         if self._align is not Align.LEFT:  # the picture holds its own margin
             self._set_align(Align.LEFT)
         self._move(self._language.picture(bands))
         self._open = True
+
+    def _code(self, code: Code) -> None:
+        """A code as the printer draws it, else as a picture with its caption; as text where the paper is too narrow."""
+        dots = self._width * raster.CELL_DOTS
+        try:
+            code = codes.fit(code, dots)
+        except codes.CodeError:
+            for row in say_code(code, self._width):
+                self._row(row)
+            return
+        self._gap(codes.quiet(code))
+        native = self._language.code(code, dots)
+        if native is None:
+            self._bitmap(codes.draw(code, dots))
+            for row in below(code, self._width):
+                self._row(row)
+        else:
+            if self._align is not code.align:
+                self._set_align(code.align)
+            self._set_style(PLAIN)
+            self._move(native)
+            self._open = True
+        self._gap(codes.quiet(code))

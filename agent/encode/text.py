@@ -22,6 +22,7 @@ _LOOK_ALIKES = {
 _SELECTORS = (*range(0x180B, 0x180E), 0x180F, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
 _MAP: dict[int, str | None] = str.maketrans(_LOOK_ALIKES) | dict.fromkeys(_SELECTORS)
 _CODEC_LACKS = dict.fromkeys(map(ord, "·—"))  # printers have them; Python's gb2312 maps the two otherwise
+_MARKS = {"Mn", "Me"}
 _DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn"}
 _BREAKS = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85"
 _STAND_IN = "〓"
@@ -67,25 +68,41 @@ def _has(charset: str, text: str) -> bool:
 _has_again = lru_cache(maxsize=2048)(_has)
 
 
+def in_gbk(text: str) -> bytes | None:
+    """The text in GBK, a byte a cell, or None where that lacks a character."""
+    if text.isascii():
+        return text.encode()
+    return _in_gbk_again(text) if len(text) <= REMEMBERED else _in_gbk(text)
+
+
+def _in_gbk(text: str) -> bytes | None:
+    try:
+        return text.encode("gbk")
+    except UnicodeEncodeError:
+        return None
+
+
+_in_gbk_again = lru_cache(maxsize=2048)(_in_gbk)
+
+
 def cells(text: str) -> int:
     """How many cells the text takes at normal size.
 
-    What GBK can't say is drawn: in 1 cell below U+2000 (alphabets) and for half-width forms, else in 2.
+    What GBK can't say is drawn: in 1 cell below U+2000 (alphabets) and for half-width forms, else in 2. A mark
+    that stands over or under another character (Thai vowels and tones, accents) takes none of its own.
     """
-    if text.isascii():
-        return len(text)
-    try:
-        return len(text.encode("gbk"))
-    except UnicodeEncodeError:
-        return sum(map(cell, text))
+    said = in_gbk(text)
+    return sum(map(cell, text)) if said is None else len(said)
 
 
 @lru_cache(maxsize=16384)
 def cell(char: str) -> int:
-    """The cells of one character: 1 or 2."""
+    """The cells of one character: 0, 1 or 2."""
     try:
         return len(char.encode("gbk"))
     except UnicodeEncodeError:
+        if unicodedata.category(char) in _MARKS:
+            return 0
         return 1 if ord(char) < 0x2000 or unicodedata.east_asian_width(char) == "H" else 2
 
 

@@ -6,37 +6,45 @@ the paper is wide enough for it; 。，）、！？ do not begin a row where tha
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
-from typing import NamedTuple
-from unicodedata import combining
 
-from agent.encode import raster
-from agent.encode.text import cell, cells, clean, sayable, spell
-from agent.model.layout import PLAIN, Align, Columns, Frame, Image, Layout, Line, Printed, Row, Run, Style
+import msgspec
+
+from agent.encode import codes, images, raster
+from agent.encode.columns import set_columns, set_frame
+from agent.encode.text import cells, clean, sayable, spell
+from agent.encode.wrap import wrap
+from agent.model.layout import (
+    PLAIN,
+    Align,
+    Bitmap,
+    Code,
+    Columns,
+    Frame,
+    Image,
+    Layout,
+    Line,
+    Printed,
+    Row,
+    Rule,
+    Run,
+    Style,
+)
 
 Drawable = Callable[[str], bool]
 MIN_LEFT = 10
 """A left column narrower than this is not worth having: the right part gets a row of its own."""
 
-_NEVER_FIRST = frozenset("。，、；：？！）】》〉」』〗〕”’…—～·％℃.,;:?!)]}%")
-_NEVER_LAST = frozenset("（【《〈「『〖〔“‘￥＃〓([{#")
-
+_WIDE = Style(2, 1)
 _SECOND_LANGUAGE = re.compile(r"(?<=[^ -~]) (?=[ -~]+$)")
 
 
-class _Piece(NamedTuple):
+class _Piece(msgspec.Struct, frozen=True, gc=False):
     """A cleaned run, measured: its cells on paper, and whether it must be drawn."""
 
     text: str
     style: Style
     cells: int
     drawn: bool
-
-
-class _Glyph(NamedTuple):
-    char: str
-    style: Style
-    cells: int
 
 
 def typeset(
@@ -52,7 +60,15 @@ def typeset(
     for block in layout.blocks:
         if isinstance(block, Line):
             rows += press.set_line(block)
-        elif not isinstance(block, Image | Columns | Frame):
+        elif isinstance(block, Columns):
+            rows += set_columns(block, width, press.set_at)
+        elif isinstance(block, Frame):
+            rows += set_frame(block, width, press.set_at)
+        elif isinstance(block, Image):
+            rows += press.set_image(block)
+        elif isinstance(block, Code):
+            rows += press.set_code(block)
+        else:
             rows.append(block)
     return tuple(rows)
 
@@ -61,6 +77,37 @@ def spell_out(row: Row, width: int) -> tuple[Row, ...]:
     """The same row where it can't be drawn: what GBK can't say is spelled out, and the row wrapped again."""
     line = Line(left=row.runs, align=row.align)
     return tuple(_Press(width, "gbk", lambda _: False).set_line(line))
+
+
+def say_code(code: Code, width: int) -> tuple[Row, ...]:
+    """A code's text, for where the code itself can't be: 〓ean13: 1234."""
+    return tuple(_Press(width, "gbk", _installed).set_line(_said(code)))
+
+
+def _said(code: Code) -> Line:
+    return Line((Run(f"〓{code.symbology.value}: {code.text}"),), align=code.align)
+
+
+def say(text: str, width: int, align: Align) -> tuple[Row, ...]:
+    """A plain text on paper of this width."""
+    return tuple(_Press(width, "gbk", _installed).set_line(Line((Run(text),), align=align)))
+
+
+def ruled(rule: Rule, width: int) -> Row:
+    """A rule as a row, of wide characters: half the bytes. Anything but one ASCII character is a dash."""
+    char = rule.char if len(rule.char) == 1 and "!" <= rule.char <= "~" else "-"
+    wide = Run(char * (width // 2), _WIDE)
+    return Row((wide,) if width % 2 == 0 else (wide, Run(char)))
+
+
+def below(code: Code, width: int) -> tuple[Row, ...]:
+    """The caption of a fitted code that is drawn: it stands in the middle below it."""
+    text = codes.caption(code)
+    if not text:
+        return ()
+    spare = max(0, codes.draw(code, width * raster.CELL_DOTS).width // raster.CELL_DOTS - cells(text)) // 2
+    before, after = (spare if code.align is side else 0 for side in (Align.LEFT, Align.RIGHT))
+    return say(" " * before + text + " " * after, width, code.align)
 
 
 def _installed(char: str) -> bool:
@@ -75,11 +122,27 @@ class _Press:
         self.charset = charset
         self.drawable = drawable
 
+    def set_at(self, line: Line, width: int) -> list[Row]:
+        """The line as it would be on other paper: a column of it."""
+        return _Press(width, self.charset, self.drawable).set_line(line)
+
     def set_line(self, line: Line) -> list[Row]:
         left = [self.piece(run) for run in line.left]
         if line.right:
             return self.set_two(left, [self.piece(run) for run in line.right], line)
         return self.set_one(left, line)
+
+    def set_image(self, image: Image) -> Sequence[Row | Bitmap]:
+        try:
+            return (images.decode(image, self.width * raster.CELL_DOTS),)
+        except images.ImageError as exc:
+            return self.set_line(Line((Run(f"〓图片 picture: {exc}"),), align=image.align))
+
+    def set_code(self, code: Code) -> Sequence[Row | Code]:
+        try:
+            return (codes.fit(code, self.width * raster.CELL_DOTS),)
+        except codes.CodeError:
+            return self.set_line(_said(code))
 
     def set_one(self, left: list[_Piece], line: Line, align: Align | None = None) -> list[Row]:
         align = align or line.align
@@ -89,7 +152,7 @@ class _Press:
         if align is Align.CENTER and left and all(piece.style.inverted for piece in left):
             return self.bars(left)
         if taken > self.width:
-            return [self.row(runs, align) for runs in _wrap(left, self.width, line.indent)]
+            return [self.row(runs, align) for runs in wrap(left, self.width, line.indent)]
         return [_row(left, align)]
 
     def bars(self, pieces: list[_Piece]) -> list[Row]:
@@ -99,7 +162,7 @@ class _Press:
             halves = [self.piece(Run(text, pieces[0].style)) for text in (zh, en) if text]
             if max(half.cells for half in halves) <= self.width:
                 return [_row(_bar([half], self.width - half.cells)) for half in halves]
-        rows = [[self.piece(run) for run in runs] for runs in _wrap(pieces, self.width, 0)]
+        rows = [[self.piece(run) for run in runs] for runs in wrap(pieces, self.width, 0)]
         return [_row(_bar(row, self.width - _taken(row))) for row in rows if row]
 
     def set_two(self, left: list[_Piece], right: list[_Piece], line: Line) -> list[Row]:
@@ -112,7 +175,7 @@ class _Press:
         if line.fit or column < least:
             rows = self.set_one(left, line, Align.LEFT) if taken else []
             return rows + self.set_one(right, Line(), Align.RIGHT)
-        first, *rest = _wrap(left, column, line.indent)
+        first, *rest = wrap(left, column, line.indent)
         beside = [self.piece(run) for run in first]
         gap = _gap(beside, right, self.width - _taken(beside) - edge)
         return [_row([*beside, *gap, *right]), *(self.row(runs, Align.LEFT) for runs in rest)]
@@ -122,6 +185,8 @@ class _Press:
         widest = max(1, min(8, self.width // 2))
         if not (1 <= style.width <= widest and 1 <= style.height <= 8):
             style = _sized(style, max(1, min(style.width, widest)), max(1, min(style.height, 8)))
+        if text.isascii():
+            return _Piece(text, style, len(text) * style.width, False)
         if sayable(text, self.charset):
             return _Piece(text, style, cells(text) * style.width, False)
         text = "".join(map(self.character, text))
@@ -136,8 +201,8 @@ class _Press:
 
 def _row(pieces: Iterable[_Piece], align: Align = Align.LEFT) -> Row:
     kept = [piece for piece in pieces if piece.text]
-    runs = tuple([Run(piece.text, piece.style) for piece in kept])
-    return Row(runs, align, any(piece.drawn for piece in kept))
+    runs = [Run(piece.text, piece.style) for piece in kept]
+    return Row(tuple(runs), align, True in [piece.drawn for piece in kept])
 
 
 def _taken(pieces: Iterable[_Piece]) -> int:
@@ -152,9 +217,9 @@ def _gap(left: Sequence[_Piece], right: Sequence[_Piece], size: int) -> list[_Pi
     """Blanks between the columns, in the styles beside them where possible: a change of style costs bytes."""
     before = left[-1].style if left else PLAIN
     after = right[0].style
-    if before.inverted or before.width > 1:
+    if before.inverted or before.underlined or before.width > 1:
         before = PLAIN
-    if after.inverted:
+    if after.inverted or after.underlined:
         return [_blank(size, before)]
     return [_blank(size % after.width, before), _blank(size // after.width, after)]
 
@@ -175,60 +240,8 @@ def _narrowed(pieces: list[_Piece], width: int) -> list[_Piece]:
 def _narrower(piece: _Piece) -> _Piece:
     times = piece.style.width - 1
     style = _sized(piece.style, times, min(piece.style.height, times + 1))
-    return piece._replace(style=style, cells=piece.cells // piece.style.width * times)
+    return _Piece(piece.text, style, piece.cells // piece.style.width * times, piece.drawn)
 
 
 def _sized(style: Style, width: int, height: int) -> Style:
-    return Style(width, height, style.bold, style.inverted)
-
-
-def _wrap(pieces: list[_Piece], width: int, indent: int) -> list[list[Run]]:
-    glyphs = [_Glyph(c, p.style, cell(c) * p.style.width) for p in pieces for c in p.text]
-    indent = max(0, min(indent, width // 3, width - max([glyph.cells for glyph in glyphs], default=0)))
-    rows: list[list[Run]] = []
-    start, room = 0, width
-    while start < len(glyphs):
-        end = _break(glyphs, start, _reach(glyphs, start, room))
-        margin = [Run(" " * indent)] if rows and indent else []
-        rows.append(margin + _runs(glyphs[start:end]))
-        start, room = end, width - indent
-        while start < len(glyphs) and glyphs[start].char == " ":
-            start += 1
-    return rows or [[]]
-
-
-def _reach(glyphs: list[_Glyph], start: int, room: int) -> int:
-    end = start
-    while end < len(glyphs) and glyphs[end].cells <= room:
-        room -= glyphs[end].cells
-        end += 1
-    return max(end, start + 1)
-
-
-def _break(glyphs: list[_Glyph], start: int, end: int) -> int:
-    """Where the row ends: after two spaces if it has them, as they part facts; else where a break is good."""
-    if end == len(glyphs):
-        return end
-    places = range(end, start, -1)
-    for i in places:
-        if i > start + 2 and glyphs[i - 1].char == glyphs[i - 2].char == " " != glyphs[start].char:
-            return i
-    return next((i for i in places if _may_break(glyphs[i - 1].char, glyphs[i].char)), end)
-
-
-def _may_break(before: str, after: str) -> bool:
-    if before == " " or after == " ":
-        return True
-    if after in _NEVER_FIRST or before in _NEVER_LAST or combining(after):
-        return False
-    return not (_in_word(before) and _in_word(after))
-
-
-def _in_word(char: str) -> bool:
-    return char < "\u2e80"
-
-
-def _runs(glyphs: list[_Glyph]) -> list[Run]:
-    while glyphs and glyphs[-1].char == " ":
-        glyphs = glyphs[:-1]
-    return [Run("".join([g.char for g in group]), style) for style, group in groupby(glyphs, lambda g: g.style)]
+    return Style(width, height, style.bold, style.inverted, style.underlined)

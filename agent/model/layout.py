@@ -108,27 +108,37 @@ class Image(msgspec.Struct, frozen=True):
 
 
 class Border(StrEnum):
-    """What parts columns: nothing, a blank cell, or a bar."""
+    """What parts columns: nothing, a blank cell, two, or a bar."""
 
     NONE = "none"
     SPACE = "space"
+    WIDE = "wide"
     LINE = "line"
 
 
 class Column(msgspec.Struct, frozen=True):
-    """One cell of a row of columns. `width` is in cells of paper; 0 takes a share of what is left."""
+    """One cell of a row of columns. `width` is in cells of paper; 0 takes a share of what is left.
+
+    A line feed in a run begins a new line. Without `wrap` only the first line is printed. `break_words`: a line ends
+    where the column does, whatever stands there; else where a break is good.
+    """
 
     runs: tuple[Run, ...] = ()
     width: int = 0
     align: Align = Align.LEFT
     wrap: bool = True
+    break_words: bool = False
 
 
 class Columns(msgspec.Struct, frozen=True):
-    """Text side by side. With Border.LINE there are bars at the margins too."""
+    """Text side by side. With Border.LINE there are bars at the margins too.
+
+    `align` is where columns stand that are narrower than the paper.
+    """
 
     columns: tuple[Column, ...]
     border: Border = Border.SPACE
+    align: Align = Align.LEFT
 
 
 class Frame(msgspec.Struct, frozen=True):
