@@ -10,6 +10,9 @@ from typing import Annotated, Any
 import msgspec
 
 MAX_ITEMS = 500
+MAX_RAW_COPIES = 50
+DIALECTS = ("native", "feie", "xpyun", "yilian", "receiptline")
+"""The markups that ready-made content may be in. It is declared, never guessed: their tags contradict each other."""
 Quantity = str | int
 
 
@@ -106,7 +109,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class CanceledOrder(msgspec.Struct, frozen=True):
-    """Which order a cancel speaks of."""
+    """Which order is meant, by a cancel for one."""
 
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     rev: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -127,13 +130,29 @@ class Upsert(msgspec.Struct, frozen=True):
     order: Order
 
 
+class Raw(msgspec.Struct, frozen=True):
+    """Content that an integrator has made already, in the markup of a vendor. An unknown station's is the default's."""
+
+    dialect: str
+    content: Annotated[str, msgspec.Meta(min_length=1)]
+    station: str | None = None
+    copies: Annotated[int, msgspec.Meta(ge=1, le=MAX_RAW_COPIES)] = 1
+
+
+class PrintRaw(msgspec.Struct, frozen=True):
+    """`print.raw`: it has one revision, and the event's id for its own."""
+
+    raw: Raw
+    order: CanceledOrder = CanceledOrder("-", 0, "print.raw")
+
+
 class Event(msgspec.Struct, frozen=True):
     """A decoded CloudEvent. `sequence` is None where the cloud does not count."""
 
     id: str
     source: str
     type: str
-    data: Upsert | Cancel | None
+    data: Upsert | Cancel | PrintRaw | None
     digest: str
     time: datetime | None = None
     sequence: int | None = None
@@ -149,6 +168,8 @@ def quantity(value: Quantity) -> Decimal | None:
 
 
 READ_UPSERT = msgspec.json.Decoder(Upsert)
+READ_RAW = msgspec.json.Decoder(Raw)
+READ_PRINT_RAW = msgspec.json.Decoder(PrintRaw)
 """Made here, before there are threads: msgspec builds what it knows of a type at first use, and crashes when two do."""
 
 _BEFORE_THREADS = msgspec.json.Decoder(Cancel), msgspec.json.Decoder(CanceledOrder)
