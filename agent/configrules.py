@@ -175,6 +175,17 @@ def _one_default(reading: Reading) -> None:
         reading.add(path, f"line {reading.marks[chosen[0]].line} has the default station already; keep one")
 
 
+def _somebody_cooks(reading: Reading) -> None:
+    """A station that shows the whole order makes nothing."""
+    shows = {path.rpartition(".")[0]: value for path, value in reading.column("stations[].shows")}
+    for path, value in reading.column("stations[].default"):
+        if value and shows.get(path.rpartition(".")[0]) == "all":
+            reading.add(path, "a station with shows: all makes nothing; give default: true to one that cooks")
+    names = reading.column("stations[].name")
+    if names and all(shows.get(path.rpartition(".")[0]) == "all" for path, _ in names):
+        reading.add(names[0][0], "every station has shows: all, nobody cooks; leave it out at one of them")
+
+
 def _extras_are_known(reading: Reading) -> None:
     """A command that a printer does not know leaks text onto its paper; and no kitchen opens the till."""
     profiles = {path.rpartition(".")[0]: name for path, name in reading.column("printers[].profile")}
@@ -199,6 +210,26 @@ def _copies_are_few(reading: Reading) -> None:
             reading.add(path, f"{copies} is out of range; write a number from 1 to {MAX_COPIES}")
 
 
+def _mapped_topics_differ(reading: Reading) -> None:
+    _differ(reading, "mappings[].topic", lambda topic: topic, "has this topic too; give each its own")
+    root = f"{reading.values.get('prefix', 'shops')}/{reading.values.get('shop')}/"
+    own = (f"{root}dn/order", f"{root}dn/cmd/", f"{root}dn/replay/", f"{root}up/")
+    for path, topic in reading.column("mappings[].topic"):
+        if topic == own[0] or topic.startswith(own[1:]):
+            reading.add(path, f"our own messages come there; write another, such as {root}dn/meituan")
+
+
+def _mapping_is_named(reading: Reading) -> None:
+    named = {path.rpartition(".")[0] for path, name in reading.column("mappings[].name") if name}
+    in_files = {path.rpartition(".")[0] for path, _ in reading.column("mappings[].file")}
+    entries = [path.rpartition(".")[0] for path, _ in reading.column("mappings[].topic")]
+    for entry in entries:
+        if entry in named and entry in in_files:
+            reading.add(f"{entry}.file", "name says which mapping already; keep one of them")
+        elif entry not in named and entry not in in_files:
+            reading.add(entry, "no mapping is named; write for example name: meituan, or file: ./own.yaml")
+
+
 _RULES: tuple[Callable[[Reading], None], ...] = (
     _topics_fit,
     _broker_url_is_one,
@@ -210,6 +241,9 @@ _RULES: tuple[Callable[[Reading], None], ...] = (
     _printers_are_known,
     _backup_is_another,
     _one_default,
+    _somebody_cooks,
     _copies_are_few,
     _extras_are_known,
+    _mapped_topics_differ,
+    _mapping_is_named,
 )

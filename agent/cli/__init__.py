@@ -10,9 +10,12 @@ from agent import __version__
 COMMANDS = {
     "run": "agent.cli.run:run",
     "config": "agent.cli.config:config",
+    "mappings": "agent.cli.mappings:mappings",
+    "preview": "agent.cli.preview:preview",
     "printers": "agent.cli.printers:printers",
     "queue": "agent.cli.queue:queue",
     "simulate": "agent.cli.simulate:simulate",
+    "templates": "agent.cli.templates:templates",
 }
 
 

@@ -1,44 +1,121 @@
-"""What to make: a dish with its quantity, and beside it whatever is said of it."""
+"""What to make: a ticket's portions as plain values, one after the other, the parts of a set meal below it.
 
-from collections.abc import Iterator
+Names and notes are capped, visibly; a quantity never is.
+"""
 
-from agent.model.layout import Block, Line, Run, Style
-from agent.model.order import Item, Modifier
+from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Decimal
+
+import msgspec
+
+from agent.model.order import Item, Modifier, Quantity, quantity
 from agent.model.ticket import Language, Portion
-from agent.tickets.words import amount, is_one, lines, say, sets, total, visible
+from agent.tickets.words import amount, is_one, lines, sets, table, total, visible
 
-NAME = Style(1, 2, True)
-QUANTITY = Style(2, 2, True)
-DETAIL = Style(1, 1, True)
-NOTE = Style(1, 2, True)
-SMALL = Style()
-FLAG = Style(1, 1, False, True)
-VOID = Style(1, 2, False, True)
-
-STEP = 2  # cells by which each level of a set meal stands further in
+STEP = 2
+"""Cells by which each level of a set meal stands further in."""
 MAX_FIELD = 2000
 MAX_LINES = 30
 _CUT_SHORT = "…(截断 cut, see console)"
+_MAX_INDENT = 12
+_MAX_PRICE = 10**12
 
 
-def dishes(portion: Portion, language: Language, *, depth: int = 0, void: bool = False) -> Iterator[Block]:
-    """A dish, what is said of it, and its parts. `void` says on each line that it is off."""
-    yield _dish(portion, language, depth, void)
-    yield from _details(portion, language, (depth + 1) * STEP)
-    for part in portion.parts:
-        yield from dishes(part, language, depth=depth + 1, void=void)
+class Extra(msgspec.Struct, frozen=True):
+    """A modifier, with what it costs on the whole line, in minor units; None where the order does not say."""
+
+    text: str
+    amount: int | None
 
 
-def paragraph(label: str, text: str, style: Style, indent: int = 2) -> list[Block]:
-    """A note: its own line breaks are kept as far as they don't waste paper, and it is capped, visibly."""
+class Dish(msgspec.Struct, frozen=True):
+    """A dish as a ticket shows it. Empty is what the order does not say; texts are in the ticket's language.
+
+    `qty` is what stands at the right margin (x2); `depth` is 1 for the parts of a set meal. `indent` is the cells that
+    what is said of it stands in, `hang` two more, `margin` as many blanks as `indent`, `branch` what stands before a
+    part's name. `rare`: it has one of the following. `unrouted`: no station claims it; `part_of`: the set meals that it
+    was taken out of; `elsewhere`: the stations that make its other parts; `each`: how the quantity of a part of several
+    sets comes about; `places`: seat, course and basket.
+    """
+
+    item: Item
+    name: str
+    name2: str
+    qty: str
+    unit: str
+    depth: int
+    indent: int
+    hang: int
+    margin: str
+    branch: str
+    mods: str
+    note: list[str]
+    rare: bool = False
+    places: str = ""
+    unrouted: str = ""
+    part_of: str = ""
+    each: str = ""
+    elsewhere: str = ""
+
+    @property
+    def price(self) -> int | None:
+        """What one costs, without extras, in minor units."""
+        return self.item.price
+
+    @property
+    def amount(self) -> int | None:
+        """What the line costs, without extras, in minor units."""
+        return times(self.item.price, self.item.qty)
+
+    @property
+    def extras(self) -> list[Extra]:
+        """The modifiers one by one, each with its own amount."""
+        return [Extra(modifier(mod), self._extra(mod)) for mod in self.item.mods]
+
+    def _extra(self, mod: Modifier) -> int | None:
+        return times(times(mod.price, mod.qty), self.item.qty) if mod.price else None
+
+
+def dishes(portions: Iterable[Portion], language: Language, depth: int = 0) -> list[Dish]:
+    """The portions and their parts, from top to bottom."""
+    found: list[Dish] = []
+    for portion in portions:
+        found.append(dish(portion, language, depth))
+        if portion.children is not None or portion.item.children:
+            found += dishes(portion.parts, language, depth + 1)
+    return found
+
+
+def dish(portion: Portion, language: Language, depth: int = 0) -> Dish:
+    """One portion, without its parts."""
+    item = portion.item
+    indent = min(STEP * (depth + 1), _MAX_INDENT)
+    plain = Dish(
+        item,
+        shortened(item.name.strip()) if visible(item.name) else table(language)["no_name"],
+        shortened(item.name2.strip()) if item.name2 else "",
+        _quantity(portion),
+        item.unit or "",
+        depth,
+        indent,
+        indent + STEP,
+        " " * indent,
+        " " * (indent - 2 * STEP) + "└" if depth else "",
+        "  ".join([modifier(mod) for mod in item.mods]) if item.mods else "",
+        paragraph(item.note) if item.note else [],
+    )
+    nowhere = item.seat is None and item.course is None and item.basket is None
+    if nowhere and not (portion.parents or portion.unrouted or portion.elsewhere):
+        return plain
+    return _placed(plain, portion, table(language))
+
+
+def paragraph(text: str) -> list[str]:
+    """A note's own lines, as far as they don't waste paper; it is capped, visibly."""
     said = lines(shortened(text))
     if len(said) > MAX_LINES:
         said[MAX_LINES:] = [" / ".join(said[MAX_LINES:])]
-    if not said:
-        return []
-    said[0] = " " * (indent - STEP) + label + said[0]
-    said[1:] = [" " * indent + line for line in said[1:]]
-    return [Line((Run(line, style),), indent=indent) for line in said]
+    return said
 
 
 def shortened(text: str) -> str:
@@ -46,71 +123,56 @@ def shortened(text: str) -> str:
     return text if len(text) <= MAX_FIELD else text[:MAX_FIELD] + _CUT_SHORT
 
 
-def _dish(portion: Portion, language: Language, depth: int, void: bool) -> Line:
+def modifier(mod: Modifier) -> str:
+    """A choice beside a dish, with its number where that is not one."""
+    name = shortened(mod.name).strip()
+    return f"+{name}" if is_one(mod.qty) else f"+{name} x{amount(mod.qty)}"
+
+
+def times(price: int | None, qty: Quantity) -> int | None:
+    """A price, as often as the quantity says, rounded to the minor unit; None where one of them is unknown."""
+    number = quantity(qty)
+    if price is None or abs(price) > _MAX_PRICE or number is None:
+        return None
+    if abs(number.adjusted()) > 9 or len(number.as_tuple().digits) > 12:
+        return None
+    return int((number * price).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def _placed(plain: Dish, portion: Portion, words: dict[str, str]) -> Dish:
+    """With what only some dishes have."""
     item = portion.item
-    left = [Run(" " * STEP * (depth - 1) + "└", NAME)] if depth else []
-    if void:
-        left += [Run("作废", VOID), Run(" ", NAME)]
-    name = shortened(item.name.strip()) if visible(item.name) else say(language, "无名", "no name")
-    left.append(Run(name, NAME))
-    if item.name2:
-        left.append(Run(" " + shortened(item.name2), SMALL))
-    return Line(tuple(left), _quantity(portion), indent=(depth + 1) * STEP)
+    wanted = f": {portion.wanted}" if portion.wanted else ""
+    whole = " > ".join([f"{shortened(parent.name)} x{amount(parent.qty)}" for parent in portion.parents])
+    places = [("seat", item.seat), ("course", item.course), ("basket", item.basket)]
+    return msgspec.structs.replace(
+        plain,
+        rare=True,
+        unrouted=words["unrouted"] + wanted if portion.unrouted else "",
+        part_of=whole if not plain.depth else "",
+        each=_shares(portion, words),
+        elsewhere=", ".join(portion.elsewhere),
+        places="  ".join([f"{words[what]} {text}" for what, value in places if (text := said(value))]),
+    )
 
 
-def _quantity(portion: Portion) -> tuple[Run, ...]:
+def said(value: str | int | None) -> str:
+    """A short fact as a text, of a sane length."""
+    return "" if value is None else shortened(str(value).strip())
+
+
+def _quantity(portion: Portion) -> str:
     """What stands at the right margin: for a part of several sets the total, as far as it can be told."""
     whole = total(portion)
-    numbers = [portion.item.qty, *sets(portion.parents)] if whole is None else [whole]
-    runs = [Run(" ".join(f"x{amount(number)}" for number in numbers), QUANTITY)]
-    if portion.item.unit:
-        runs.append(Run(portion.item.unit, NAME))
-    return tuple(runs)
+    if whole is not None:
+        return f"x{whole}"
+    return " ".join([f"x{amount(number)}" for number in (portion.item.qty, *sets(portion.parents))])
 
 
-def _shares(portion: Portion, language: Language) -> str:
+def _shares(portion: Portion, words: dict[str, str]) -> str:
     """How the quantity of a part of several sets comes about."""
     multiples = sets(portion.parents)
     if not multiples:
         return ""
-    each = f"{say(language, '每套', 'each')} x{amount(portion.item.qty)}"
-    return "  ".join([each, *(f"{say(language, '套数', 'sets')} x{amount(number)}" for number in multiples)])
-
-
-def _details(portion: Portion, language: Language, indent: int) -> Iterator[Block]:
-    item, margin = portion.item, " " * indent
-    if portion.unrouted:
-        wanted = f": {portion.wanted}" if portion.wanted else ""
-        text = f" {say(language, '未分派', 'unrouted')}{wanted} "
-        yield Line((Run(margin), Run(text, FLAG)), indent=indent)
-    if portion.parents and not indent > STEP:
-        whole = " > ".join(f"{shortened(parent.name)} x{amount(parent.qty)}" for parent in portion.parents)
-        yield Line((Run(f"{margin}{say(language, '属', 'part of')}: {whole}", DETAIL),), indent=indent)
-    if shares := _shares(portion, language):
-        yield Line((Run(margin + shares, DETAIL),), indent=indent)
-    if portion.elsewhere:
-        text = f"{margin}{say(language, '部分另见', 'parts at')}: {', '.join(portion.elsewhere)}"
-        yield Line((Run(text, DETAIL),), indent=indent)
-    if places := "  ".join(_places(item, language)):
-        yield Line((Run(margin + places, DETAIL),), indent=indent)
-    if item.mods:
-        text = "  ".join(_modifier(mod) for mod in item.mods)
-        yield Line((Run(margin + text, DETAIL),), indent=indent + STEP)
-    if item.note:
-        yield from paragraph("※", item.note, NOTE, indent + STEP)
-
-
-def _places(item: Item, language: Language) -> Iterator[str]:
-    """Where the dish goes: seat, course, basket."""
-    for zh, en, value in (
-        ("座", "seat", item.seat),
-        ("道", "course", item.course),
-        ("篮", "basket", item.basket),
-    ):
-        if value is not None and (text := str(value).strip()):
-            yield f"{say(language, zh, en)} {text}"
-
-
-def _modifier(mod: Modifier) -> str:
-    name = shortened(mod.name).strip()
-    return f"+{name}" if is_one(mod.qty) else f"+{name} x{amount(mod.qty)}"
+    each = f"{words['each']} x{amount(portion.item.qty)}"
+    return "  ".join([each, *(f"{words['sets']} x{amount(number)}" for number in multiples)])

@@ -15,18 +15,22 @@ Routed = dict[str, list[Portion]]
 
 
 def route(order: Order, stations: Sequence[Station]) -> Routed:
-    """Each station's share of an order, in the configuration's order; who has none is left out.
+    """Each station's share of an order, in the configuration's order; who has none is left out. Last come those that
+    show the whole of it.
 
     An item that named an unknown station, and that no rule claims, is marked `unrouted` at the default
     station. Without one that is the first station, and whatever falls to it is marked.
     Raises: ValueError without any station.
     """
-    if not stations:
+    own = [station for station in stations if station.shows == "own"]
+    if not own:
         raise ValueError("an order can't be routed without stations")
-    map_ = _Map(stations)
+    map_ = _Map(own)
     for item in order.items:
         map_.place(item)
-    return {station.name: map_.routed[station.name] for station in stations if map_.routed[station.name]}
+    routed = {station.name: map_.routed[station.name] for station in own if map_.routed[station.name]}
+    whole = {station.name: [Portion(item) for item in order.items] for station in stations if station.shows == "all"}
+    return routed | {name: portions for name, portions in whole.items() if portions}
 
 
 class _Map:

@@ -1,180 +1,130 @@
-"""The built-in kitchen ticket. A cook reads it at arm's length: number, warnings, dishes, quantities.
+"""The book of templates: a ticket and a template's name become a Layout, whatever the template does.
 
-Black bars are warnings only. Nothing that an order says is left out, and no quantity is ever shortened.
+The agent's own templates may be overridden, file by file, by the shop's. A shop's template that fails, or that leaves
+out a dish, costs no ticket: the plain one prints.
 """
 
-from agent.model.job import JobKind, Mark
-from agent.model.layout import Align, Block, Cut, Gap, Layout, Line, Rule, Run, Style
-from agent.model.ticket import Language, Ticket
-from agent.tickets.dishes import dishes, paragraph, shortened
-from agent.tickets.words import fulfilment, say, trouble, when
+from collections.abc import Mapping
+from functools import cache
 
-BIG = Style(2, 2, True)
-HUGE = Style(3, 3, True)
-TALL = Style(1, 2, True)
-TALL_BAR = Style(1, 2, False, True)
-BIG_BAR = Style(2, 2, False, True)
-HUGE_BAR = Style(3, 3, False, True)
+from markupsafe import escape
 
-BAR_GAP = 6
-DISH_GAP = 10
+from agent import templates
+from agent.model.layout import Layout
+from agent.model.ticket import Ticket
+from agent.tickets.banner import banner
+from agent.tickets.context import Values, values
+from agent.tickets.dishes import modifier, shortened
+from agent.tickets.engine import MAX_OUTPUT, Engine, Source, TemplateError
+from agent.tickets.markup import parse
+from agent.tickets.plain import plain
+from agent.tickets.subject import Expo, Subject
 
-_MARKS = {
-    Mark.POSSIBLE_DUPLICATE: "(可能重复 possible duplicate)",
-    Mark.DISCARD_PIECE_ABOVE: "(上面残单作废 discard the piece above)",
-    Mark.JOURNAL_REBUILT: "(可能重复 possible duplicate)",
-}
-
-
-def kitchen(ticket: Ticket) -> Layout:
-    """What a station's printer prints for a ticket, at any width."""
-    blocks: list[Block] = []
-    if ticket.mark is not None:
-        blocks += _reprint(ticket, ticket.mark)
-    blocks += _news(ticket)
-    blocks += _head(ticket)
-    blocks += _warnings(ticket)
-    blocks.append(Rule())
-    for portion in ticket.portions:
-        blocks.append(Gap(DISH_GAP))
-        blocks += dishes(portion, ticket.language, void=ticket.kind is JobKind.CANCEL)
-    blocks += [Gap(DISH_GAP), Rule()]
-    blocks += _foot(ticket)
-    blocks.append(Cut())
-    return Layout(tuple(blocks))
+SHIPPED = "shipped/"
+"""Under this folder's name a template finds the agent's own: {% extends 'shipped/kitchen.j2' %}."""
+_NOT_COOKED_FROM = frozenset({"receipt", "label"})
+"""The templates of orders that need not say everything that a cook must know."""
+_OUTPUT_A_CHARACTER = 4
 
 
-def _bar(text: str, style: Style = BIG_BAR) -> Line:
-    return Line((Run(text, style),), align=Align.CENTER, fit=True)
+class Book:
+    """The templates as they are now. It is never changed: other files are another book. Safe for several threads."""
+
+    def __init__(
+        self,
+        shipped: Mapping[str, str],
+        own: Mapping[str, Source] | None = None,
+        images: Mapping[str, bytes] | None = None,
+    ) -> None:
+        ours = self._ours = {name: Source(name, text) for name, text in shipped.items()}
+        self.images = dict(images or {})
+        self.own = dict(own or {})
+        self.names = frozenset(ours | self.own)
+        self._engine = Engine({SHIPPED + name: source for name, source in ours.items()} | ours | self.own)
+
+    def layout(self, name: str, subject: Subject, width: int) -> tuple[Layout, TemplateError | None]:
+        """The ticket that template `name` makes of the subject, on paper of `width` cells.
+
+        It never fails: with an error comes the plain ticket, which says everything too.
+        """
+        try:
+            return self.checked(name, subject, width), None
+        except TemplateError as exc:
+            error = exc
+        except Exception as exc:  # noqa: BLE001  # a fault of our own: the plain ticket needs less of us
+            error = TemplateError(f"{name}.j2", 1, f"the agent is at fault, tell its makers: {exc!r}")
+        return plain(subject, f"{error.file}:{error.line}"), error
+
+    def checked(self, name: str, subject: Subject, width: int) -> Layout:
+        """The same, but a template that fails raises TemplateError."""
+        known = self._values(subject, width)
+        content = self._render(f"{name}.j2", known, subject)
+        if self.own and name not in _NOT_COOKED_FROM and "dishes" in known:
+            _check_complete(self._source(name), content, known)
+        layout = parse(content, "native", width=width, images=self.images).layout
+        ticket = subject.ticket if isinstance(subject, Expo) else subject
+        above = banner(ticket) if isinstance(ticket, Ticket) else []
+        return Layout((*above, *layout.blocks)) if above else layout
+
+    def proof(self, name: str, subject: Subject, width: int) -> None:
+        """A trial: raises TemplateError for what would only look wrong, too, such as a tag that there is not."""
+        self.checked(name, subject, width)
+        content = self._engine.render(f"{name}.j2", self._values(subject, width))
+        for what in parse(content, "native", width=width, images=self.images).unknown:
+            raise self._misspelt(name, what.partition(": ")[2])
+
+    def _misspelt(self, name: str, what: str) -> TemplateError:
+        """Where a template's text has what the markup does not understand: <FOO>, or a picture that is not there."""
+        wrong = f"there is no {what}" if what.endswith(">") else what
+        token = what.removeprefix("picture ").removesuffix(" is not there").partition(">")[0].casefold()
+        sources = [self._source(name), *self.own.values()]
+        for source in sources:
+            for number, line in enumerate(source.text.splitlines(), 1):
+                if token in line.casefold():
+                    return TemplateError(source.file, number, f"{wrong}; the tags are in docs/markup.md")
+        return TemplateError(sources[0].file, 1, f"{wrong}; the tags are in docs/markup.md")
+
+    def _render(self, file: str, known: Values, subject: Subject) -> str:
+        try:
+            return self._engine.render(file, known)
+        except TemplateError as exc:
+            size = len(repr(subject)) * _OUTPUT_A_CHARACTER if exc.too_much else 0
+            if size <= MAX_OUTPUT:
+                raise
+        return self._engine.render(file, self._values(subject, known["width"]), MAX_OUTPUT + size)
+
+    def _values(self, subject: Subject, width: int) -> Values:
+        return values(subject, width) | {"images": self.images}
+
+    def _source(self, name: str) -> Source:
+        return self.own.get(f"{name}.j2", self._ours.get(f"{name}.j2", Source(f"{name}.j2", "")))
 
 
-def _reprint(ticket: Ticket, mark: Mark) -> list[Block]:
-    """The banner is in both languages whatever the ticket's: it must never be missed."""
-    facts = [_copy(ticket)]
-    if ticket.original_at is not None:
-        facts.insert(0, f"原打印 first printed {when(ticket.original_at, ticket.printed_at, seconds=True)}")
-    if ticket.attempt > 1:
-        facts.insert(1, f"第{ticket.attempt}次 attempt {ticket.attempt}")
-    blocks: list[Block] = [_bar(f"补打 REPRINT #{_number(ticket)}"), _bar(_MARKS[mark], TALL_BAR)]
-    text = "  ".join(fact for fact in facts if fact)
-    return [*blocks, Line((Run(text),))] if text else blocks
+def _check_complete(source: Source, content: str, known: Values) -> None:
+    """Raises TemplateError when the ticket does not say what a cook must know, as the order says it."""
+    ticket: Ticket = known["ticket"]
+    wanted = [("number", known["number"])]
+    if not known["void"]:
+        wanted += [("allergies", shortened(allergy)) for allergy in ticket.order.allergies]
+        wanted += [("note", line) for line in known["note"]]
+    for change in known["changes"]:
+        wanted += [("c.dish.name", change.dish.name), ("c.by", change.by)]
+    for dish in known["dishes"] if ticket.before is None else ():
+        wanted += [("d.name", dish.name), ("d.qty", dish.qty)]
+        if not known["void"]:
+            wanted += [("d.note", line) for line in dish.note] + [("d.mods", modifier(mod)) for mod in dish.item.mods]
+    for name, text in wanted:
+        shown = " ".join(text.splitlines())
+        if escape(shown) not in content:
+            raise TemplateError(source.file, 1, f"the ticket lacks {shown[:40]}; print {{{{ {name} }}}}")
 
 
-def _news(ticket: Ticket) -> list[Block]:
-    """What makes this ticket other than a plain order."""
-    rev = ticket.order.rev
-    blocks: list[Block] = []
-    if ticket.kind is JobKind.AMEND:
-        blocks.append(_bar(f"改单 AMENDED 第{rev}版 rev {rev}"))
-        blocks.append(_bar("以此单为准 replaces the earlier ticket", TALL_BAR))
-    elif ticket.kind is JobKind.CANCEL:
-        blocks.append(_bar("作废 CANCELLED", HUGE_BAR))
-        if ticket.reason:
-            blocks += paragraph(say(ticket.language, "原因", "reason") + ": ", ticket.reason, TALL)
-    if ticket.late:
-        blocks.append(_bar("迟到 LATE"))
-    if ticket.printed_for:
-        words = say(ticket.language, "代打", "printed for")
-        blocks.append(_bar(f"{words}: {ticket.printed_for}", TALL_BAR))
-        if ticket.printed_for_why:
-            why = trouble(ticket.language, ticket.printed_for_why)
-            words = say(ticket.language, "它的打印机", "its printer")
-            blocks.append(Line((Run(f"{words}: {why}"),), align=Align.CENTER))
-    return blocks
+@cache
+def shipped() -> Book:
+    """The agent's own templates, alone."""
+    return Book(templates.read())
 
 
-def _head(ticket: Ticket) -> list[Block]:
-    order, language = ticket.order, ticket.language
-    number, place = Run(f"#{_number(ticket)}", HUGE), _place(ticket)
-    blocks: list[Block] = [Line((number,), (Run(place, BIG),) if place else (), fit=True)]
-    if code := _text(order.pickup_code):
-        words = say(language, "取餐码", "pickup code")
-        blocks.append(Line((Run(f"{words} ", TALL), Run(code, BIG)), fit=True))
-    how = fulfilment(Language.EN, order.fulfil) if language is Language.BOTH else ""
-    facts = [order.channel, how if how not in place else "", _guests(ticket), _cutlery(ticket)]
-    if text := "  ".join(fact for fact in facts if fact):
-        blocks.append(Line((Run(text),)))
-    return blocks
-
-
-def _place(ticket: Ticket) -> str:
-    """What stands large beside the number: how the order leaves the kitchen, and the table."""
-    language = Language.EN if ticket.language is Language.EN else Language.ZH
-    table = _text(ticket.order.table)
-    how = fulfilment(language, ticket.order.fulfil)
-    return " ".join(part for part in (how, say(language, "桌", "Table ") + table if table else "") if part)
-
-
-def _guests(ticket: Ticket) -> str:
-    guests = ticket.order.guests
-    return "" if guests is None else say(ticket.language, f"{guests}人", f"{guests} guests")
-
-
-def _cutlery(ticket: Ticket) -> str:
-    cutlery = _text(ticket.order.cutlery)
-    return f"{say(ticket.language, '餐具', 'cutlery')} {cutlery}" if cutlery else ""
-
-
-def _warnings(ticket: Ticket) -> list[Block]:
-    order, language = ticket.order, ticket.language
-    blocks: list[Block] = []
-    if order.rush:
-        blocks.append(_bar(say(language, "加急", "RUSH")))
-    if order.due_at is not None:
-        words = say(language, "要求", "due")
-        due = Run(when(order.due_at, ticket.printed_at), BIG)
-        blocks.append(Line((Run(f"{words} ", TALL), due)))
-    comma = ", " if language is Language.EN else "、"
-    if allergies := comma.join(shortened(allergy) for allergy in order.allergies):
-        blocks += [Gap(BAR_GAP), _bar(f"{say(language, '过敏', 'ALLERGY')}: {allergies}"), Gap(BAR_GAP)]
-    if order.note:
-        blocks += paragraph(say(language, "备注", "note") + ": ", order.note, TALL)
-    return blocks
-
-
-def _foot(ticket: Ticket) -> list[Block]:
-    language, order = ticket.language, ticket.order
-    station = [Run(ticket.station, TALL)]
-    if ticket.number:
-        station.append(Run(f"  流水 No.{ticket.number:03d}", TALL))
-    part = f"{ticket.part}/{ticket.parts}" if ticket.parts > 1 else ""
-    blocks: list[Block] = [Line(tuple(station), (Run(part, TALL),) if part else ())]
-    if ticket.also_at:
-        blocks.append(Line((Run(f"{say(language, '另见', 'also at')}: {', '.join(ticket.also_at)}"),)))
-    times = (
-        (say(language, "下单", "ordered"), when(order.placed_at, ticket.printed_at)),
-        (say(language, "打印", "printed"), when(ticket.printed_at, ticket.printed_at, seconds=True)),
-    )
-    facts = [f"{words} {clock}" for words, clock in times if clock]
-    if ticket.mark is None:
-        facts.append(_copy(ticket))
-    people = _customer(ticket)
-    for text in ("  ".join(fact for fact in facts if fact), people):
-        if text:
-            blocks.append(Line((Run(text),)))
-    return blocks
-
-
-def _customer(ticket: Ticket) -> str:
-    """The customer, as far as the kitchen may know."""
-    customer = ticket.order.customer
-    if customer is None:
-        return ""
-    facts = [_text(customer.name), _text(customer.phone_tail)]
-    if customer.member is not None and customer.member.level:
-        facts.append(f"{say(ticket.language, '会员', 'member')} {customer.member.level}")
-    return "  ".join(fact for fact in facts if fact)
-
-
-def _copy(ticket: Ticket) -> str:
-    if ticket.copies <= 1:
-        return ""
-    return say(ticket.language, "联", "copy") + f" {ticket.copy}/{ticket.copies}"
-
-
-def _number(ticket: Ticket) -> str:
-    return shortened(ticket.order.number.strip().removeprefix("#") or ticket.order.id)
-
-
-def _text(value: str | int | None) -> str:
-    return "" if value is None else shortened(str(value).strip())
+def kitchen(ticket: Ticket, width: int = 48) -> Layout:
+    """What a station's printer prints for a ticket, with the agent's own template."""
+    return shipped().layout("kitchen", ticket, width)[0]

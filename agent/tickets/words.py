@@ -21,10 +21,63 @@ _FULFILMENTS = {
 def say(language: Language, zh: str, en: str) -> str:
     """A fixed phrase in the ticket's language."""
     if language is Language.BOTH:
-        return f"{zh} {en}"
+        return zh if zh == en else f"{zh} {en}"
     return zh if language is Language.ZH else en
 
 
+_WORDS = {
+    "allergy": ("过敏", "ALLERGY"),
+    "also_at": ("另见", "also at"),
+    "basket": ("篮", "basket"),
+    "copy": ("联", "copy"),
+    "courier": ("骑手", "courier"),
+    "course": ("道", "course"),
+    "cutlery": ("餐具", "cutlery"),
+    "due": ("要求", "due"),
+    "each": ("每套", "each"),
+    "fire": ("起菜", "FIRE"),
+    "fulfil": ("取餐方式", "served as"),
+    "guests": ("人数", "guests"),
+    "held_until": ("暂缓至", "hold until"),
+    "member": ("会员", "member"),
+    "moved_from": ("转自", "moved from"),
+    "moved_to": ("转到", "moved to"),
+    "no_name": ("无名", "no name"),
+    "none": ("无", "none"),
+    "not_finished": ("没打完", "not finished"),
+    "not_paid": ("未付款", "NOT PAID"),
+    "note": ("备注", "note"),
+    "number": ("单号", "number"),
+    "ordered": ("下单", "ordered"),
+    "paid": ("已付款", "paid"),
+    "part_of": ("属", "part of"),
+    "parts_at": ("部分另见", "parts at"),
+    "pickup_code": ("取餐码", "pickup code"),
+    "printed": ("打印", "printed"),
+    "printer": ("打印机", "printer"),
+    "reads_well": ("看得清就好了", "all readable? then all is well"),
+    "ruler": ("每行字宽", "cells a line"),
+    "rush": ("加急", "RUSH"),
+    "rush_off": ("不再加急", "no rush any more"),
+    "seat": ("座", "seat"),
+    "sets": ("套数", "sets"),
+    "table": ("桌", "table"),
+    "thanks": ("谢谢惠顾", "Thank you"),
+    "total": ("合计", "total"),
+    "unrouted": ("未分派", "unrouted"),
+    "waiting": ("等待打印", "tickets waiting"),
+    "was": ("原", "was"),
+}
+_WHY_LISTED = {
+    "old": ("旧单待定", "OLD ORDERS"),
+    "flood": ("订单太多", "TOO MANY ORDERS"),
+    "upcoming": ("预订单", "UPCOMING ORDERS"),
+}
+_WHAT_NOW = {
+    "old": ("这些单来晚了，还没打印。请决定：打印或作废。", "They came late. Not printed yet: print or drop them."),
+    "flood": ("一下来了太多单，还没打印。请先看是否真单。", "Too many at once, not printed yet. Are they real?"),
+    "upcoming": ("到时间会自动打印，请先备料。", "They print by themselves when it is time. Get ready."),
+}
 _TROUBLES = {
     "paper": ("缺纸", "out of paper"),
     "cover": ("盖子没关", "cover open"),
@@ -49,6 +102,29 @@ _REMEDIES = {
 }
 
 
+_TABLES = {language: {name: say(language, *both) for name, both in _WORDS.items()} for language in Language}
+
+
+def table(language: Language) -> dict[str, str]:
+    """All of a template's words by name, in one language."""
+    return _TABLES[language]
+
+
+def listed(language: Language, why: str) -> str:
+    """Why a summary lists its orders."""
+    return say(language, *_WHY_LISTED.get(why, (why, why)))
+
+
+def what_now(why: str) -> tuple[str, str]:
+    """What a person does about a summary's orders, in Chinese and English."""
+    return _WHAT_NOW.get(why, _WHAT_NOW["old"])
+
+
+def said_in(language: Language, zh: str, en: str) -> list[str]:
+    """A sentence, a line for each language that the ticket speaks."""
+    return {Language.ZH: [zh], Language.EN: [en], Language.BOTH: [zh, en]}[language]
+
+
 def trouble(language: Language, word: str) -> str:
     """What is wrong with a printer, by the alarm's word."""
     return say(language, *_TROUBLES.get(word, (word, word)))
@@ -69,11 +145,15 @@ def fulfilment(language: Language, fulfil: str | None) -> str:
 
 def visible(text: str) -> bool:
     """Whether there is anything to see in it."""
+    if text.isprintable():
+        return bool(text.strip(" "))
     return any(char.isprintable() and char != " " for char in text)
 
 
 def lines(text: str) -> list[str]:
     """A text's own lines, without those that show nothing."""
+    if text.isprintable():
+        return [line] if (line := text.strip(" ")) else []
     return [line.strip() for line in text.splitlines() if visible(line)]
 
 
@@ -85,12 +165,12 @@ def amount(value: Quantity) -> str:
 
 def is_one(value: Quantity) -> bool:
     """Whether it goes without saying."""
-    return quantity(value) == 1
+    return value in (1, "1") or quantity(value) == 1
 
 
 def total(portion: Portion) -> str | None:
     """The quantity as it is, times those of the set meals around it; None when that is not a plain number."""
-    if not sets(portion.parents):
+    if not portion.parents or not sets(portion.parents):
         return amount(portion.item.qty)
     product = Decimal(1)
     for value in (portion.item.qty, *sets(portion.parents)):
@@ -111,10 +191,17 @@ def when(moment: datetime | None, now: datetime | None, *, seconds: bool = False
     if moment is None:
         return ""
     if now is not None and now.tzinfo is not None and moment.tzinfo is not None:
-        moment = moment.astimezone(now.tzinfo)
-    clock = f"{moment:%H:%M:%S}" if seconds else f"{moment:%H:%M}"
+        moment = _in_zone(moment, now)
+    clock = f"{moment.hour:02}:{moment.minute:02}" + (f":{moment.second:02}" if seconds else "")
     if now is None or moment.date() != now.date():
         clock = f"{moment:%m-%d} {clock}"
     if now is None and moment.tzinfo is not None:
         clock += f"{moment:%z}"
     return clock
+
+
+def _in_zone(moment: datetime, now: datetime) -> datetime:
+    try:
+        return moment.astimezone(now.tzinfo)
+    except OverflowError:  # the first or the last day of all
+        return moment

@@ -1,0 +1,218 @@
+"""What a template is given: plain values, ready to be placed. The names are listed in docs/templates.md."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from agent.model.job import JobKind
+from agent.model.order import Customer, Order
+from agent.model.ticket import Language, Notice, Summary, Ticket
+from agent.tickets import news, words
+from agent.tickets.banner import number_of
+from agent.tickets.dishes import Dish, dishes, paragraph, said, shortened
+from agent.tickets.filters import sign
+from agent.tickets.subject import Alarm, Expo, Subject, Welcome
+from agent.tickets.words import say, trouble, when
+
+Values = dict[str, Any]
+MAX_LABELS = 20
+"""As many labels as one dish may have; of more there is one, with the number on it."""
+MAX_ALL_LABELS = 200
+
+
+class Group(msgspec.Struct, frozen=True):
+    """One station's part of a whole order."""
+
+    station: str
+    dishes: list[Dish]
+
+
+class Label(msgspec.Struct, frozen=True):
+    """One cup or box: its dish, and which of how many it is. `each`: its quantity, on a label for all."""
+
+    dish: Dish
+    index: int
+    count: int
+    each: str = ""
+
+
+class Labels:
+    """A label for each cup or box, of set meals for their parts. Made when a template asks for them."""
+
+    def __init__(self, dishes: list[Dish]) -> None:
+        self._dishes = dishes
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __iter__(self) -> Iterator[Label]:
+        left, deeper = MAX_ALL_LABELS, [dish.depth for dish in self._dishes[1:]]
+        for dish, below in zip(self._dishes, [*deeper, 0], strict=False):
+            if below > dish.depth:
+                continue
+            digits = dish.qty[1:]
+            count = int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 4 else 0
+            if 0 < count <= min(MAX_LABELS, left):
+                left -= count
+                yield from (Label(dish, index, count) for index in range(1, count + 1))
+            else:
+                yield Label(dish, 1, 1, dish.qty + dish.unit)
+
+
+def values(subject: Subject, width: int) -> Values:
+    """The values for a ticket of any kind on paper of `width` cells."""
+    if isinstance(subject, Ticket):
+        return _ticket(subject, width)
+    if isinstance(subject, Expo):
+        known = _ticket(subject.ticket, width)
+        groups = [Group(name, dishes(share, subject.ticket.language)) for name, share in subject.shares]
+        return known | {"groups": groups, "dishes": [dish for group in groups for dish in group.dishes]}
+    if isinstance(subject, Summary):
+        return _summary(subject, width)
+    if isinstance(subject, Welcome):
+        return _page(subject.language, subject.printed_at, width) | {"welcome": subject, "ruler": _ruler(width)}
+    return _alarm(Alarm(subject) if isinstance(subject, Notice) else subject, width)
+
+
+def _page(language: Language, now: datetime | None, width: int) -> Values:
+    """What every template has."""
+    return {
+        "w": words.table(language),
+        "language": language,
+        "now": now,
+        "width": width,
+        "today": "" if now is None else f"{now:%Y-%m-%d}",
+        "printed": when(now, now, seconds=True),
+    }
+
+
+def _ticket(ticket: Ticket, width: int) -> Values:
+    order, language, now = ticket.order, ticket.language, ticket.printed_at
+    place = _place(order, language)
+    made = dishes(ticket.portions, language)
+    known = _page(language, now, width)
+    known |= {
+        "ticket": ticket,
+        "order": order,
+        "currency": order.currency,
+        "sign": sign(order.currency),
+        "number": number_of(ticket),
+        "place": place,
+        "pickup_code": said(order.pickup_code),
+        "facts": _facts(order, language, place),
+        "rush": order.rush,
+        "due": when(order.due_at, now),
+        "allergies": _allergies(order, language) if order.allergies else "",
+        "note": paragraph(order.note) if order.note else [],
+        "dishes": made,
+        "groups": [Group(ticket.station, made)],
+        "labels": Labels(made),
+        "void": ticket.kind is JobKind.CANCEL,
+        "mark": ticket.mark is not None,
+        "station": ticket.station,
+        "running": f"{ticket.number:03d}" if ticket.number else "",
+        "part": f"{ticket.part}/{ticket.parts}" if ticket.parts > 1 else "",
+        "also_at": ", ".join(ticket.also_at),
+        "times": _times(ticket, known),
+        "customer": _customer(order.customer, language) if order.customer is not None else "",
+        "courier": _courier(order.courier) if order.courier else "",
+        "changes": [news.altered(change, language) for change in ticket.changes],
+        "changed": news.facts(ticket) if ticket.changed_facts else [],
+        "said": ticket.changed_facts,
+    }
+    return known
+
+
+def _times(ticket: Ticket, known: Values) -> str:
+    """When it was ordered and printed, and which of its copies it is."""
+    words, placed = known["w"], when(ticket.order.placed_at, ticket.printed_at)
+    facts = [f"{words['ordered']} {placed}"] if placed else []
+    if known["printed"]:
+        facts.append(f"{words['printed']} {known['printed']}")
+    if ticket.copies > 1 and ticket.mark is None:
+        facts.append(f"{words['copy']} {ticket.copy}/{ticket.copies}")
+    return "  ".join(facts)
+
+
+def _place(order: Order, language: Language) -> str:
+    """What stands large beside the number: how the order leaves the kitchen, and the table."""
+    short = Language.EN if language is Language.EN else Language.ZH
+    table = said(order.table)
+    how = words.fulfilment(short, order.fulfil)
+    return " ".join([part for part in (how, say(short, "桌", "Table ") + table if table else "") if part])
+
+
+def _facts(order: Order, language: Language, place: str) -> str:
+    """Channel, guests and cutlery."""
+    facts = [order.channel]
+    if language is Language.BOTH and (how := words.fulfilment(Language.EN, order.fulfil)) not in place:
+        facts.append(how)
+    if order.guests is not None:
+        facts.append(say(language, f"{order.guests}人", f"{order.guests} guests"))
+    if cutlery := said(order.cutlery):
+        facts.append(f"{words.table(language)['cutlery']} {cutlery}")
+    return "  ".join([fact for fact in facts if fact])
+
+
+def _allergies(order: Order, language: Language) -> str:
+    comma = ", " if language is Language.EN else "、"
+    return comma.join([shortened(allergy) for allergy in order.allergies])
+
+
+def _customer(customer: Customer, language: Language) -> str:
+    """The customer, as far as the kitchen may know."""
+    facts = [said(customer.name), said(customer.phone_tail)]
+    member = customer.member
+    if member is not None and member.level:
+        facts.append(f"{words.table(language)['member']} {said(member.level)}")
+    if member is not None and member.visits:
+        facts.append(say(language, f"到店{member.visits}次", f"visits {member.visits}"))
+    return "  ".join([fact for fact in facts if fact])
+
+
+def _courier(courier: Any) -> str:
+    """Who fetches it, as far as it can be told from what the platform sends."""
+    known = courier if isinstance(courier, dict) else {"name": courier}
+    return "  ".join([said(known[key]) for key in ("name", "phone_tail") if isinstance(known.get(key), str | int)])
+
+
+def _ruler(width: int) -> str:
+    """The cells counted: each tenth has its number."""
+    marks = ["".join(f"{ten:.>10}" for ten in range(10, width + 1, 10)), "." * width]
+    return (marks[0] + marks[1])[:width]
+
+
+def _summary(summary: Summary, width: int) -> Values:
+    language, now = summary.language, summary.printed_at
+    orders = [
+        {
+            "number": shortened(o.number),
+            "channel": o.channel,
+            "at": when(o.at, now),
+            "items": [*map(shortened, o.items)],
+        }
+        for o in summary.orders
+    ]
+    return _page(language, now, width) | {
+        "summary": summary,
+        "title": words.listed(language, summary.why),
+        "what_now": words.said_in(language, *words.what_now(summary.why)),
+        "orders": orders,
+        "more": summary.more,
+        "station": summary.station,
+    }
+
+
+def _alarm(alarm: Alarm, width: int) -> Values:
+    notice, language = alarm.notice, alarm.language
+    orders = alarm.orders or ((notice.order,) if notice.order else ())
+    return _page(language, alarm.printed_at, width) | {
+        "alarm": alarm,
+        "about": notice.about,
+        "trouble": trouble(language, notice.trouble),
+        "remedy": words.said_in(language, *words.remedy(notice.trouble)),
+        "orders": " ".join([f"#{number}" for number in orders]),
+        "waiting": alarm.waiting,
+    }

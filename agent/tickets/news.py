@@ -1,0 +1,121 @@
+"""What a revision changes, as a ticket shows it: dishes with a sign and a large number, facts as they were and are."""
+
+import msgspec
+
+from agent.model.order import Item, Order
+from agent.model.ticket import Change, ChangeKind, Language, Portion, Ticket
+from agent.tickets.dishes import Dish, dish, dishes, paragraph, said
+from agent.tickets.words import fulfilment, table, when
+
+_SIGNS = {
+    ChangeKind.ADDED: ("加", "ADD", "+"),
+    ChangeKind.REMOVED: ("退", "VOID", "-"),
+    ChangeKind.ALTERED: ("改", "CHANGE", ""),
+}
+
+
+class Altered(msgspec.Struct, frozen=True):
+    """One dish that is other than it was.
+
+    `sign` is 加 退 改, `by` how many more or fewer (+2), empty when the number is what it was. `now` and `was` are the
+    quantities where it is still there; `before` what a dish that reads otherwise read like. `parts` are those of a set
+    meal, as many as are added or taken off. `moved`: to or from which station.
+    """
+
+    kind: ChangeKind
+    sign: str
+    by: str
+    dish: Dish
+    parts: list[Dish]
+    now: str = ""
+    was: str = ""
+    before: str = ""
+    moved: str = ""
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """A fact of the order that is other than it was; `name` is the order's field. Empty: it has none."""
+
+    name: str
+    label: str
+    was: str
+    now: str
+
+
+def altered(change: Change, language: Language) -> Altered:
+    """A change as the ticket shows it."""
+    words = table(language)
+    zh, en, sign = _SIGNS[change.kind]
+    shown = dish(change.portion, language)
+    before = None if change.before is None else dish(change.before, language)
+    whole = before is None or not sign
+    by = sign + change.by if change.by else "" if sign == "" else shown.qty
+    moved = words["moved_to" if change.kind is ChangeKind.REMOVED else "moved_from"]
+    return Altered(
+        kind=change.kind,
+        sign={Language.ZH: zh, Language.EN: en, Language.BOTH: f"{zh} {en}"}[language],
+        by=by if sign else "",
+        dish=shown,
+        parts=dishes((change.portion if whole else _by(change.portion, change.by)).parts, language, 1),
+        now="" if before is None else shown.qty + shown.unit,
+        was="" if before is None else before.qty + before.unit,
+        before=_reading(before, shown) if before is not None and not sign else "",
+        moved=f"{moved} {change.elsewhere}" if change.elsewhere else "",
+    )
+
+
+def facts(ticket: Ticket) -> list[Fact]:
+    """The order's changed facts, in the order in which they were named."""
+    if ticket.before is None:
+        return []
+    words = table(ticket.language)
+    found = []
+    for name in ticket.changed_facts:
+        was, now = _text(ticket.before, name, ticket), _text(ticket.order, name, ticket)
+        found.append(Fact(name, words.get(_LABELS.get(name, name), name), was, now))
+    return found
+
+
+_LABELS = {"allergies": "allergy", "due_at": "due", "release_at": "held_until"}
+
+
+def _text(order: Order, name: str, ticket: Ticket) -> str:
+    value = getattr(order, name, None)
+    if name == "fulfil":
+        return fulfilment(ticket.language, order.fulfil)
+    if hasattr(value, "astimezone"):
+        return when(value, ticket.printed_at)
+    if isinstance(value, list):
+        return "、".join([said(each) for each in value])
+    if isinstance(value, bool):
+        return "✓" if value else ""
+    return " / ".join(paragraph(str(value))) if value is not None else ""
+
+
+def _reading(before: Dish, now: Dish) -> str:
+    """What the earlier ticket said of it, as far as it is other now."""
+    pairs = (
+        (before.qty + before.unit, now.qty + now.unit),
+        (f"{before.name} {before.name2}".strip(), f"{now.name} {now.name2}".strip()),
+        (before.mods, now.mods),
+        (" / ".join(before.note), " / ".join(now.note)),
+        (before.places, now.places),
+    )
+    return "  ".join([was for was, is_ in pairs if was and was != is_])
+
+
+def _by(portion: Portion, by: str) -> Portion:
+    """The portion, as if only so many of it were ordered as are added or taken off."""
+    item = msgspec.structs.replace(portion.item, qty=by)
+    return Portion(item, _moved(portion.children, portion.item, item), portion.elsewhere)
+
+
+def _moved(children: tuple[Portion, ...] | None, old: Item, new: Item) -> tuple[Portion, ...] | None:
+    if children is None:
+        return None
+    moved = []
+    for child in children:
+        at = child.parents.index(old) if old in child.parents else -1
+        parents = (new, *child.parents[at + 1 :])
+        moved.append(msgspec.structs.replace(child, parents=parents, children=_moved(child.children, old, new)))
+    return tuple(moved)

@@ -1,0 +1,335 @@
+"""The shipped templates: what each of them prints of any order, read back from paper."""
+
+import re
+from datetime import UTC, timedelta
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.encode.escpos import encode
+from agent.encode.typeset import typeset
+from agent.model.job import JobKind, Mark
+from agent.model.order import Charge, Customer, Footer, Item, Member, Modifier, Order
+from agent.model.profile import PROFILES
+from agent.model.ticket import Language, Notice, Portion, Summary, Ticket, Upcoming
+from agent.simulator.paper import Paper
+from agent.simulator.piece import Piece
+from agent.spool.shelf import trial
+from agent.tickets.changes import changed_facts, compare
+from agent.tickets.filters import money, pad
+from agent.tickets.routing import route
+from agent.tickets.sample import samples
+from agent.tickets.subject import Alarm, Expo, Subject, Welcome
+from agent.tickets.template import shipped
+from tests.menu import MEAL, MILK, NAMES, NOON, STATIONS, STICK, inverted, of, order, own, pieces, printed, said
+
+# --- every word of any order is on the paper of its station ---
+
+WORD = st.text(st.sampled_from("豆浆辣油条Soy<&>\"'%{}|x7"), min_size=1, max_size=3)
+COUNT = st.one_of(st.integers(1, 99), st.sampled_from(["1.5", "12", "0"]))
+MODS = st.lists(st.builds(Modifier, WORD, COUNT), max_size=3)
+NOTE = st.none() | WORD | st.tuples(WORD, WORD).map("\n".join)
+CATEGORY = st.sampled_from(["冷饮", "面"])
+PARTS = st.lists(st.builds(Item, name=WORD, qty=COUNT, mods=MODS, note=NOTE, category=CATEGORY), max_size=2)
+ITEM = st.builds(Item, name=WORD, qty=COUNT, mods=MODS, note=NOTE, category=CATEGORY, children=PARTS)
+ITEMS = st.lists(ITEM, min_size=1, max_size=3)
+
+
+def numbered(items: list[Item]) -> list[Item]:
+    """The same with names that can be told apart."""
+    return [
+        msgspec.structs.replace(
+            item,
+            name=f"{place}号{item.name}",
+            children=[
+                msgspec.structs.replace(child, name=f"{place}之{at}{child.name}")
+                for at, child in enumerate(item.children)
+            ],
+        )
+        for place, item in enumerate(items)
+    ]
+
+
+def flat(portions: tuple[Portion, ...]) -> list[Portion]:
+    return [each for portion in portions for each in (portion, *flat(portion.parts))]
+
+
+def assert_all_said(text: str, portions: tuple[Portion, ...]) -> None:
+    """Dish by dish, in order: the name with its quantity beside it, then its modifiers and its note."""
+    names = [portion.item.name for portion in flat(portions)]
+    lines = text.splitlines()
+    places = [next(at for at, line in enumerate(lines) if name in line) for name in names]
+    assert places == sorted(places)
+    for portion, start, end in zip(flat(portions), places, [*places[1:], len(lines)], strict=True):
+        item, below = portion.item, "".join("".join(lines[start + 1 : end]).split())
+        both = lines[start] + below
+        assert f"x{item.qty}" in both or portion.parents
+        assert str(item.qty) in both or any(parent.qty not in (1, "1") for parent in portion.parents)
+        for mod in item.mods:
+            assert f"+{mod.name}" + ("" if mod.qty == 1 else f"x{mod.qty}") in below
+        for line in (item.note or "").splitlines():
+            assert line in below
+
+
+@settings(max_examples=60, deadline=None)
+@given(ITEMS.map(numbered), st.sampled_from([32, 48]), st.sampled_from(Language))
+def test_each_station_reads_all_of_its_dishes(items: list[Item], width: int, language: Language) -> None:
+    """Every item, quantity, modifier and note is on the paper of the station that makes it."""
+    whole = order(*items)
+    for station, share in route(whole, STATIONS).items():
+        subject = Ticket(whole, tuple(share), station, language=language, printed_at=NOON)
+        assert_all_said(printed("kitchen", subject, width).text, tuple(share))
+
+
+@settings(max_examples=60, deadline=None)
+@given(ITEMS.map(numbered), st.sampled_from([32, 48]), st.sampled_from(Language))
+def test_the_pass_reads_the_whole_order_station_by_station(items: list[Item], width: int, language: Language) -> None:
+    """Below each station's name stands all that it makes."""
+    whole = order(*items)
+    shares = tuple((name, tuple(share)) for name, share in route(whole, STATIONS).items())
+    subject = Expo(Ticket(whole, (), "pass", language=language, printed_at=NOON), shares)
+    parts = re.split(r"^\[(wok|bar)\]\s*$", printed("expo", subject, width).text, flags=re.MULTILINE)[1:]
+    assert parts[::2] == [name for name, _ in shares]
+    for text, (_, share) in zip(parts[1::2], shares, strict=True):
+        assert_all_said(text, share)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ITEMS.map(numbered), st.sampled_from([32, 48]), st.sampled_from(["{{ nobody }}", "{% for", "<B>too little</B>"]))
+def test_the_plain_ticket_says_everything_too(items: list[Item], width: int, template: str) -> None:
+    """Whatever is wrong with a template: every dish, its quantity, its modifiers and notes are on paper, marked."""
+    whole = order(*items, note="少辣", allergies=["花生"])
+    for station, share in route(whole, STATIONS).items():
+        subject = Ticket(whole, tuple(share), station, printed_at=NOON, mark=Mark.POSSIBLE_DUPLICATE)
+        layout, error = own(template).layout("kitchen", subject, width)
+        assert error is not None
+        assert (error.file, error.line) == ("templates/kitchen.j2", 1)
+        (piece,) = pieces(layout, width)
+        assert_all_said(piece.text, tuple(share))
+        black = inverted(piece)
+        for words in ("模板出错 TEMPLATE ERROR", "templates/kitchen.j2:1", "补打 REPRINT #42", "过敏 ALLERGY: 花生"):
+            assert words in black
+        assert "※少辣" in piece.text
+
+
+ANYTHING = st.text(st.one_of(st.characters(), st.sampled_from("<CUT>&lt;{{%豆\n\x1b")), max_size=20)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.builds(
+        Order,
+        id=ANYTHING.filter(bool),
+        rev=st.integers(0, 9),
+        channel=ANYTHING,
+        items=st.lists(
+            st.builds(Item, ANYTHING, ANYTHING, note=ANYTHING, price=st.integers(-(2**63), 2**63)), max_size=3
+        ),
+        no=ANYTHING,
+        table=ANYTHING,
+        pickup_code=ANYTHING,
+        total=st.none() | st.integers(),
+        currency=st.none() | ANYTHING,
+        due_at=st.none() | st.datetimes() | st.datetimes(timezones=st.just(UTC)),
+        fees=st.lists(st.builds(Charge, ANYTHING, st.integers()), max_size=2),
+        customer=st.builds(Customer, ANYTHING, ANYTHING, st.builds(Member, ANYTHING, st.integers())),
+        footer=st.builds(Footer, ANYTHING, ANYTHING),
+        courier=st.none() | ANYTHING | st.dictionaries(ANYTHING, st.integers()),
+    ),
+    st.sampled_from(NAMES),
+    st.sampled_from([16, 32, 48]),
+)
+def test_no_order_makes_a_shipped_template_fail(hostile: Order, name: str, width: int) -> None:
+    """Nor does anything that it says become a tag: with letters for its words the ticket has the same blocks."""
+    subject: Subject = of(hostile)
+    if name in ("summary", "alarm", "welcome"):
+        others: dict[str, Subject] = {
+            "summary": Summary(hostile.channel, (Upcoming(hostile.id, hostile.channel, hostile.due_at, ("x",)),)),
+            "alarm": Alarm(Notice(hostile.id, hostile.channel), (hostile.id,)),
+            "welcome": Welcome(hostile.id, hostile.channel, "http://x"),
+        }
+        subject = others[name]
+    assert shipped().layout(name, subject, width)[1] is None
+    shipped().proof(name, subject, width)
+
+
+# --- the shipped templates ---
+
+
+def test_every_shipped_template_says_its_words_in_known_tags() -> None:
+    """Nothing is printed as text because a tag is misspelt, on any sample, at both widths."""
+    assert trial(shipped()) is None
+    assert {"kitchen", "expo", "receipt", "label", "changes", "cancel", "summary", "alarm", "welcome"} == set(NAMES)
+
+
+def test_amounts_stand_one_below_the_other() -> None:
+    """Items, extras, fees, discounts and the total, their decimals aligned at the right margin."""
+    facts = {"fees": [Charge("打包费", 100)], "discounts": [Charge("新人减", 300)], "total": 4100, "paid": True}
+    bought = order(MILK, MEAL, **facts, currency="CNY", footer=Footer("收藏有礼\n下次九折", "https://x.example/1"))
+    for width in (32, 48):
+        piece = printed("receipt", of(bought, language=Language.ZH), width)
+        lines = [line.grid() for line in piece.lines]
+        amounts = [line.split()[-1] for line in lines if re.search(r"\.\d\d$", line)]
+        assert amounts == ["6.00", "8.00", "37.00", "1.00", "-3.00", "￥41.00"]
+        edges = {line.dots for line in piece.lines if re.search(r"\d\.\d\d$", line.text)}
+        assert edges == {width * 12}
+        for words in ("豆浆 x2杯 @3.00", "+加珍珠 x2", "已付款", "收藏有礼", "下次九折"):
+            assert words in piece.text
+    assert "未付款 NOT PAID" in inverted(printed("receipt", of(order(MILK, paid=False))))
+
+
+def test_the_receipt_has_the_platforms_code_and_the_pickup_barcode() -> None:
+    """Scanned, they say what the order says."""
+    bought = order(MILK, pickup_code="A123", footer=Footer("收藏有礼", "https://x.example/1?a=1&b=<2>"))
+    layout, _ = shipped().layout("receipt", of(bought), 48)
+    roll = Paper(576)
+    roll.feed(encode(typeset(layout, 48), 48, profile=PROFILES["epson"]).data)
+    codes = [code.data.decode() for code in roll.pieces[0].codes]
+    assert [text.removeprefix("{B") for text in codes] == ["A123", "https://x.example/1?a=1&b=<2>"]
+
+
+def test_money_is_written_as_people_do() -> None:
+    """Minor units; some currencies have none."""
+    assert [money(amount) for amount in (0, 5, 1250, -300, 10**9)] == ["0.00", "0.05", "12.50", "-3.00", "10000000.00"]
+    assert money(1250, "JPY") == "1250"
+    assert (pad("豆浆", 6), pad("豆浆", 6, "right"), pad("豆浆", 3)) == ("豆浆  ", "  豆浆", "豆浆")
+
+
+def test_each_cup_has_its_label() -> None:
+    """One label a piece, and 1/3 on it; parts of a set have theirs, a weighed dish has one."""
+    bought = order(msgspec.structs.replace(MILK, qty=3), MEAL, Item("酱牛肉", "1.5", unit="斤"), Item("糖", 500))
+    layout, error = shipped().layout("label", of(bought), 32)
+    assert error is None
+    labels = pieces(layout, 32)
+    heads = [re.sub(r"#42\s+", "", piece.lines[0].text) for piece in labels]
+    assert heads == ["1/3", "2/3", "3/3", *(f"{n}/6" for n in range(1, 7)), "1/2", "2/2", "x1.5斤", "x500"]
+    assert ["豆浆" in said(piece) and "+加热+加珍珠x2" in said(piece) for piece in labels] == [True] * 3 + [False] * 10
+    assert all("包子" in piece.text for piece in labels[3:9])
+
+
+def test_a_second_copy_of_labels_is_marked_on_each() -> None:
+    """They part when they are cut."""
+    layout, _ = shipped().layout("label", of(order(MILK), mark=Mark.POSSIBLE_DUPLICATE), 32)
+    assert ["补打 REPRINT" in inverted(piece) for piece in pieces(layout, 32)] == [True, True]
+
+
+def changed(before: Order, after: Order, language: Language = Language.BOTH, width: int = 48) -> Piece:
+    was, now = (tuple(Portion(item) for item in each.items) for each in (before, after))
+    facts = changed_facts(before, after)
+    subject = of(
+        after, kind=JobKind.AMEND, before=before, changes=compare(was, now), changed_facts=facts, language=language
+    )
+    return printed("changes", subject, width)
+
+
+def large(piece: Piece) -> str:
+    return "|".join(
+        run.text.strip() for line in piece.lines for run in line.runs if run.height >= 2 and run.text.strip()
+    )
+
+
+@pytest.mark.parametrize("width", [32, 48])
+def test_a_revision_says_only_what_changed_with_large_numbers(width: int) -> None:
+    """加 退 改, the difference large, and from how many to how many."""
+    after = order(
+        msgspec.structs.replace(MILK, qty="3"), msgspec.structs.replace(STICK, note=None), Item("粥", 1, id="9"), rev=2
+    )
+    piece = changed(order(MILK, MEAL, STICK), after, width=width)
+    text = piece.text
+    for words in ("改单 AMENDED 第2版 rev 2", "只列变动 only what changed"):
+        assert words in inverted(piece)
+    assert "退 VOID" in inverted(piece)
+    huge = [run.text.strip() for line in piece.lines for run in line.runs if run.width == 3]
+    assert huge == ["#42", "-2", "+1", "+1"]
+    assert "x2杯 → x3杯" in text
+    assert text.index("退 VOID") < text.index("改 CHANGE") < text.index("加 ADD")
+    assert "原 was: 脆" in text
+    assert "x6个" in text
+
+
+def test_a_dish_that_moved_says_where() -> None:
+    """Both stations know of each other."""
+    gone = compare((Portion(STICK),), ())[0]
+    moved = msgspec.structs.replace(gone, elsewhere="bar")
+    subject = of(order(), kind=JobKind.AMEND, before=order(STICK), changes=(moved,))
+    assert "转到 moved to bar" in inverted(printed("changes", subject))
+
+
+def test_a_changed_fact_is_said_as_it_was_and_is() -> None:
+    """Table, rush, hold, note, allergies, due time; an allergy that stays is said again."""
+    before = order(MILK, table="7", note="少辣", allergies=["花生"])
+    after = order(MILK, rev=2, table="9", rush=True, note="不要葱", allergies=["虾"], due_at=NOON + timedelta(hours=1))
+    piece = changed(before, after)
+    assert "桌 table 7 → 9" in piece.text
+    assert "7 → 9" in large(piece)
+    assert "要求 due 13:00" in piece.text
+    for words in ("备注 note: 不要葱", "原 was: 少辣", "原 was: 花生"):
+        assert words in piece.text
+    for words in ("加急 RUSH", "过敏 ALLERGY: 虾"):
+        assert words in inverted(piece)
+    held = changed(order(MILK, allergies=["虾"]), order(MILK, allergies=["虾"], release_at=NOON))
+    assert "暂缓至 hold until 12:00" in inverted(held)
+    assert "过敏 ALLERGY: 虾" in inverted(held)
+    assert "起菜 FIRE" in inverted(changed(order(MILK, release_at=NOON), order(MILK)))
+    assert "过敏 ALLERGY: 无 none" in inverted(changed(order(MILK, allergies=["虾"]), order(MILK)))
+
+
+def test_a_cancelled_order_is_void_line_by_line() -> None:
+    """作废 with the reason, and on each dish."""
+    subject = of(order(MILK, MEAL), kind=JobKind.CANCEL, reason="售完")
+    piece = printed("cancel", subject, 32)
+    assert "作废 CANCELLED" in inverted(piece)
+    assert inverted(piece).count("作废") == 1 + 4
+    assert "原因 reason: 售完" in piece.text
+
+
+def test_a_summary_lists_what_waits_and_what_to_do() -> None:
+    """Each order with its time and its dishes, and how many there are in all."""
+    waiting = (Upcoming("41", "alipay", NOON, ("豆浆 x2", "油条 x1")), Upcoming("43", "eleme", None, ()))
+    piece = printed("summary", Summary("flood", waiting, more=7, printed_at=NOON), 32)
+    assert "订单太多 TOO MANY ORDERS" in inverted(piece)
+    assert "9" in large(piece).split("|")
+    for words in ("请先看是否真单", "#41 alipay", "豆浆 x2", "#43 eleme", "还有 and more: 7"):
+        assert "".join(words.split()) in said(piece)
+
+
+def test_an_alarm_says_what_to_do() -> None:
+    """What is wrong, where, the remedy, the orders in that printer and how many wait."""
+    alarm = Alarm(Notice("kitchen", "paper"), ("41", "42"), 3, printed_at=NOON)
+    piece = printed("alarm", alarm, 32)
+    assert "报警 ALARM" in inverted(piece)
+    for words in ("kitchen", "缺纸 out of paper", "请装纸", "#41 #42", "tickets waiting: 3", "12:00:09"):
+        assert words in piece.text
+    assert "#44" in printed("alarm", Notice("kitchen", "away", "44")).text
+
+
+@pytest.mark.parametrize("width", [32, 48])
+def test_the_first_page_shows_widths_sizes_and_codes(width: int) -> None:
+    """A ruler as wide as the paper, sizes one to four, Chinese, and the date."""
+    piece = printed("welcome", Welcome("s421", "kitchen", "http://shop.local", printed_at=NOON), width)
+    ruler = next(line for line in piece.lines if "10........20" in line.text)
+    assert ruler.dots == width * 12
+    sizes = {(run.width, run.height) for line in piece.lines for run in line.runs if "x 42豆" in run.text}
+    assert sizes == {(1, 1), (2, 2), (3, 3), (4, 4)}
+    for words in ("s421", "kitchen", "2026-11-22 12:00:09", f"每行字宽 cells a line {width}", "￥12.50"):
+        assert words in piece.text
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("language", [Language.ZH, Language.EN])
+def test_fixed_words_are_in_one_language(name: str, language: Language) -> None:
+    """Chinese tickets have no English words, and the other way round, but for what must never be missed."""
+    subject = samples(name)[0]
+    if isinstance(subject, Expo | Notice):
+        pytest.skip("its language is another's")
+    plain = msgspec.structs.replace(subject, language=language, **({"kind": JobKind.ORDER} if name == "cancel" else {}))
+    if isinstance(plain, Ticket) and plain.before is not None:
+        plain = msgspec.structs.replace(plain, kind=JobKind.ORDER)
+    text = "\n".join(piece.text for piece in pieces(shipped().layout(name, plain, 48)[0]))
+    forbidden = {
+        Language.ZH: ("note", "ALLERGY", "printed", "due", "seat", "total", "member", "was", "waiting", "guests"),
+        Language.EN: ("备注", "过敏", "打印 ", "要求", "座 ", "合计", "会员", "原:", "等待", "人 "),
+    }[language]
+    assert [word for word in forbidden if re.search(rf"\b{word}" if word.isascii() else word, text)] == []
