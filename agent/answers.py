@@ -20,7 +20,7 @@ from agent.config import Printer
 from agent.control import Handler, Visit
 from agent.errors import CommandRefused
 from agent.intake.commands import Done, perform
-from agent.journal import jobs, notes
+from agent.journal import jobs, notes, waits
 from agent.journal.file import Tx
 from agent.journal.queue import waiting_tickets
 from agent.journal.store import Journal
@@ -60,8 +60,14 @@ class Answers:
     """The handlers for `Control`, by the request's word."""
 
     def __init__(
-        self, journal: Journal, printers: Sequence[Printer], workers: Mapping[str, Hand], clock: Clock
+        self,
+        journal: Journal,
+        printers: Sequence[Printer],
+        workers: Mapping[str, Hand],
+        clock: Clock,
+        stir: Callable[[], None] = lambda: None,
     ) -> None:
+        self._stir = stir
         self._journal = journal
         self._printers = printers
         self._workers = workers
@@ -73,6 +79,9 @@ class Answers:
             "printers": self._tell_printers,
             "queue": self._tell_queue,
             "settle": self._settle,
+            "waiting": self._tell_waiting,
+            "release": self._release,
+            "drop": self._drop,
             "probe": self._probe,
             "accept": self._accept,
         }
@@ -107,21 +116,45 @@ class Answers:
         told = [{**msgspec.to_builtins(each), "age_s": _age_s(each.created_at, now)} for each in tickets]
         return {"tickets": told, "count": max(count, len(told))}
 
+    def _tell_waiting(self, _request: dict[str, Any], _visit: Visit) -> dict[str, Any]:
+        """Orders that are accepted and no tickets yet, with what they wait for."""
+        with closing(self._journal.reader()) as reader:
+            listed = waits.listed(reader, MOST_TICKETS)
+            return {"orders": [msgspec.to_builtins(each) for each in listed], "count": waits.count(reader)}
+
     # -- deciding ------------------------------------------------------------------------------------------------
 
     def _settle(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
-        """A person's word on a ticket. `by` is the user who asks, whatever the request says."""
+        """A person's word on a ticket."""
+        answer = self._perform("command.settle", request, visit)
+        _log.info("control.ticket_settled", by=visit.by, decision=request.get("decision"), ticket=request.get("ticket"))
+        for worker in self._workers.values():
+            worker.wake()
+        return {"answer": answer}
+
+    def _release(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
+        """Orders that wait shall be printed."""
+        answer = self._perform("command.release", request, visit)
+        _log.info("control.orders_released", by=visit.by)
+        self._stir()
+        return {"answer": answer}
+
+    def _drop(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
+        """Orders that wait shall not be printed."""
+        answer = self._perform("command.drop", request, visit)
+        _log.info("control.orders_dropped", by=visit.by)
+        return {"answer": answer}
+
+    def _perform(self, kind: str, request: dict[str, Any], visit: Visit) -> str:
+        """What became of a command, in words. `by` is the user who asks, whatever the request says."""
         kept: Future[Done] = Future()
         command = {**request, "by": visit.by}
-        self._journal.submit(lambda tx: perform(tx, "command.settle", command), kept.set_result, kept.set_exception)
+        self._journal.submit(lambda tx: perform(tx, kind, command), kept.set_result, kept.set_exception)
         late = "it is not on disk yet, which is full or very slow: look at the queue again later, it may still be kept"
         done = self._wait(kept, visit, SETTLE_S, late)
         if not done.ok:
             raise CommandRefused(done.answer)
-        _log.info("control.ticket_settled", by=visit.by, decision=request.get("decision"), ticket=request.get("ticket"))
-        for worker in self._workers.values():
-            worker.wake()
-        return {"answer": done.answer}
+        return done.answer
 
     # -- the printers --------------------------------------------------------------------------------------------
 

@@ -25,12 +25,15 @@ NAMES = (
     "report.after_publish",
     "report.before_delete",
 )
+RELEASING = ("release.before_commit", "release.after_commit")
+"""Passed only where orders wait."""
 
 
 def _from_environment() -> tuple[str, int]:
     name, _, count = os.environ.get("SHOP_AGENT_CRASH", "").partition(":")
-    if name and name not in NAMES:
-        raise SystemExit(f"SHOP_AGENT_CRASH: no checkpoint is called {name}; there are: {', '.join(NAMES)}")
+    if name and name not in NAMES + RELEASING:
+        known = ", ".join(NAMES + RELEASING)
+        raise SystemExit(f"SHOP_AGENT_CRASH: no checkpoint is called {name}; there are: {known}")
     return name, int(count or 1)
 
 

@@ -30,3 +30,15 @@ class SystemClock:
 def stamp(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, as stored in the journal and sent in reports."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_TIMEX_BYTES, _TIME_ERROR = 512, 5
+
+
+def is_synchronised() -> bool:
+    """Does the kernel believe that the wall clock is right? Then NTP or the like looks after it (adjtimex(2))."""
+    import ctypes  # only who asks pays for it
+
+    timex = ctypes.create_string_buffer(_TIMEX_BYTES)  # all zero: nothing is to be changed
+    state: int = ctypes.CDLL(None).adjtimex(timex)
+    return 0 <= state != _TIME_ERROR

@@ -4,6 +4,8 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.clock import SystemClock
 from agent.intake.consumer import Consumer
-from agent.intake.sequence import Verdict, judge_event, judge_revision
+from agent.intake.sequence import Numbers, Place, Verdict, judge_event, judge_place, judge_revision, note_number
+from agent.intake.timekeeper import TimeKeeper
 from agent.journal import jobs, notes, orders
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
@@ -66,6 +70,63 @@ def test_revision_is_judged_by_the_newest_one(
     assert judge_revision(known, rev, cancel, said, "same") is verdict
 
 
+N, G, L = Place.NEXT, Place.BEHIND_GAP, Place.LATE
+PLACES = [
+    # sequence, let through up to, lowest that waits, place
+    (None, None, None, N),  # nobody counts
+    (None, 41, 43, N),
+    (7, None, None, N),  # a new source
+    (42, 41, None, N),
+    (43, 41, None, G),
+    (41, 41, None, L),
+    (3, 41, 43, L),
+    (42, 41, 43, N),  # the one that the others wait for
+    (44, 43, 43, G),  # the gap is closed, but others stand before it
+    (44, 43, 45, N),
+]
+
+
+@pytest.mark.parametrize(("sequence", "passed", "queued", "place"), PLACES)
+def test_place_in_the_counting_is_judged(
+    sequence: int | None, passed: int | None, queued: int | None, place: Place
+) -> None:
+    """What follows a gap waits, what comes after it was given up is late, and nobody overtakes who waits."""
+    assert judge_place(sequence, passed, queued) is place
+
+
+NUMBERS: list[tuple[list[tuple[int, str]], int, tuple[int, ...]]] = [
+    # numbers seen, each with its day; the highest, and those that are missing
+    ([(41, "a")], 41, ()),
+    ([(41, "a"), (43, "a")], 43, (42,)),
+    ([(41, "a"), (43, "a"), (42, "a")], 43, ()),
+    ([(41, "a"), (45, "a"), (43, "a")], 45, (42, 44)),
+    ([(41, "a"), (43, "a"), (43, "a")], 43, (42,)),
+    ([(41, "a"), (43, "a"), (40, "a")], 43, (42,)),  # before our time
+    ([(41, "a"), (43, "a"), (1, "a")], 1, ()),
+    ([(41, "a"), (43, "a"), (2, "b")], 2, ()),
+    ([(41, "a"), (43, "a"), (1, "a"), (3, "a")], 3, (2,)),
+    ([(41, "a"), (80_000, "a")], 80_000, ()),
+]
+
+
+@pytest.mark.parametrize(("numbers", "last", "missing"), NUMBERS)
+def test_daily_numbers_have_no_holes(numbers: list[tuple[int, str]], last: int, missing: tuple[int, ...]) -> None:
+    """41, 43: 42 is missing until it comes, or until the counting begins anew."""
+    seen: Numbers | None = None
+    for number, day in numbers:
+        seen = note_number(seen, number, day)
+    assert seen == Numbers(numbers[-1][1], last, missing)
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**9), st.sampled_from("ab"))))
+def test_daily_numbers_are_bounded(numbers: list[tuple[int, str]]) -> None:
+    """Whatever a platform counts."""
+    seen: Numbers | None = None
+    for number, day in numbers:
+        seen = note_number(seen, number, day)
+        assert len(seen.missing) <= 20
+
+
 # -- the front door over a real ledger ---------------------------------------------------------------------------
 
 
@@ -85,8 +146,9 @@ class Shop:
         self.gaps = 0
         self._mid = 0
         self._told = 0
+        times = TimeKeeper(SystemClock(), UTC, lambda: False)  # these tests' events are of any year
         self.consumer = Consumer(
-            self.journal, stations, "replay", self._acknowledge, self.woken.append, self._notice_gap
+            self.journal, stations, "replay", self._acknowledge, self.woken.append, self._notice_gap, times=times
         )
 
     def send(self, event: dict[str, Any] | bytes, topic: str = "order", retain: bool = False) -> int:
@@ -150,14 +212,20 @@ def cancel(rev: int, event_id: str = "", reason: str = "") -> dict[str, Any]:
     return {**event, "data": data}
 
 
-SHARES = {0: [WOK, DRINK], 1: [WOK], 2: [DRINK]}
+MORE = {**WOK, "qty": "3"}
+SHARES = {0: [WOK, DRINK], 1: [WOK], 2: [DRINK], 3: [MORE, DRINK], 4: [MORE]}
 
 
 def event_of(kind: bool, rev: int, again: int) -> dict[str, Any]:
     """Revision `rev`, always with the same content, under its first id or another one."""
     if kind:
         return cancel(rev, f"c{rev}.{again}")
-    return upsert(rev, SHARES[rev % 3], f"u{rev}.{again}")
+    return upsert(rev, SHARES[rev], f"u{rev}.{again}")
+
+
+def cooked(station: str, rev: int) -> list[Any]:
+    """What this station makes of a revision."""
+    return [dish for dish in SHARES[rev] if ("category" in dish) is (station == "drinks")]
 
 
 EVENTS = st.tuples(st.booleans(), st.integers(0, 4), st.integers(0, 1))
@@ -248,7 +316,7 @@ def test_paper_ends_with_the_newest_revision(steps: list[Any]) -> None:
         for station, slips in paper.slips.items():
             assert [rev for rev, _, _ in slips] == sorted(rev for rev, _, _ in slips)
             if station in wanted:
-                assert slips[-1][0] == newest[0]
+                assert cooked(station, slips[-1][0]) == cooked(station, newest[0])
                 assert slips[-1][1] != JobKind.CANCEL
             elif slips:
                 assert slips[-1][1] == JobKind.CANCEL
@@ -397,6 +465,39 @@ def test_counting_closes_up_in_any_order(order: list[int], again: list[int]) -> 
             last = next(number for number in range(10) if number not in come) - 1
             assert orders.cursors(shop.reader) == {SOURCE: last}
         assert shop.ask("SELECT * FROM ahead") == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 12), st.sampled_from(["come", "come", "come", "give up"])), max_size=25),
+    st.booleans(),
+)
+def test_what_was_let_through_never_goes_back(steps: list[tuple[int, str]], skip: bool) -> None:
+    """However numbers come and gaps are given up: the cursor stands before the first that is missing, what was let
+    through reaches at least as far, ends before one that is missing, and nothing is kept that is behind the cursor.
+    """
+    with open_shop() as shop:
+        write = shop.journal.write
+        write(lambda tx: orders.note_sequence(tx, SOURCE, 0))
+        come, given_up = {0}, 0
+        for number, what in steps:
+            if what == "come":
+                write(partial(orders.note_sequence, source=SOURCE, sequence=number))
+                come.add(number)
+            elif number in come:
+                missing = write(partial(orders.pass_over, source=SOURCE, sequence=number))
+                assert bool(missing) == bool(set(range(given_up + 1, number)) - come)
+            elif skip:
+                write(partial(orders.skip_to, source=SOURCE, sequence=number))
+                come |= set(range(number + 1))
+            passed = write(partial(orders.passed, source=SOURCE))
+            assert passed is not None
+            last = next(number for number in range(20) if number not in come) - 1
+            assert orders.cursors(shop.reader) == {SOURCE: last}
+            assert passed >= max(last, given_up)
+            assert passed + 1 not in come
+            assert {sequence for _, sequence in shop.ask("SELECT * FROM ahead")} == {n for n in come if n > last}
+            given_up = passed
 
 
 def test_gap_is_noticed(shop: Shop) -> None:

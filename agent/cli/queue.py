@@ -1,5 +1,6 @@
 """`shop-agent queue`: the tickets that are not settled, and a person's word on one of them."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,30 @@ STATES = {
     "held": "需要人 held",
     "unconfirmed": "待确认 unconfirmed",
 }
-DECISIONS = {"printed": "记为已打印", "again": "将打印", "discard": "不再打印"}
+DECISIONS = {"printed": "记为已打印", "again": "将打印", "discard": "不再打印", "release": "将打印", "drop": "不打印"}
+WHY = {
+    "old": "旧单 too old",
+    "flood": "下单过多 too many",
+    "failed": "无法出票 can't be made into tickets",
+    "upcoming": "预订单 upcoming",
+    "gap": "等待前单 waits for the one before",
+    "freed": "即将打印 about to be printed",
+}
 _HELP = (
     "请看一眼纸，再告诉本机 look at the paper, then say:\n"
     "  shop-agent queue printed N   在纸上 it is on paper\n"
     "  shop-agent queue again N     重打，带补打 print it again, marked\n"
     "  shop-agent queue discard N   不打了 do not print it"
 )
+_HELP_WAITING = (
+    "请决定 please decide:\n"
+    "  shop-agent queue release N ...   打印 print these; all 全部\n"
+    "  shop-agent queue drop N ...      不打印 do not print these"
+)
 _DAY_S = 86_400
 _number = click.argument("number", type=click.IntRange(min=1))
+_orders = click.argument("orders", nargs=-1, required=True, metavar="ORDERS...|all")
+_channel = click.option("--channel", default="", help="Where two channels use the same number.")
 
 
 @click.group()
@@ -74,6 +90,60 @@ def again(number: int, config_path: Path, as_json: bool) -> None:
 def discard(number: int, config_path: Path, as_json: bool) -> None:
     """Ticket NUMBER shall not be printed."""
     _settle("discard", number, config_path, as_json)
+
+
+@queue.command()
+@config_option
+@json_option
+def waiting(config_path: Path, as_json: bool) -> None:
+    """Show every order that waits and is no ticket yet: too late, too many, or ordered in advance."""
+    answer = ask_agent(config_path, {"do": "waiting"}, LOOK_S)
+    if as_json:
+        show_json(answer)
+        return
+    for each in answer["orders"]:
+        when = _local(each["until"]) if each["why"] == "upcoming" and each["until"] else ""
+        click.echo(plain(f"#{each['no']}", each["channel"], WHY[each["why"]], when, each["order"]))
+    if (more := answer["count"] - len(answer["orders"])) > 0:
+        click.echo(f"还有 and {more} more")
+    if not answer["orders"]:
+        click.echo("没有等待的订单 no order waits")
+    if any(each["why"] in ("old", "flood", "failed") for each in answer["orders"]):
+        click.echo(_HELP_WAITING)
+
+
+@queue.command()
+@_orders
+@_channel
+@config_option
+@json_option
+def release(orders: tuple[str, ...], channel: str, config_path: Path, as_json: bool) -> None:
+    """Print waiting ORDERS now, by number or id; `all`: those that wait for a person."""
+    _pick("release", orders, channel, config_path, as_json)
+
+
+@queue.command()
+@_orders
+@_channel
+@config_option
+@json_option
+def drop(orders: tuple[str, ...], channel: str, config_path: Path, as_json: bool) -> None:
+    """Do not print waiting ORDERS, by number or id; `all`: those that wait for a person."""
+    _pick("drop", orders, channel, config_path, as_json)
+
+
+def _pick(what: str, orders: tuple[str, ...], channel: str, config_path: Path, as_json: bool) -> None:
+    chosen: dict[str, Any] = {"all": True} if orders == ("all",) else {"orders": list(orders)}
+    answer = ask_agent(config_path, {"do": what, "channel": channel, **chosen}, SETTLE_S)
+    if as_json:
+        show_json(answer)
+    else:
+        click.echo(plain(DECISIONS[what], answer["answer"]))
+
+
+def _local(moment: str) -> str:
+    """In this machine's time zone."""
+    return datetime.fromisoformat(moment).astimezone().strftime("%m-%d %H:%M")
 
 
 def _settle(decision: str, number: int, config_path: Path, as_json: bool) -> None:

@@ -169,8 +169,8 @@ def claim(
 
 
 def running_number(tx: Tx, job: Job, day: str, has: int | None = None) -> int:
-    """The running number that this ticket has, or would get now. A repeated ticket keeps its own; a notice has none."""
-    if job.kind is JobKind.NOTICE:
+    """The running number that this ticket has, or would get now: a repeated ticket's own, none for one of no order."""
+    if job.order_pk is None:
         return 0
     return (job.number if has is None else has) or next_number(tx, job.station, day)
 
@@ -293,7 +293,7 @@ def order_ref(tx: Tx, order_pk: int) -> OrderRef:
 
 def _overtaken(tx: Tx, job: Job) -> bool:
     """Has its order moved on? Not where a newer revision left this station alone: then this ticket still holds."""
-    if job.kind in (JobKind.CANCEL, JobKind.NOTICE):
+    if job.kind is JobKind.CANCEL or job.order_pk is None:
         return False
     row = tx.execute(
         "SELECT 1 FROM orders WHERE pk = ? AND canceled UNION ALL SELECT 1 FROM jobs WHERE order_pk = ? "

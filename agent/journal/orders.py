@@ -4,10 +4,12 @@ import msgspec
 
 from agent.journal.file import Tx
 from agent.journal.notes import now
-from agent.model.order import READ_UPSERT, Cancel, Event, Order, Upsert
+from agent.model.order import READ_PRINT_RAW, READ_UPSERT, Cancel, Event, Order, PrintRaw, Upsert
 
 KEEP_WHOLE = 1000
 """So many parked events are kept with all their bytes, then only their beginning: a flood must not fill the disk."""
+MOST_HOLES = 12
+"""So many numbers and ranges that are missing are named; a ticket has no room for more."""
 
 
 class KnownOrder(msgspec.Struct, frozen=True):
@@ -24,6 +26,11 @@ class KnownEvent(msgspec.Struct, frozen=True):
 
     digest: str
     order_pk: int | None
+
+
+def has_tickets(tx: Tx, order_pk: int) -> bool:
+    """Did this order ever become tickets?"""
+    return tx.execute("SELECT 1 FROM jobs WHERE order_pk = ? LIMIT 1", (order_pk,)).fetchone() is not None
 
 
 def find_event(tx: Tx, source: str, event_id: str) -> KnownEvent | None:
@@ -73,12 +80,14 @@ def add_event(tx: Tx, event: Event, payload: bytes, order_pk: int | None) -> int
 
 
 def kind_of(event: Event) -> str:
-    """The event's kind as stored: upsert, cancel or ping."""
+    """The event's kind as stored: upsert, cancel, raw or ping."""
     match event.data:
         case Upsert():
             return "upsert"
         case Cancel():
             return "cancel"
+        case PrintRaw():
+            return "raw"
         case None:
             return "ping"
 
@@ -121,9 +130,26 @@ def park(tx: Tx, topic: str, payload: bytes, digest: str, path: str, reason: str
     return cursor.rowcount == 1
 
 
+def newest_event(tx: Tx, order_pk: int) -> tuple[int, str, Upsert | PrintRaw]:
+    """An order as it was told last: the event's key, its id, and what it said."""
+    pk, event_id, kind, payload = tx.execute(
+        "SELECT pk, id, kind, payload FROM events WHERE order_pk = ? AND kind IN ('upsert', 'raw') "
+        "ORDER BY rev DESC LIMIT 1",
+        (order_pk,),
+    ).fetchone()
+    data = READ_PRINT_RAW.decode(payload) if kind == "raw" else READ_UPSERT.decode(payload)
+    return int(pk), str(event_id), data
+
+
 def cursors(tx: Tx) -> dict[str, int]:
     """For each source the sequence up to which nothing is missing."""
     return {str(source): int(last) for source, last in tx.execute("SELECT source, last FROM cursors")}
+
+
+def passed(tx: Tx, source: str) -> int | None:
+    """The sequence up to which everything came or was waited for in vain; None for a source that is new."""
+    row = tx.execute("SELECT max(last, passed) FROM cursors WHERE source = ?", (source,)).fetchone()
+    return None if row is None else int(row[0])
 
 
 def note_sequence(tx: Tx, source: str, sequence: int, from_start: bool = False) -> bool:
@@ -132,24 +158,49 @@ def note_sequence(tx: Tx, source: str, sequence: int, from_start: bool = False) 
     The first number ever seen of a source is where its counting starts for us, unless we knew it before (`from_start`)
     and lost the journal: then everything before it is missing.
     """
-    row = tx.execute("SELECT last FROM cursors WHERE source = ?", (source,)).fetchone()
-    last = int(row[0]) if row is not None else 0 if from_start else sequence - 1
+    row = tx.execute("SELECT last, max(last, passed) FROM cursors WHERE source = ?", (source,)).fetchone()
+    last, done = row if row is not None else (0, 0) if from_start else (sequence - 1, sequence - 1)
     if sequence > last + 1:
         tx.execute("INSERT OR IGNORE INTO ahead VALUES (?, ?)", (source, sequence))
-        if row is None:
-            tx.execute("INSERT INTO cursors VALUES (?, ?)", (source, last))
-        return True
-    if sequence == last + 1:
-        _advance(tx, source, sequence)
-    return False
+    if row is not None and sequence not in (last + 1, done + 1):
+        return bool(sequence > last + 1)
+    reached = _reach(tx, source, sequence) if sequence in (last + 1, done + 1) else 0
+    if sequence == last + 1 < reached:
+        _forget_ahead(tx, source, reached)
+    _keep(tx, source, reached if sequence == last + 1 else last, reached if sequence == done + 1 else done)
+    return bool(sequence > last + 1)
 
 
 def skip_to(tx: Tx, source: str, sequence: int) -> None:
     """Everything up to `sequence` was sent, or is no longer to be had. One that comes after all is still taken."""
-    row = tx.execute("SELECT last FROM cursors WHERE source = ?", (source,)).fetchone()
+    row = tx.execute("SELECT last, passed FROM cursors WHERE source = ?", (source,)).fetchone()
     if row is None or int(row[0]) < sequence:
-        tx.execute("DELETE FROM ahead WHERE source = ? AND sequence <= ?", (source, sequence))
-        _advance(tx, source, sequence)
+        reached = _reach(tx, source, sequence)
+        _forget_ahead(tx, source, reached)
+        _keep(tx, source, reached, 0 if row is None else int(row[1]))
+
+
+def pass_over(tx: Tx, source: str, sequence: int) -> tuple[str, ...]:
+    """What is missing before `sequence`, which came, was waited for long enough; it is still asked for and taken.
+
+    Returns what is missing, as numbers and ranges ("42", "44-47"), at most MOST_HOLES of them; empty when nothing is.
+    """
+    last, done = tx.execute("SELECT last, max(last, passed) FROM cursors WHERE source = ?", (source,)).fetchone()
+    if sequence <= done:
+        return ()
+    missing: list[str] = []
+    before = int(done)
+    rows = tx.execute(
+        "SELECT sequence FROM ahead WHERE source = ? AND sequence > ? AND sequence <= ? ORDER BY sequence",
+        (source, done, sequence),
+    )
+    for (here,) in rows:
+        if here > before + 1 and len(missing) < MOST_HOLES:
+            missing.append(f"{before + 1}" if here == before + 2 else f"{before + 1}-{here - 1}")
+        before = here
+    rows.close()
+    _keep(tx, source, int(last), _reach(tx, source, sequence))
+    return tuple(missing)
 
 
 def first_ahead(tx: Tx, source: str) -> int | None:
@@ -158,15 +209,25 @@ def first_ahead(tx: Tx, source: str) -> int | None:
     return None if row[0] is None else int(row[0])
 
 
-def _advance(tx: Tx, source: str, last: int) -> None:
-    """The cursor goes to `last`, and on over what is there already without a gap."""
-    start = last
+def _reach(tx: Tx, source: str, start: int) -> int:
+    """From `start` on over what is there already without a gap."""
+    last = start
     rows = tx.execute("SELECT sequence FROM ahead WHERE source = ? AND sequence > ? ORDER BY sequence", (source, last))
     for (sequence,) in rows:  # not all at once: there may be thousands behind the next gap
         if sequence != last + 1:
             break
         last = sequence
     rows.close()
-    if last != start:
-        tx.execute("DELETE FROM ahead WHERE source = ? AND sequence <= ?", (source, last))
-    tx.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (source, last))
+    return last
+
+
+def _forget_ahead(tx: Tx, source: str, last: int) -> None:
+    tx.execute("DELETE FROM ahead WHERE source = ? AND sequence <= ?", (source, last))
+
+
+def _keep(tx: Tx, source: str, last: int, done: int) -> None:
+    tx.execute(
+        "INSERT INTO cursors (source, last, passed) VALUES (?, ?, ?) "
+        "ON CONFLICT (source) DO UPDATE SET last = excluded.last, passed = excluded.passed",
+        (source, last, max(last, done)),
+    )

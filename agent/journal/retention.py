@@ -11,14 +11,16 @@ A_SITTING = 100
 def prune(tx: Tx, keep_orders: int) -> int:
     """Forget the oldest settled orders with their events, tickets and moves, at most a sitting; returns how many.
 
-    An order with a ticket that is not settled stays, however old. Parked events beyond the same number go too.
+    An order that waits, or has a ticket that is not settled, stays, however old. Parked events beyond the same number
+    go too.
     """
     newest = tx.execute("SELECT max(pk) FROM orders").fetchone()[0] or 0
     old = [
         pk
         for (pk,) in tx.execute(
             "SELECT pk FROM orders o WHERE pk <= ? AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.order_pk = o.pk "
-            "AND j.state IN ('pending', 'held', 'processing', 'unconfirmed')) ORDER BY pk LIMIT ?",
+            "AND j.state IN ('pending', 'held', 'processing', 'unconfirmed')) "
+            "AND NOT EXISTS (SELECT 1 FROM waits w WHERE w.order_pk = o.pk) ORDER BY pk LIMIT ?",
             (newest - keep_orders, A_SITTING),
         )
     ]

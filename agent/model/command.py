@@ -19,3 +19,17 @@ class Settle(msgspec.Struct, frozen=True):
     channel: str = ""
     station: str = ""
     by: str = ""
+
+
+class Pick(msgspec.Struct, frozen=True):
+    """Orders that wait, to be printed now or not at all.
+
+    `orders` are their ids, or what people call them; `all` are those that wait for a person, or with `why` all that
+    wait for that.
+    """
+
+    orders: list[str] = []
+    all: bool = False
+    why: Literal["", "old", "flood", "failed", "upcoming", "gap"] = ""
+    channel: str = ""
+    by: str = ""

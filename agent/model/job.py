@@ -54,8 +54,14 @@ class JobKind(StrEnum):
     ORDER = "order"
     AMEND = "amend"
     CANCEL = "cancel"
+    RAW = "raw"
+    """Content that came ready-made."""
+
     NOTICE = "notice"
     """For the staff and about no order: a printer needs a person."""
+
+    SUMMARY = "summary"
+    """For the staff: orders wait for a person."""
 
 
 class Mark(StrEnum):

@@ -42,7 +42,9 @@ class TicketState(msgspec.Struct, frozen=True, tag_field="kind", tag="ticket.sta
 
 
 class OrderState(msgspec.Struct, frozen=True, tag_field="kind", tag="order.state", omit_defaults=True):
-    """Where an order is. For a duplicate or a stale event `current` is the order's present state."""
+    """Where an order is. For a duplicate or a stale event `current` is the order's present state; for one that is held
+    `reason` says what for (gap, old, flood, upcoming) and `until` when an upcoming one will be printed.
+    """
 
     order: OrderRef
     rev: int
@@ -50,6 +52,7 @@ class OrderState(msgspec.Struct, frozen=True, tag_field="kind", tag="order.state
     event: str = ""
     current: str = ""
     reason: str = ""
+    until: str = ""
 
 
 class Rejected(msgspec.Struct, frozen=True, tag_field="kind", tag="event.rejected", omit_defaults=True):

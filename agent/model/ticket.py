@@ -42,13 +42,24 @@ class Portion(msgspec.Struct, frozen=True):
         return self.children
 
 
-class Share(msgspec.Struct, frozen=True):
+class Arrival(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How an order came. `late`: what follows it was printed before; `missing`: what should have come before it, as
+    numbers and ranges of the cloud's counting ("42", "44-47"); `old`: its age in minutes where that was past the rule.
+    """
+
+    late: bool = False
+    missing: tuple[str, ...] = ()
+    old: int = 0
+
+
+class Share(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one station makes of an order, as it was routed when the order came. It is kept with the ticket, so that a
-    change of the stations moves no dish of an order that is under way. `stations` are all that the order went to.
+    change of the stations moves no dish of an order that is under way. `stations` are all that make a part of it.
     """
 
     portions: tuple[Portion, ...]
     stations: tuple[str, ...]
+    arrival: Arrival = Arrival()
 
 
 class ChangeKind(StrEnum):
@@ -83,7 +94,8 @@ class Ticket(msgspec.Struct, frozen=True):
     `original_at` is when it was first sent, for a reprint. `printed_at` is in the shop's time zone: every
     other time is shown in that zone too.
 
-    `late`: it came after what follows it was printed; `missing`: what should have come before it and has not. A ticket
+    `late`: it came after what follows it was printed; `missing`: what should have come before it and has not, as in an
+    `Arrival`; `old`: how many minutes old it was when it came, 0 where that is no matter. A ticket
     that says only what changed has `before`, the order as it was when this station was last told, its `changes`, and
     `changed_facts`: the names of the order's fields that are other than they were.
     """
@@ -108,6 +120,7 @@ class Ticket(msgspec.Struct, frozen=True):
     original_at: datetime | None = None
     late: bool = False
     missing: tuple[str, ...] = ()
+    old: int = 0
     before: Order | None = None
     changes: tuple[Change, ...] = ()
     changed_facts: tuple[str, ...] = ()
@@ -123,10 +136,13 @@ class Upcoming(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Orders that wait for a person: `why` is a word (old, flood, upcoming), and they are listed, oldest first."""
+    """Orders that wait for a person: `why` is a word (old, flood, upcoming), and they are listed, oldest first; `more`
+    wait besides.
+    """
 
     why: str
     orders: tuple[Upcoming, ...]
+    more: int = 0
     station: str = ""
     language: Language = Language.BOTH
     printed_at: datetime | None = None
@@ -142,3 +158,4 @@ class Notice(msgspec.Struct, frozen=True):
 
 READ_SHARE = msgspec.json.Decoder(Share)
 READ_NOTICE = msgspec.json.Decoder(Notice)
+READ_SUMMARY = msgspec.json.Decoder(Summary)

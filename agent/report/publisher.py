@@ -20,8 +20,8 @@ from agent import __version__, log
 from agent.broker.mqtt import Acknowledged, Line
 from agent.broker.topics import Topics
 from agent.checkpoint import checkpoint
-from agent.clock import Clock, stamp
-from agent.journal import jobs, notes, orders
+from agent.clock import Clock, is_synchronised, stamp
+from agent.journal import jobs, notes, orders, waits
 from agent.journal.file import Tx
 from agent.journal.store import Journal
 from agent.report.outbox import REFUSED_AGAIN_S, Outbox
@@ -96,6 +96,7 @@ class Publisher:
         self._ask = False
         self._ask_after = 0.0
         self._awaiting = False
+        self._routine = False
         self._asked: dict[str, int] | None = None
         self._asked_in_vain = 0
         self._beat_at = 0.0
@@ -115,12 +116,17 @@ class Publisher:
         self.line.acknowledged.put(None)
 
     def ask_replay(self) -> None:
-        """Something is missing: ask the cloud for it, at most every five seconds, ever slower while that is in vain."""
+        """Something is missing: ask the cloud for it, at most every five seconds, ever slower while that is in vain.
+
+        What was asked on connecting, and was answered, does not count.
+        """
         self._ask = True
 
     def answered(self) -> None:
         """The cloud heard a request: something came on the replay topic. Until then it is asked again."""
         self._awaiting = False
+        if self._routine:
+            self._routine, self._ask_after, self._asked = False, 0.0, None
 
     # -- a service -----------------------------------------------------------------------------------------------
 
@@ -204,7 +210,7 @@ class Publisher:
         if session_present is not None:
             self._note_session(session_present)
             self._say("state", self._topics.state, state_payload(self._identity, True, self._now()), retain=True)
-            self._ask, self._ask_after, self._asked = True, 0.0, None
+            self._ask, self._ask_after, self._asked, self._routine = True, 0.0, None, True
             self._beat(reader)
 
     def _note_session(self, present: bool) -> None:
@@ -360,8 +366,10 @@ class Publisher:
             "sequences": orders.cursors(reader),
             "printers": self._printers(),
             "waiting": jobs.waiting(reader),
+            "orders_held": waits.count(reader),
             "oldest_ticket": jobs.oldest_waiting(reader),
             "last_order_heard": self.last_heard or None,
+            "clock_synchronised": is_synchronised(),
             "alarms": {key: reason[:LONGEST_ALARM] for key, reason in notes.alarms(reader).items()},
         }
         self._say("beat", self._topics.beat, msgspec.json.encode(beat))
