@@ -13,6 +13,7 @@ from agent.app import connector
 from agent.clock import SystemClock
 from agent.config import Printer, Printing
 from agent.intake.consumer import Consumer
+from agent.intake.mappingfile import find, load
 from agent.journal import notes
 from agent.journal.store import Journal
 from agent.model.link import parse_link
@@ -63,7 +64,7 @@ class Kitchen:
         self.journal.start()
         clock = SystemClock()
         roster = Roster(self._stations, ["wok"], 15, clock)
-        press = Press("both", clock.utc().astimezone().tzinfo, roster.reason)  # type: ignore[arg-type]  # never None here
+        press = Press("both", clock.utc().astimezone().tzinfo, roster.reason, self._stations)  # type: ignore[arg-type]  # never None here
         room = Shop(self.journal, press, clock, roster, self.printing, self._patience)
         self.worker = Worker(self._settings, connector(self._settings, self._folder), room)
         self.consumer = Consumer(
@@ -73,6 +74,7 @@ class Kitchen:
             lambda delivery: self.acknowledged.append(delivery.mid),
             lambda _printers: self.worker.wake(),
             lambda: None,
+            mappings={"meituan": load(find("meituan")).mapping},
         )
         self.worker.start()
 

@@ -9,9 +9,13 @@ import msgspec
 import yaml
 
 from agent.cli.options import config_option
+from agent.cli.templates import faults
 from agent.config import PASSWORD_VARIABLE, Config, load
 from agent.configrules import warnings
 from agent.configschema import schema as schema_of
+from agent.errors import ConfigError
+from agent.intake.mappingfile import load_all
+from agent.intake.rehearsal import rehearse
 from agent.model.link import Link
 
 
@@ -23,10 +27,18 @@ def config() -> None:
 @config.command()
 @config_option
 def check(config_path: Path) -> None:
-    """Say whether the file is right; name every error at once. Exit 78 when there is one."""
+    """Say whether the file is right; name every error at once. Exit 78 when there is one.
+
+    The mappings that it names are tried on their fixtures, the shop's own templates on sample tickets.
+    """
     loaded = load(config_path)
-    for text in warnings(loaded):
-        click.echo(f"{config_path}: warning: {text}", err=True)
+    found = [rehearse(file) for file in {file.path: file for file in load_all(loaded).values()}.values()]
+    unwise = [f"{config_path}: warning: {text}" for text in warnings(loaded)]
+    unwise += [f"warning: {text}" for findings in found for text in findings.warnings]
+    for text in unwise:
+        click.echo(text, err=True)
+    if errors := [*(text for findings in found for text in findings.errors), *faults(loaded)]:
+        raise ConfigError("\n".join(errors))
     printers = ", ".join(printer.name for printer in loaded.printers) or "none"
     click.echo(f"{config_path}: ok (shop {loaded.shop}, broker {loaded.broker.url}, printers: {printers})")
 

@@ -11,11 +11,11 @@ import msgspec
 
 from agent.errors import CommandRefused, DecodeError
 from agent.intake.decode import Envelope, convert, decode_envelope
-from agent.journal import commands, notes
+from agent.journal import commands, notes, picks
 from agent.journal.commands import Answered
 from agent.journal.decisions import decide
 from agent.journal.file import Tx
-from agent.model.command import Settle
+from agent.model.command import Pick, Settle
 from agent.model.report import CommandAnswer
 
 MOST_ANSWER, MOST_BY = 500, 64
@@ -118,6 +118,16 @@ def _settle(tx: Tx, command: Settle) -> str:
     return decide(tx, msgspec.structs.replace(command, by=command.by[:MOST_BY]))
 
 
+def _release(tx: Tx, pick: Pick) -> str:
+    return picks.release(tx, msgspec.structs.replace(pick, by=pick.by[:MOST_BY]))
+
+
+def _drop(tx: Tx, pick: Pick) -> str:
+    return picks.drop(tx, msgspec.structs.replace(pick, by=pick.by[:MOST_BY]))
+
+
 _ROWS: dict[str, _Row[Any]] = {
     "command.settle": _Row(Settle, _settle),
+    "command.release": _Row(Pick, _release),
+    "command.drop": _Row(Pick, _drop),
 }

@@ -3,18 +3,25 @@ disk it is acknowledged, and the printers are woken.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC
 
 import msgspec
 
 from agent import log
 from agent.checkpoint import checkpoint
+from agent.clock import SystemClock
+from agent.config import Intake
 from agent.errors import DecodeError
+from agent.intake import foreign
 from agent.intake.acceptance import Acceptance, Taken
+from agent.intake.admission import Admission, Came
 from agent.intake.commands import answer_command, answer_failed
-from agent.intake.decode import decode_data, decode_envelope
-from agent.intake.sequence import Verdict, judge_event, judge_revision
-from agent.journal import jobs, notes, orders
+from agent.intake.decode import Envelope, decode_data, decode_envelope
+from agent.intake.mapping import Mapping as ForeignMapping
+from agent.intake.sequence import Place, Verdict, judge_event, judge_place, judge_revision
+from agent.intake.timekeeper import TimeKeeper
+from agent.journal import jobs, notes, orders, waits
 from agent.journal.file import Tx
 from agent.journal.store import Journal
 from agent.model.order import Cancel, Event, Order
@@ -22,11 +29,15 @@ from agent.model.report import OrderRef, OrderState, OrderStateName, Pong, Rejec
 from agent.model.station import Station
 from agent.model.wire import Delivery, ReplayEnd
 
+_RULES = Intake()
 _log = log.get("intake")
 
 
 class Consumer:
-    """Takes deliveries in. `acknowledge`, `wake` and `on_gap` are called only after the commit."""
+    """Takes deliveries in. `acknowledge`, `wake`, `on_gap` and `stir` are called only after the commit.
+
+    `stir`: orders wait, or need not wait any longer; somebody should look.
+    """
 
     def __init__(
         self,
@@ -37,9 +48,16 @@ class Consumer:
         wake: Callable[[set[str]], None],
         on_gap: Callable[[], None],
         command_topic: str = "",
+        rules: Intake = _RULES,
+        times: TimeKeeper | None = None,
+        stir: Callable[[], None] = lambda: None,
+        mappings: Mapping[str, ForeignMapping] | None = None,
     ) -> None:
         self._journal = journal
-        self._acceptance = Acceptance(journal, stations)
+        self._times = times or TimeKeeper(SystemClock(), UTC)
+        self._admission = Admission(Acceptance(journal, stations), rules, self._times)
+        self._stir = stir
+        self._mappings = mappings or {}
         self._replay_topic = replay_topic
         self._command_topic = command_topic
         self._acknowledge = acknowledge
@@ -48,8 +66,9 @@ class Consumer:
 
     def receive(self, delivery: Delivery) -> None:
         """Hand a delivery to the journal; returns at once."""
+        at = self._times.monotonic()
         self._journal.submit(
-            lambda tx: self._take_in(tx, delivery),
+            lambda tx: self._take_in(tx, delivery, at),
             lambda taken: self._kept(delivery, taken),
             lambda exc: self._failed(delivery, exc),
         )
@@ -69,6 +88,8 @@ class Consumer:
         checkpoint("intake.after_commit")
         if taken.printers:
             self._wake(taken.printers)
+        if taken.stirred:
+            self._stir()
         self._acknowledge(delivery)
         checkpoint("intake.after_ack")
         if taken.gap:
@@ -80,7 +101,7 @@ class Consumer:
         else:
             _log.info(f"intake.{taken.verdict}", order=taken.order, mid=delivery.mid)
 
-    def _take_in(self, tx: Tx, delivery: Delivery) -> Taken:
+    def _take_in(self, tx: Tx, delivery: Delivery, at: float) -> Taken:
         if delivery.retain:
             what = "command" if delivery.topic == self._command_topic else "order"
             notes.add_report(tx, Rejected(delivery.topic, "$", f"a retained message is no {what}"))
@@ -90,22 +111,46 @@ class Consumer:
         if delivery.topic == self._replay_topic and (end := _replay_end(delivery.payload)) is not None:
             return self._end_replay(tx, end)
         try:
-            envelope = decode_envelope(delivery.payload, _attributes(delivery))
+            envelope = self._envelope(delivery)
+        except foreign.NotAnOrder:
+            return Taken("foreign_skipped")
         except DecodeError as exc:
             return self._park(tx, delivery, exc.path, exc.reason)
+        queued = None if envelope.number is None else waits.first_queued(tx, envelope.source)
+        place = judge_place(envelope.number, self._passed(tx, envelope.source), queued)
         try:
             event, canonical = decode_data(envelope)
         except DecodeError as exc:
             taken = self._park(tx, delivery, exc.path, exc.reason, envelope.id)
         else:
-            taken = self._judge(tx, delivery, event, canonical)
-        if envelope.number is not None:  # also of a parked one: asking for it again would not mend it
+            came = Came(at, delivery.topic == self._replay_topic, place)
+            taken = self._judge(tx, delivery, event, canonical, came)
+        self._count(tx, envelope, taken)
+        if place is Place.LATE:
+            waits.note_filled(tx, envelope.source)
+        taken.stirred = taken.stirred or queued is not None
+        checkpoint("intake.before_commit")
+        return taken
+
+    def _envelope(self, delivery: Delivery) -> Envelope:
+        """The event as it came; on a platform's own topic, what its mapping makes of it."""
+        mapping, attributes = self._mappings.get(delivery.topic), _attributes(delivery)
+        if mapping is None or attributes is not None:
+            return decode_envelope(delivery.payload, attributes)
+        return foreign.envelope(delivery.payload, mapping, delivery.topic)
+
+    def _count(self, tx: Tx, envelope: Envelope, taken: Taken) -> None:
+        """Its place in the counting is taken, also by one that was parked: asking for it again would not mend it."""
+        if envelope.number is not None:
             rebuilt = self._journal.rebuilt_at is not None
             taken.gap = orders.note_sequence(tx, envelope.source, envelope.number, rebuilt)
         elif envelope.sequence is not None:
             _log.warning("intake.sequence_unreadable", source=envelope.source)
-        checkpoint("intake.before_commit")
-        return taken
+
+    def _passed(self, tx: Tx, source: str) -> int | None:
+        """As far as the counting was let through; of a journal that was lost everything is missing."""
+        passed = orders.passed(tx, source)
+        return 0 if passed is None and self._journal.rebuilt_at is not None else passed
 
     def _command(self, tx: Tx, delivery: Delivery) -> Taken:
         try:
@@ -115,7 +160,7 @@ class Consumer:
         checkpoint("intake.before_commit")
         verdict = "command_refused" if not reply.done.ok else "command_done" if reply.fresh else "command_repeated"
         printers = set(jobs.waiting(tx)) if reply.fresh else set()
-        return Taken(verdict, printers=printers, command=reply.command)
+        return Taken(verdict, printers=printers, command=reply.command, stirred=reply.fresh)
 
     def _give_up(self, tx: Tx, delivery: Delivery, reason: str) -> Taken:
         if delivery.topic == self._command_topic:
@@ -124,7 +169,7 @@ class Consumer:
 
     # -- judging -------------------------------------------------------------------------------------------------
 
-    def _judge(self, tx: Tx, delivery: Delivery, event: Event, canonical: bytes) -> Taken:
+    def _judge(self, tx: Tx, delivery: Delivery, event: Event, canonical: bytes, came: Came) -> Taken:
         seen = orders.find_event(tx, event.source, event.id)
         verdict = judge_event(None if seen is None else seen.digest, event.digest)
         if event.data is None:
@@ -141,7 +186,7 @@ class Consumer:
             reason = f"{what} came before with other content"
             return self._park(tx, delivery, "$.id" if seen else "$.data.order.rev", reason, event.id)
         if verdict is Verdict.ACCEPT:
-            return self._acceptance.accept(tx, event, canonical, known, delivery.topic == self._replay_topic)
+            return self._admission.admit(tx, event, canonical, known, came)
         current = "" if known is None else known.state
         ref = OrderRef(subject.id, subject.channel, subject.number if isinstance(subject, Order) else "")
         state: OrderStateName = "duplicate" if verdict is Verdict.DUPLICATE else "stale"
@@ -164,11 +209,14 @@ class Consumer:
 
     def _end_replay(self, tx: Tx, end: ReplayEnd) -> Taken:
         rebuilt = self._journal.rebuilt_at is not None
+        before, queued = orders.passed(tx, end.source) or 0, waits.first_queued(tx, end.source)
         gone = sorted(int(sequence) for sequence in end.unavailable)
         for sequence in gone:
             orders.note_sequence(tx, end.source, sequence, rebuilt)
         if gone:
             notes.raise_alarm(tx, f"missing:{end.source}", f"the cloud no longer has events {gone[:20]}")
+            names = tuple(str(sequence) for sequence in gone if sequence > before)
+            waits.note_missing(tx, end.source, before, names[: orders.MOST_HOLES])
         last, head = orders.cursors(tx).get(end.source), max(int(end.last), int(end.head))
         if last is None and not rebuilt:
             return Taken("replay_ended")  # of a source that we never heard of: its counting has not begun
@@ -176,7 +224,7 @@ class Consumer:
         if not missing:
             notes.clear_alarm(tx, "session")
             notes.set_meta(tx, "replayed_since_rebuilt", notes.now())
-        return Taken("replay_ended", gap=missing)
+        return Taken("replay_ended", gap=missing, stirred=queued is not None)
 
     def _still_missing(self, tx: Tx, source: str, first: int, head: int) -> bool:
         """Shall we ask again for what a replay did not bring? Once; then a person is told, and the counting goes on."""
@@ -187,7 +235,10 @@ class Consumer:
             notes.set_meta(tx, key, str(first))
             return True
         last = (orders.first_ahead(tx, source) or head + 1) - 1
+        before = orders.passed(tx, source) or 0
         orders.skip_to(tx, source, last)
+        if before < last:
+            waits.note_missing(tx, source, before, (str(first) if first == last else f"{first}-{last}",))
         notes.raise_alarm(tx, f"missing:{source}", f"events {first} to {last} did not come, though asked for twice")
         return orders.cursors(tx)[source] < head
 

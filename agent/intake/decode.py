@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from agent.errors import DecodeError
-from agent.model.order import MAX_ITEMS, Cancel, Event, Item, Quantity, Upsert
+from agent.model.order import DIALECTS, MAX_ITEMS, Cancel, CanceledOrder, Event, Item, PrintRaw, Quantity, Upsert
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
@@ -100,12 +100,23 @@ def decode_data(envelope: Envelope) -> tuple[Event, bytes]:
     said, digest = envelope.canonical()
     if envelope.type == "order.upsert" and (mended := _without_bad_times(tree)) is not tree:
         tree, said = mended, msgspec.json.encode(mended, order="sorted")
-    data = _data(envelope.type, tree)
+    data = _data(envelope.type, tree, envelope.id)
     time = _moment(envelope.time)
     return Event(envelope.id, envelope.source, envelope.type, data, digest, time, envelope.number), said
 
 
-def _data(kind: str, tree: Any) -> Upsert | Cancel | None:
+def decode_tree(payload: bytes) -> Any:
+    """Any JSON, as strictly as an event is read.
+
+    Raises:
+        DecodeError: it names the path of the fault.
+    """
+    tree, escapes = _parse(payload)
+    _check_tree(tree, escapes)
+    return tree
+
+
+def _data(kind: str, tree: Any, event_id: str) -> Upsert | Cancel | PrintRaw | None:
     match kind:
         case "order.upsert":
             upsert = convert(tree, Upsert, "$.data")
@@ -113,9 +124,19 @@ def _data(kind: str, tree: Any) -> Upsert | Cancel | None:
             return upsert
         case "order.cancel":
             return convert(tree, Cancel, "$.data")
+        case "print.raw":
+            return _raw(tree, event_id)
         case "ping":
             return None
-    raise DecodeError("$.type", f"{kind[:50]!r} is not known here: order.upsert, order.cancel or ping")
+    raise DecodeError("$.type", f"{kind[:50]!r} is not known here: order.upsert, order.cancel, print.raw or ping")
+
+
+def _raw(tree: Any, event_id: str) -> PrintRaw:
+    raw = convert(tree, PrintRaw, "$.data").raw
+    if raw.dialect not in DIALECTS:
+        raise DecodeError("$.data.raw.dialect", f"{raw.dialect[:50]!r} is not known here: {', '.join(DIALECTS)}")
+    short = event_id if len(event_id) <= 200 else hashlib.sha256(event_id.encode()).hexdigest()
+    return PrintRaw(raw, CanceledOrder(short, 0, "print.raw"))
 
 
 def _check_items(items: list[Item], path: str) -> None:

@@ -1,0 +1,48 @@
+"""`shop-agent mappings`: which ones there are, and what one makes of a payload."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from agent.errors import ConfigError
+from agent.intake.mappingfile import MappingFile, find, load, shipped
+from agent.intake.rehearsal import outcome, rehearse
+
+
+@click.group()
+def mappings() -> None:
+    """Try how a platform's own JSON becomes an order."""
+
+
+@mappings.command("list")
+def list_all() -> None:
+    """Name the mappings that come with the agent."""
+    for name in shipped():
+        click.echo(f"{name}: {load(find(name)).about}")
+
+
+@mappings.command()
+@click.argument("name")
+def check(name: str) -> None:
+    """Try a mapping (a name, or a .yaml file) on its fixtures. Exit 78 when one comes out otherwise."""
+    file = load(find(name))
+    findings = rehearse(file)
+    for text in findings.warnings:
+        click.echo(f"warning: {text}", err=True)
+    if findings.errors:
+        raise ConfigError("\n".join(findings.errors))
+    click.echo(f"{file.path}: ok ({findings.fixtures} fixtures)")
+
+
+@mappings.command()
+@click.argument("name")
+@click.argument("payload", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def test(name: str, payload: Path) -> None:
+    """Print what a mapping makes of a payload, in the form of a fixture.
+
+    Read it well before you keep it: every dish, number, modifier, note and price must be there.
+    """
+    file: MappingFile = load(find(name))
+    told, _ = outcome(payload.read_bytes(), file)
+    click.echo(msgspec.json.format(msgspec.json.encode(told), indent=1).decode())

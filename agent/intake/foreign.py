@@ -1,0 +1,55 @@
+"""A platform's own JSON as an event of ours, through a mapping. Pure: the same payload is the same event."""
+
+import hashlib
+from typing import Any
+
+from agent.errors import DecodeError
+from agent.intake.decode import Envelope, decode_envelope, decode_tree
+from agent.intake.draft import map_payload
+from agent.intake.expressions import Reader
+from agent.intake.mapping import Mapping
+from agent.intake.unread import few, unread_words
+
+_MOST_ID = 500
+
+
+class NotAnOrder(DecodeError):
+    """An event that the mapping skips on purpose, such as "a courier was found": acknowledge it, and print nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("$", "the mapping skips events of this kind")
+
+
+def envelope(payload: bytes, mapping: Mapping, topic: str) -> Envelope:
+    """The event that a payload is, for `decode_data`. One that is a CloudEvent already is read as such.
+
+    Its id is the platform's, else the digest of the payload; its source is the topic, which no event of ours has.
+
+    Raises:
+        NotAnOrder: acknowledge it.
+        DecodeError: park it; the path is that in the order, or in the payload.
+    """
+    tree = decode_tree(payload)
+    if type(tree) is dict and "specversion" in tree:
+        return decode_envelope(payload)
+    return read(tree, hashlib.sha256(payload).hexdigest(), mapping, topic, Reader(mapping.zone))
+
+
+def read(tree: Any, digest: str, mapping: Mapping, topic: str, reader: Reader) -> Envelope:
+    """The same for a payload that is parsed; `reader` is a fresh one and can be asked afterwards what was read.
+    `tree` is changed where texts in it are unpacked.
+    """
+    mapped = map_payload(tree, mapping, reader)
+    if mapped.kind == "skip":
+        raise NotAnOrder
+    data = mapped.data
+    if mapped.kind == "upsert":
+        order = data["order"]
+        told = [
+            *few(list(dict.fromkeys(mapped.faults))),
+            *unread_words(tree, reader, order, mapped.items, mapping.ignore),
+        ]
+        if told:
+            order["note"] = "; ".join([*filter(None, [order.get("note")]), *told])
+    name = mapped.id if 0 < len(mapped.id) <= _MOST_ID else digest
+    return Envelope("1.0", name, f"foreign:{topic}", f"order.{mapped.kind}", data, mapped.time)
