@@ -16,12 +16,15 @@ from agent import __version__, log
 from agent.answers import Answers
 from agent.broker.mqtt import Line, Will
 from agent.broker.topics import topics
-from agent.clock import Clock, SystemClock, stamp
+from agent.clock import Clock, SystemClock, is_synchronised, stamp
 from agent.config import Config, Printer
 from agent.configrules import data_dir_unusable
 from agent.control import Control
 from agent.errors import ConfigError, DataDirLocked, JournalError
 from agent.intake.consumer import Consumer
+from agent.intake.mappingfile import load_all
+from agent.intake.release import Release
+from agent.intake.timekeeper import TimeKeeper
 from agent.journal import jobs, notes, notices, routes
 from agent.journal.file import Tx
 from agent.journal.retention import prune
@@ -39,6 +42,7 @@ from agent.service import Service, Watchdog, running, sd_notify, watchdog_period
 from agent.spool.failover import Roster
 from agent.spool.post import Shop
 from agent.spool.render import Press
+from agent.spool.shelf import Shelf
 from agent.spool.worker import Worker
 
 STOP_S, JOURNAL_STOP_S = 3.8, 0.9
@@ -79,13 +83,19 @@ class Agent:
         self._journal = Journal(config.data_dir / "journal.db")
         names = [printer.name for printer in config.printers]
         roster = Roster(self._stations, names, config.printing.failover_after_s, clock)
-        press = Press(config.language, _timezone(config.timezone), roster.reason)
+        zone = _timezone(config.timezone)
+        self._shelf = Shelf(config.templates, clock, self._tell_of_template)
+        press = Press(config.language, zone, roster.reason, self._stations, self._shelf.book, self._shelf.failed)
         room = Shop(self._journal, press, clock, roster, config.printing, Patience())
         self._workers = {printer.name: Worker(printer, self._connector(printer), room) for printer in config.printers}
         identity = new_identity(config.shop, config.agent)
         self._publisher = Publisher(
             self._journal, self._topics, identity, clock, config.report.beat_s, self._printers_seen
         )
+        self._times = TimeKeeper(clock, zone, is_synchronised if config.intake.clock == "auto" else lambda: True)
+        self._release = Release(self._journal, self._stations, config.intake, self._times, clock, self._wake)
+        mappings = {topic: file.mapping for topic, file in load_all(config).items()}
+        self._orders = (self._topics.order, self._topics.replay, self._topics.command, *mappings)
         self._consumer = Consumer(
             self._journal,
             self._stations,
@@ -94,23 +104,27 @@ class Agent:
             self._wake,
             self._publisher.ask_replay,
             self._topics.command,
+            config.intake,
+            self._times,
+            self._release.ring,
+            mappings,
         )
         self._line = Line(
             config.broker,
-            (self._topics.order, self._topics.replay, self._topics.command),
+            self._orders,
             Will(self._topics.state, state_payload(identity, False)),
             clock,
             self._receive,
             self._line_up,
         )
         self._publisher.line = self._line
-        answers = Answers(self._journal, config.printers, self._workers, clock)
+        answers = Answers(self._journal, config.printers, self._workers, clock, self._release.ring)
         self._control = Control(config.data_dir, answers.table(), clock)
 
     def run(self, stop: threading.Event) -> int:
         """Start everything, feed the watchdog, and stop everything when told to or when the journal fails."""
         talkers: list[Service] = [self._line, self._publisher, self._control]
-        services: list[Service] = [self._journal, *self._workers.values(), *talkers]
+        services: list[Service] = [self._journal, *self._workers.values(), self._release, *talkers]
         watchdog = Watchdog(services, self._clock, period_s=watchdog_period_s())
         with running(services[:1], JOURNAL_STOP_S, self._clock):
             self._journal.write(self._prepare)
@@ -126,11 +140,12 @@ class Agent:
 
     def _watch(self, stop: threading.Event, watchdog: Watchdog) -> int:
         """Until told to stop: feed the watchdog, forget what is old, and end when a thread of ours has ended."""
+        vital: list[Service] = [*self._workers.values(), self._release]
         tidied_at = self._clock.monotonic()
         while not stop.wait(min(1.0, watchdog.turn())):
             if self._journal.failed is not None:
                 return EXIT_JOURNAL
-            if dead := [worker.name for worker in self._workers.values() if not worker.alive()]:
+            if dead := [service.name for service in vital if not service.alive()]:
                 _log.error("app.thread_ended", services=dead)
                 return EXIT_BROKEN
             if self._clock.monotonic() - tidied_at > TIDY_EACH_S:
@@ -138,8 +153,19 @@ class Agent:
                 self._journal.submit(lambda tx: prune(tx, self._config.limits.keep_orders), lambda _: None)
         return 0
 
+    def _tell_of_template(self, name: str, problem: str) -> None:
+        key = f"template:{name}"
+        self._journal.submit(
+            lambda tx: notes.raise_alarm(tx, key, problem) if problem else notes.clear_alarm(tx, key), lambda _: None
+        )
+
     def _prepare(self, tx: Tx) -> None:
         """Bring the ledger in line with the configuration."""
+        self._times.load(tx)
+        self._shelf.book()  # a bad template is known before the first order
+        for key in [key for key in notes.alarms(tx) if key.startswith("template:")]:
+            if key.removeprefix("template:") not in self._shelf.problems():
+                notes.clear_alarm(tx, key)
         by_station = {station.name: station.printer or "" for station in self._stations}
         default = next(station for station in self._stations if station.default)
         if moved := routes.reroute(tx, by_station, default.printer or "", set(self._workers)):
@@ -160,7 +186,7 @@ class Agent:
     def _receive(self, delivery: Delivery) -> None:
         if delivery.topic == self._topics.replay:
             self._publisher.answered()
-        if delivery.topic in (self._topics.order, self._topics.replay, self._topics.command):
+        if delivery.topic in self._orders:
             self._consumer.receive(delivery)
         else:
             self._consumer.refuse(delivery, "not a topic that this box subscribes to")

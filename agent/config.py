@@ -37,6 +37,12 @@ _Prefix = msgspec.Meta(
     max_length=48,
     extra={"write": "use only the characters a-z, 0-9, - and / between two words"},
 )
+_Topic = msgspec.Meta(
+    pattern=r"^[^\s+#]+$",
+    max_length=128,
+    examples=["shops/s421/dn/meituan"],
+    extra={"write": "write one whole topic, without +, # and spaces"},
+)
 _Name = msgspec.Meta(
     pattern=r"^[\w.-]+$",
     max_length=32,
@@ -128,6 +134,37 @@ class Printing(msgspec.Struct, frozen=True, kw_only=True):
     failover_after_s: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 15
 
 
+class Intake(msgspec.Struct, frozen=True, kw_only=True):
+    """When an accepted order is printed at once, and when it waits.
+
+    `gap_hold_s`: how long what follows a gap in the cloud's counting waits for what is missing. An order that is older
+    than `max_age_min` when it comes waits for a person (`old: ask`), or is printed with a banner (`old: print`). So
+    many orders a minute are printed of one customer, and in all; 0 is no limit. `lead_min`: so long before it is due an
+    order is printed that was placed in advance. `daily_numbers` are channels whose orders are numbered 1, 2, 3 each
+    day. `clock`: `trust` the machine's clock even where nothing sets it.
+    """
+
+    gap_hold_s: Annotated[float, msgspec.Meta(ge=0, le=30)] = 2
+    max_age_min: Annotated[int, msgspec.Meta(ge=1, le=10_080)] = 15
+    old: Literal["ask", "print"] = "ask"
+    flood_per_customer_min: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 10
+    flood_total_min: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 0
+    lead_min: Annotated[int, msgspec.Meta(ge=0, le=1440)] = 30
+    daily_numbers: list[str] = []
+    clock: Literal["auto", "trust"] = "auto"
+
+
+class MappedTopic(msgspec.Struct, frozen=True, kw_only=True):
+    """A topic on which a platform's own JSON comes. Either `name`, a mapping that we ship, or `file`, one of your own.
+    `channel` stands in for the mapping's: two sites of one platform are two channels.
+    """
+
+    topic: Annotated[str, _Topic]
+    name: Literal["eleme", "flat", "meituan", "shopify", "square", "toast", "woocommerce"] | None = None
+    file: Path | None = None
+    channel: Annotated[str, msgspec.Meta(max_length=100)] = ""
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What the cloud is told, and how often."""
 
@@ -135,7 +172,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """All settings. `timezone` is an IANA name; empty means the machine's own."""
+    """All settings. `timezone` is an IANA name; empty means the machine's own.
+
+    `templates` is the folder of the shop's own ticket templates and pictures; where it is not written it is the folder
+    `templates` beside this file, if there is one.
+    """
 
     shop: Annotated[str, _Shop]
     agent: Annotated[str, _Agent] = "box1"
@@ -150,6 +191,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     printing: Printing = Printing()
     report: Report = Report()
+    intake: Intake = Intake()
+    templates: Path | None = None
+    mappings: list[MappedTopic] = []
 
     def __post_init__(self) -> None:
         if not self.broker.client_id:
@@ -163,8 +207,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             return [Station(name="kitchen", printer=printer, default=True)]
         if any(station.default for station in self.stations):
             return list(self.stations)
-        first, *others = self.stations
-        return [msgspec.structs.replace(first, default=True), *others]
+        first = next((station for station in self.stations if station.shows == "own"), self.stations[0])
+        return [msgspec.structs.replace(station, default=station is first) for station in self.stations]
 
     def printer(self, name: str) -> Printer:
         """The printer of that name. Raises KeyError."""
@@ -188,7 +232,8 @@ def load(path: Path | str) -> Config:
     if reading.lines():
         raise ConfigError("\n".join(reading.lines()))
     assert isinstance(config, Config)
-    return config
+    beside = path.absolute().parent / "templates"
+    return msgspec.structs.replace(config, templates=beside) if not config.templates and beside.is_dir() else config
 
 
 def _read(path: Path) -> bytes:

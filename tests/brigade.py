@@ -49,7 +49,7 @@ class Brigade(Kitchen):
         self.journal = Journal(self._folder / "journal.db")
         clock = SystemClock()
         roster = Roster(self._stations, [p.name for p in self._printers], self.printing.failover_after_s, clock)
-        press = Press("both", clock.utc().astimezone().tzinfo, roster.reason)  # type: ignore[arg-type]  # never None here
+        press = Press("both", clock.utc().astimezone().tzinfo, roster.reason, self._stations)  # type: ignore[arg-type]  # never None here
         room = Shop(self.journal, press, clock, roster, self.printing, self._patience)
         self.workers = {p.name: Worker(p, connector(p, self._folder), room) for p in self._printers}
         self.worker = next(iter(self.workers.values()))

@@ -1,8 +1,8 @@
 """A job becomes bytes: the order as the ledger has it, laid out, typeset and encoded for its printer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -11,51 +11,115 @@ from agent.encode.escpos import Encoded, encode
 from agent.encode.typeset import typeset
 from agent.journal import jobs, orders
 from agent.journal.file import Tx
+from agent.journal.told import base, shares
 from agent.model.job import Job, JobKind, Mark
 from agent.model.layout import Layout
-from agent.model.order import READ_UPSERT, CanceledOrder, Order
+from agent.model.order import READ_RAW, READ_UPSERT, CanceledOrder, Order
 from agent.model.profile import PROFILES
-from agent.model.ticket import READ_NOTICE, READ_SHARE, Language, Notice, Ticket
-from agent.tickets.notice import alarm
-from agent.tickets.template import kitchen
+from agent.model.station import Station
+from agent.model.ticket import READ_NOTICE, READ_SHARE, READ_SUMMARY, Arrival, Language, Notice, Portion, Share, Ticket
+from agent.tickets.changes import changed_facts, compare, trace
+from agent.tickets.engine import TemplateError
+from agent.tickets.raw import ready_made
+from agent.tickets.routing import route
+from agent.tickets.subject import Alarm, Expo, Subject
+from agent.tickets.template import Book, shipped
+
+_WHOLE_ANEW = ("receipt", "label")
+"""Whoever holds one of these holds all that counts: a revision of it is another whole one."""
+
+
+class _Page(NamedTuple):
+    layout: Layout
+    drawer: bool = False
+    beep: bool = False
 
 
 class Press:
     """What every ticket of the shop is rendered with."""
 
-    def __init__(self, language: str, timezone: tzinfo, troubled: Callable[[str], str] = lambda _: "") -> None:
+    def __init__(
+        self,
+        language: str,
+        timezone: tzinfo,
+        troubled: Callable[[str], str] = lambda _: "",
+        stations: Sequence[Station] = (),
+        book: Callable[[], Book] = shipped,
+        failed: Callable[[TemplateError], None] = lambda _: None,
+    ) -> None:
         self._language = Language(language)
         self._timezone = timezone
         self._troubled = troubled
+        self._stations = {station.name: station for station in stations}
+        self._book = book
+        self._failed = failed
 
     def render(self, tx: Tx, job: Job, printer: Printer, now: datetime) -> Encoded:
-        """The ticket's bytes, from feed to cut. Reads the ledger; the rest is pure."""
-        if job.kind is JobKind.NOTICE:
-            notice = READ_NOTICE.decode(job.share)
-            return self.typeset(self._notice(tx, notice, now), printer)
-        first = job.kind is JobKind.ORDER and job.mark is None
-        drawer = printer.drawer and printer.role == "counter" and first
-        return self.typeset(kitchen(self._ticket(tx, job, printer, now)), printer, drawer=drawer)
-
-    def _notice(self, tx: Tx, notice: Notice, now: datetime) -> Layout:
-        waiting = jobs.waiting(tx).get(notice.about, 0)
-        held = [jobs.order_ref(tx, job.order_pk) for job in jobs.in_flight(tx, notice.about) if job.order_pk]
-        orders_held = [notice.order] if notice.order else [ref.no or ref.id for ref in held]
-        return alarm(notice, self._language, orders_held, waiting, now.astimezone(self._timezone))
-
-    def typeset(self, layout: Layout, printer: Printer, *, drawer: bool = False) -> Encoded:
-        """A ticket for a printer's paper."""
-        rows = typeset(layout, printer.width, charset=printer.charset)
+        """The ticket's bytes, from feed to cut. Reads the ledger and, where one changed, a template's file."""
+        page = self._page(tx, job, printer, now)
+        rows = typeset(page.layout, printer.width, charset=printer.charset)
         profile = PROFILES[printer.profile]
-        return encode(rows, printer.width, dots=printer.dots, profile=profile, beep=printer.beep, drawer=drawer)
+        beep, drawer = printer.beep or page.beep, page.drawer and printer.drawer and printer.role == "counter"
+        return encode(rows, printer.width, dots=printer.dots, profile=profile, beep=beep, drawer=drawer)
 
     def business_day(self, now: datetime) -> str:
         """The day whose running numbers count now: it ends at four in the morning, when the last shop is closed."""
         return (now.astimezone(self._timezone) - timedelta(hours=4)).date().isoformat()
 
-    def _ticket(self, tx: Tx, job: Job, printer: Printer, now: datetime) -> Ticket:
+    def _page(self, tx: Tx, job: Job, printer: Printer, now: datetime) -> _Page:
+        here, width = now.astimezone(self._timezone), printer.width
+        match job.kind:
+            case JobKind.NOTICE:
+                return _Page(self._set("alarm", self._alarm(tx, READ_NOTICE.decode(job.share), here), width))
+            case JobKind.SUMMARY:
+                summary = READ_SUMMARY.decode(job.share)
+                summary = msgspec.structs.replace(summary, language=self._language, printed_at=here)
+                return _Page(self._set("summary", summary, width))
+            case JobKind.RAW:
+                ticket = self._ticket(tx, job, printer, here, Share((), ()))
+                marked = ready_made(READ_RAW.decode(job.share), ticket, width, self._book().images)
+                return _Page(marked.layout, marked.drawer and job.mark is None, marked.beep)
+        return self._order_page(tx, job, self._ticket(tx, job, printer, here, READ_SHARE.decode(job.share)), width)
+
+    def _order_page(self, tx: Tx, job: Job, ticket: Ticket, width: int) -> _Page:
+        station = self._stations.get(job.station, Station(job.station))
+        template = station.template
+        if job.kind is JobKind.AMEND and template not in _WHOLE_ANEW:
+            ticket = self._compared(tx, job, ticket)
+        if ticket.kind is JobKind.CANCEL:
+            template = "cancel"
+        elif ticket.before is not None:
+            template = "changes"
+        elif station.shows == "all" and template not in _WHOLE_ANEW:
+            return _Page(self._set(template, Expo(ticket, self._shares(ticket.order)), width))
+        return _Page(self._set(template, ticket, width), ticket.kind is JobKind.ORDER and job.mark is None)
+
+    def _set(self, template: str, subject: Subject, width: int) -> Layout:
+        layout, error = self._book().layout(template, subject, width)
+        if error is not None:
+            self._failed(error)
+        return layout
+
+    def _shares(self, order: Order) -> tuple[tuple[str, tuple[Portion, ...]], ...]:
+        makers = [station for station in self._stations.values() if station.shows == "own"]
+        return tuple((name, tuple(portions)) for name, portions in route(order, makers).items())
+
+    def _alarm(self, tx: Tx, notice: Notice, here: datetime) -> Alarm:
+        held = [jobs.order_ref(tx, job.order_pk) for job in jobs.in_flight(tx, notice.about) if job.order_pk]
+        numbers = [notice.order] if notice.order else [ref.no or ref.id for ref in held]
+        return Alarm(notice, tuple(numbers), jobs.waiting(tx).get(notice.about, 0), self._language, here)
+
+    def _ticket(
+        self,
+        tx: Tx,
+        job: Job,
+        printer: Printer,
+        here: datetime,
+        share: Share,
+    ) -> Ticket:
         order, reason = self._order(tx, job)
-        share = READ_SHARE.decode(job.share)
+        arrival = Arrival() if job.kind is JobKind.CANCEL else share.arrival
+        away, makes = job.home != printer.name, job.station in share.stations
         return Ticket(
             order=order,
             portions=share.portions,
@@ -67,21 +131,46 @@ class Press:
             copy=job.copy,
             copies=job.copies,
             number=job.number,
-            part=share.stations.index(job.station) + 1,
-            parts=len(share.stations),
-            printed_for="" if job.home == printer.name else job.station,
-            printed_for_why="" if job.home == printer.name else self._troubled(job.home),
-            also_at=tuple(name for name in share.stations if name != job.station),
+            part=share.stations.index(job.station) + 1 if makes else 1,
+            parts=len(share.stations) if makes else 1,
+            printed_for=job.station if away else "",
+            printed_for_why=self._troubled(job.home) if away else "",
+            also_at=tuple(name for name in share.stations if makes and name != job.station),
             language=self._language,
-            printed_at=now.astimezone(self._timezone),
+            printed_at=here,
             original_at=datetime.fromisoformat(job.created_at).astimezone(self._timezone),
+            late=arrival.late,
+            missing=arrival.missing,
+            old=arrival.old,
+        )
+
+    def _compared(self, tx: Tx, job: Job, ticket: Ticket) -> Ticket:
+        """A revision against what is on paper at its station. Where that is not certain the whole order is printed."""
+        known, certain = base(tx, job)
+        if not certain:
+            return ticket
+        if known is None:
+            return msgspec.structs.replace(ticket, kind=JobKind.ORDER)
+        before = READ_UPSERT.decode(known.payload).order
+        changes = compare(READ_SHARE.decode(known.share).portions, ticket.portions)
+        facts = changed_facts(before, ticket.order)
+        if not (changes or facts):
+            return ticket
+        was, now = (
+            _by_station(shares(tx, job.order_pk or 0, known.rev)),
+            _by_station(shares(tx, job.order_pk or 0, job.rev)),
+        )
+        return msgspec.structs.replace(
+            ticket, before=before, changes=trace(changes, job.station, was, now), changed_facts=facts
         )
 
     def _order(self, tx: Tx, job: Job) -> tuple[Order, str]:
         """What the ticket speaks of: the job's own snapshot, or for a void the one that it takes back."""
-        if job.kind is not JobKind.CANCEL:
+        if job.kind in (JobKind.ORDER, JobKind.AMEND):
             return READ_UPSERT.decode(job.payload).order, ""
         event = msgspec.json.decode(job.payload, type=dict[str, Any])
+        if job.kind is JobKind.RAW:
+            return Order(id=job.order_id, rev=0, channel=job.channel, items=[]), ""
         is_cancel = "items" not in event["order"]
         before = None if job.order_pk is None else orders.snapshot(tx, job.order_pk, job.rev + is_cancel)
         reason = str(event.get("reason") or "") if is_cancel else ""
@@ -89,6 +178,10 @@ class Press:
             subject = msgspec.convert(event["order"], CanceledOrder)
             before = Order(id=subject.id, rev=subject.rev, channel=subject.channel, items=[])
         return before, reason
+
+
+def _by_station(found: dict[str, bytes]) -> dict[str, tuple[Portion, ...]]:
+    return {station: READ_SHARE.decode(share).portions for station, share in found.items()}
 
 
 def _mark(job: Job, printer: Printer) -> Mark | None:
