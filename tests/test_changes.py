@@ -22,7 +22,7 @@ def dish(name: str, qty: str | int = 1, **rest: Any) -> Portion:
 
 def row(change: Change) -> Row:
     """Dish, kind, by how many, and how many there were."""
-    return change.portion.item.name, change.kind, change.by, change.before and str(change.before.item.qty)
+    return change.portion.item.name, change.kind, change.by, str(change.before.item.qty) if change.before else None
 
 
 SET = Item("套餐", 2, id="S")

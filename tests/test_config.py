@@ -48,8 +48,8 @@ def test_example_file_loads() -> None:
     config = load(ROOT / "config/shop-agent.example.yaml")
     assert [printer.name for printer in config.printers] == ["kitchen", "bar"]
     assert config.stations[1].match.sku == ["0421", "DJ01"]
-    structs = (config, config.broker, config.printers[0], config.stations[0], config.limits, config.report)
-    for struct in structs:
+    parts = (config.broker, config.printers[0], config.stations[0], config.limits, config.report, config.intake)
+    for struct in (config, *parts):
         for field in struct.__struct_fields__:
             assert f"{field}:" in text, f"{field} is not in the example"
 

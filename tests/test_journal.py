@@ -277,13 +277,13 @@ def test_migration_keeps_a_copy(path: Path, migrations: Path) -> None:
     with opened(path) as journal:
         journal.write(note("old"))
         before = journal.id
-    path.with_suffix(".v3.db").write_text("an older copy")
-    path.with_suffix(".v3.growing").write_text("a copy that a crash interrupted")
+    path.with_suffix(".v4.db").write_text("an older copy")
+    path.with_suffix(".v4.growing").write_text("a copy that a crash interrupted")
     with opened(path, migrations) as journal:
         assert journal.write(lambda tx: tx.execute("SELECT count(*) FROM more").fetchone()) == (3,)
         assert journal.id == before
-    assert known(path.with_suffix(".v3.db")) == {"old"}
-    assert not path.with_suffix(".v3.growing").exists()
+    assert known(path.with_suffix(".v4.db")) == {"old"}
+    assert not path.with_suffix(".v4.growing").exists()
 
 
 def test_migration_is_all_or_nothing(path: Path, migrations: Path) -> None:
@@ -304,7 +304,7 @@ def test_newer_schema_is_refused_in_clear_words(path: Path, migrations: Path) ->
     """An older version does not touch a newer one's file, and says what to do."""
     with opened(path, migrations) as journal:
         journal.write(note("new"))
-    with pytest.raises(JournalError, match=r"newer shop-agent \(schema 4, this one knows 3\); install the newer"):
+    with pytest.raises(JournalError, match=r"newer shop-agent \(schema 5, this one knows 4\); install the newer"):
         Journal(path)
     assert known(path) == {"new"}
 

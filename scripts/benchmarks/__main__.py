@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from scripts.benchmarks import burst, growth, latency, line, machine, memory
+from scripts.benchmarks import burst, growth, latency, line, machine, memory, render
 from scripts.benchmarks.peers import CONTENDERS, REAL
 
 POINTS = (100, 1_000, 10_000, 100_000)
@@ -128,6 +128,16 @@ def line_command(tickets: int, baud: tuple[int, ...], rounds: int, under: Path |
     bench.show(f"line: a burst of {tickets}, {rounds} rounds", line.table(found), found)
 
 
+@main.command("render")
+@click.option("--tickets", type=ORDERS, default=200, show_default=True)
+@ROUNDS
+@_everywhere
+def render_command(tickets: int, rounds: int, under: Path | None, json: Path | None) -> None:
+    """What a ticket's bytes take to make, and how many they are."""
+    bench = Bench(under, json)
+    _render(bench, tickets, rounds)
+
+
 @main.command("all")
 @_everywhere
 def all_command(under: Path | None, json: Path | None) -> None:
@@ -137,6 +147,12 @@ def all_command(under: Path | None, json: Path | None) -> None:
     _burst(bench, REAL, 1000, 3)
     _memory(bench, REAL, 1000, 20.0, 3)
     _growth(bench, POINTS[-1], growth.WINDOW)
+    _render(bench, 200, 3)
+
+
+def _render(bench: Bench, tickets: int, rounds: int) -> None:
+    found = render.measure(tickets, rounds)
+    bench.show(f"render: {tickets} tickets, {rounds} rounds", render.table(found), found)
 
 
 def _latency(bench: Bench, who: tuple[str, ...], orders: int, rate: float, rounds: int) -> None:

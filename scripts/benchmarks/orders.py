@@ -1,13 +1,12 @@
 """The orders that are printed: events of 1 to 3 KB in Chinese, two to four dishes each. A number makes one order."""
 
 import random
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from agent.simulator.menu import ALLERGIES, CHANNELS, DISHES, LEVELS, ORDER_NOTES, SURNAMES, Dish
-
-PLACED = "2026-11-22T07:31:05+08:00"
 
 
 def order_topic(shop: str) -> str:
@@ -18,6 +17,7 @@ def order_topic(shop: str) -> str:
 def order_event(shop: str, number: int) -> bytes:
     """The event of order `number`, as it goes over the wire. The same number gives the same order."""
     chance = random.Random(number)
+    placed = datetime.now(UTC).isoformat()  # an order of yesterday would wait for a person
     items = [_item(chance, f"L{n}", dish) for n, dish in enumerate(chance.sample(DISHES, chance.randint(2, 4)), 1)]
     order: dict[str, Any] = {
         "id": f"{shop}-{number:08}",
@@ -27,7 +27,7 @@ def order_event(shop: str, number: int) -> bytes:
         "fulfil": chance.choice(("dine_in", "takeaway", "delivery")),
         "table": str(chance.randint(1, 30)),
         "guests": chance.randint(1, 6),
-        "placed_at": PLACED,
+        "placed_at": placed,
         "due_at": None,
         "expires_at": None,
         "rush": False,
@@ -52,7 +52,7 @@ def order_event(shop: str, number: int) -> bytes:
             "id": f"{shop}-event-{number:012}",
             "source": f"//orders.example/shops/{shop}/e1",
             "type": "order.upsert",
-            "time": PLACED,
+            "time": placed,
             "sequence": f"{number:020}",
             "datacontenttype": "application/json",
             "data": {"order": order},
