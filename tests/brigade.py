@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Literal
 
 from agent.app import connector
 from agent.clock import SystemClock
@@ -100,8 +101,10 @@ def brigade(
     backups: dict[str, str] | None = None,
     printing: Printing | None = None,
     profiles: dict[str, str] | None = None,
+    templates: dict[str, str] | None = None,
+    shows: dict[str, Literal["own", "all"]] | None = None,
 ) -> Iterator[Brigade]:
-    """A station for each printer, of the same name; `backups` are the stations', `profiles` the printers'."""
+    """A station for each printer, of the same name; `profiles` are the printers', the others the stations'."""
     with ExitStack() as stack:
         devices, printers = {}, []
         for name, spec in specs.items():
@@ -110,7 +113,14 @@ def brigade(
             profile = (profiles or {}).get(name, "star" if spec.language == "star" else "generic")
             printers.append(Printer(name=name, link=parse_link(port.link), profile=profile))  # type: ignore[arg-type]  # a word of its type
         stations = [
-            Station(name=name, printer=name, backup=(backups or {}).get(name), default=not at)
+            Station(
+                name=name,
+                printer=name,
+                backup=(backups or {}).get(name),
+                default=not at,
+                template=(templates or {}).get(name, "kitchen"),
+                shows=(shows or {}).get(name, "own"),
+            )
             for at, name in enumerate(specs)
         ]
         here = Brigade(

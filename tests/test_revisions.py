@@ -196,3 +196,42 @@ def test_a_cancel_voids_only_what_was_printed(tmp_path: Path) -> None:
         here.wait_told(41)
         here.wait_told(42, kind="order.state", states=("canceled",))
         assert [ticket.text for ticket in here.at("wok") if "42" in ticket.number] == []
+
+
+def test_labels_are_printed_for_new_cups_only(tmp_path: Path) -> None:
+    """One more of a tea that has its labels already: what changed, then one label."""
+    with brigade(tmp_path, {"wok": PrinterSpec()}, templates={"wok": "label"}) as here:
+        told(here, 1, {**TEA, "qty": 2, "station": "wok"})
+        assert len(here.at("wok")) == 2
+        told(here, 2, {**TEA, "qty": 3, "station": "wok"})
+        changed, label = (ticket.text for ticket in here.at("wok")[2:])
+        assert "+1" in changed
+        assert "红茶" in label
+        assert "1/1" in label or "x1" in label
+
+
+def test_the_pass_sees_the_whole_order_and_then_what_changed(tmp_path: Path) -> None:
+    """A station that shows all is given no dish, and counts as no part of the order."""
+    with brigade(tmp_path, PRINTERS, templates={"bar": "expo"}, shows={"bar": "all"}) as here:
+        told(here, 1, NOODLES, {**TEA, "station": "bar"})
+        assert "1/2" not in last(here, "wok")
+        assert "红茶" in last(here, "wok")
+        assert "未分派" in last(here, "wok")
+        whole = last(here, "bar")
+        assert "[wok]" in whole
+        assert "牛肉面" in whole
+        assert "红茶" in whole
+        told(here, 2, NOODLES, {**TEA, "station": "bar"}, CAKE)
+        for printer in PRINTERS:
+            assert "葱油饼" in last(here, printer)
+            assert "牛肉面" not in last(here, printer)
+
+
+def test_a_receipt_that_changed_is_another_whole_one(tmp_path: Path) -> None:
+    with brigade(tmp_path, PRINTERS, templates={"bar": "receipt"}, shows={"bar": "all"}) as here:
+        told(here, 1, {**NOODLES, "price": 1800}, total=3600)
+        told(here, 2, {**NOODLES, "price": 1800}, {**CAKE, "price": 300}, total=4500)
+        text = last(here, "bar")
+        assert "改单 AMENDED" in text
+        assert "牛肉面" in text
+        assert "45.00" in text

@@ -17,7 +17,18 @@ from agent.model.layout import Layout
 from agent.model.order import READ_RAW, READ_UPSERT, CanceledOrder, Order
 from agent.model.profile import PROFILES
 from agent.model.station import Station
-from agent.model.ticket import READ_NOTICE, READ_SHARE, READ_SUMMARY, Arrival, Language, Notice, Portion, Share, Ticket
+from agent.model.ticket import (
+    READ_NOTICE,
+    READ_SHARE,
+    READ_SUMMARY,
+    Arrival,
+    ChangeKind,
+    Language,
+    Notice,
+    Portion,
+    Share,
+    Ticket,
+)
 from agent.tickets.changes import changed_facts, compare, trace
 from agent.tickets.engine import TemplateError
 from agent.tickets.raw import ready_made
@@ -25,8 +36,10 @@ from agent.tickets.routing import route
 from agent.tickets.subject import Alarm, Expo, Subject
 from agent.tickets.template import Book, shipped
 
-_WHOLE_ANEW = ("receipt", "label")
+_WHOLE_ANEW = ("receipt",)
 """Whoever holds one of these holds all that counts: a revision of it is another whole one."""
+
+_LABEL = "label"
 
 
 class _Page(NamedTuple):
@@ -88,11 +101,32 @@ class Press:
             ticket = self._compared(tx, job, ticket)
         if ticket.kind is JobKind.CANCEL:
             template = "cancel"
+        elif ticket.before is not None and template == _LABEL:
+            return _Page(self._relabelled(ticket, width))
         elif ticket.before is not None:
             template = "changes"
         elif station.shows == "all" and template not in _WHOLE_ANEW:
             return _Page(self._set(template, Expo(ticket, self._shares(ticket.order)), width))
         return _Page(self._set(template, ticket, width), ticket.kind is JobKind.ORDER and job.mark is None)
+
+    def _relabelled(self, ticket: Ticket, width: int) -> Layout:
+        """What changed, and a label for each cup or box that is new or other than it was."""
+        said = self._set("changes", ticket, width)
+        portions = tuple(
+            msgspec.structs.replace(
+                c.portion, item=msgspec.structs.replace(c.portion.item, qty=c.by or c.portion.item.qty)
+            )
+            if c.kind is ChangeKind.ADDED
+            else c.portion
+            for c in ticket.changes
+            if c.kind is not ChangeKind.REMOVED
+        )
+        if not portions:
+            return said
+        labels = msgspec.structs.replace(
+            ticket, kind=JobKind.ORDER, portions=portions, before=None, changes=(), changed_facts=(), mark=None
+        )
+        return Layout((*said.blocks, *self._set(_LABEL, labels, width).blocks))
 
     def _set(self, template: str, subject: Subject, width: int) -> Layout:
         layout, error = self._book().layout(template, subject, width)
