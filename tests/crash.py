@@ -97,7 +97,7 @@ def campaign(point: str, kills: int, orders: int, seed: int, folder: Path, spec:
         config = folder / "agent.yaml"
         config.write_text(
             f"shop: s1\ndata_dir: {folder}/data\nbroker: {{url: 'mqtt://127.0.0.1:{broker.port}'}}\n"
-            f"printers: [{{name: kitchen, link: '{port.link}'}}]\n"
+            f"printers: [{{name: kitchen, link: '{port.link}'}}]\nprinting: {{reprint_after_s: 2}}\n"
         )
         agent = AgentProcess(config, folder / "agent.log")
         stack.callback(agent.kill)
