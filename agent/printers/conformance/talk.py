@@ -12,7 +12,7 @@ TOKEN_ANSWER_BYTES = 7
 _FLOW = b"\x11\x13"
 _SAY_S = 10.0
 _SLICE_S = 0.5
-_ADAPTER_S = 0.05
+_ADAPTER_LOOKS = 5
 _MOST_BYTES = 1_000_000
 
 
@@ -92,7 +92,9 @@ class Talk:
         deadline = self._clock.monotonic() + within_s
         while self.link.unsent() > 0 and self._clock.monotonic() < deadline:
             heard += self._read(0.005)
-        return heard + self._read(_ADAPTER_S)  # what an adapter or a pty holds itself is in no count
+        for _ in range(_ADAPTER_LOOKS):  # what an adapter or a pty holds itself is in no count
+            heard += self._read(0.01)
+        return heard
 
     def _read(self, timeout_s: float) -> bytes:
         return self.link.read(4096, timeout_s).translate(None, _FLOW)
