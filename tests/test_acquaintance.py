@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.spool import worker
 from tests.brigade import brigade
-from tests.kitchen import Kitchen, read
+from tests.kitchen import IMPATIENT, Kitchen, read
 
 EPSON = Facts("1-1.2", "04b8:0202 A1 EPSON TM-T20II", "EPSON TM-T20II X1", "1.20")
 
@@ -146,5 +147,23 @@ def test_a_printer_that_was_stuck_for_long_is_asked_anew_after_each_connection(
             here.order(1)
             here.wait_told(1)
             assert here.ticket_states(1)[-1] == ("completed", "confirmed")
+        finally:
+            here.close()
+
+
+def test_a_new_printer_that_is_stuck_is_waited_for(tmp_path: Path) -> None:
+    """Nothing is presumed on a printer that was never heard, as long as it may be about to speak."""
+    patience = msgspec.structs.replace(IMPATIENT, first_meeting_s=20.0)
+    with VirtualPrinter(PrinterSpec(realtime=False)) as device, serve_tcp(device) as port:
+        device.press_feed()
+        here = Kitchen(tmp_path, device, port.link, "auto", patience)
+        try:
+            here.order(1)
+            here.wait_alarm("printer:wok:mute")
+            assert here.ticket_states(1) == []
+            device.press_feed(False)
+            here.wait_told(1)
+            assert here.ticket_states(1)[-1] == ("completed", "confirmed")
+            here.wait_no_alarm("printer:wok:mute")
         finally:
             here.close()

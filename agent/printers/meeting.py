@@ -20,13 +20,18 @@ PROBE_FENCES = 3
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """How long a printer is waited for, in seconds. The field's printers take up to 8 s for a ticket's answer."""
+    """How long a printer is waited for, in seconds. The field's printers take up to 8 s for a ticket's answer.
+
+    `first_meeting_s`: one that is new and says nothing may be stuck, and is asked again for so long before it is
+    believed to be mute.
+    """
 
     fence_s: float = 3.0
     probe_s: float = 1.5
     late_answer_s: float = 0.5
     silence_said_s: float = 7.0
     answer_s: float = 15.0
+    first_meeting_s: float = 0.0
 
 
 class Meeting:

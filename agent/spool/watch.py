@@ -56,8 +56,12 @@ class Watch:
         self.set_alarm("other", "")
         if self.need is None:
             self._roster.well(self._printer)
-        self.set_alarm("mute", "it never answers: tickets are presumed printed" if seen.tier is Tier.NONE else "")
+        self.is_mute(seen.tier is Tier.NONE)
         self.seen = {"state": "ready", "tier": seen.tier.name.lower()}
+
+    def is_mute(self, mute: bool) -> None:
+        """Does it never answer, as far as it was asked?"""
+        self.set_alarm("mute", "it never answers: tickets are presumed printed" if mute else "")
 
     def away(self, reason: str, for_s: float = 0.0) -> float:
         """The printer can't be reached, nor for `for_s` seconds before; returns how long to wait until the next try."""

@@ -28,6 +28,7 @@ from agent.spool.recovery import Epoch
 POLL_S = 1.0
 LOOK_EACH_S = 2.0
 SILENCE_S = 2.0
+ASK_AGAIN_S = 4.0
 PROBE_AGAIN_S, PROBE_SELDOM_S, PROBES, MOST_PROBES = 10.0, 3600.0, 3, 12
 """A printer that was found to prove nothing may have been stuck just then: it is asked again, ever less often while
 that is in vain, and anew after each connection. Not for ever: what a clone does not know it may print.
@@ -214,11 +215,18 @@ class Worker:
             self._answered(can)
 
     def _probe(self, session: Session, reader: Tx, doubt: Job | None) -> None:
-        while (found := session.probe(self._wanted)) is None:
-            self._watch.note_need(session.status.need, doubt)
-            if self._post.pause(POLL_S):
-                return
         known = notes.known_printer(reader, self._printer.name, self._link_text)
+        is_new = known is None and self._wanted is None
+        patient_until = self._clock.monotonic() + (self._post.shop.patience.first_meeting_s if is_new else 0.0)
+        while (found := session.probe(self._wanted)) is None or found.tier is Tier.NONE:
+            if found is None:
+                self._watch.note_need(session.status.need, doubt)
+            elif self._clock.monotonic() >= patient_until:
+                break
+            else:
+                self._watch.is_mute(True)
+            if self._post.pause(POLL_S if found is None else ASK_AGAIN_S):
+                return
         self._verified = False
         self._verify(session, reader)
         if known is None or found != known.capabilities:
