@@ -49,6 +49,10 @@ class CommandRefused(AgentError):
     """A person's command can't be carried out; the message says why, and what to do instead."""
 
 
+class TooLong(AgentError):
+    """A ticket that no printer is sent, and no picture is made of: the message says how long one may be."""
+
+
 class PrinterError(AgentError):
     """The root of what a link or a session raises."""
 

@@ -62,3 +62,10 @@ def said(piece: Piece) -> str:
 
 def inverted(piece: Piece) -> str:
     return "\n".join("".join(run.text for run in line.runs if run.inverted) for line in piece.lines)
+
+
+def large(piece: Piece) -> str:
+    """What is printed tall, piece by piece."""
+    return "|".join(
+        run.text.strip() for line in piece.lines for run in line.runs if run.height >= 2 and run.text.strip()
+    )

@@ -1,5 +1,6 @@
 """What a revision changes for a station: the truth table, and laws for any two orders."""
 
+import time
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -209,3 +210,33 @@ def test_who_follows_the_changes_cooks_what_the_order_says(before: list[Portion]
 @given(LISTS)
 def test_nothing_changed_says_nothing(portions: list[Portion]) -> None:
     assert compare(portions, portions) == ()
+
+
+def test_a_long_order_that_moves_is_traced_at_once() -> None:
+    """Each dish is looked up, not compared with every other one."""
+    many = [dish(f"菜{number}", note="x" * 100) for number in range(3000)]
+    before, after = {"wok": many, "bar": []}, {"wok": [], "bar": [dish("茶"), *reversed(many)]}
+    changes = compare(many, [])
+    began = time.monotonic()
+    traced = trace(changes, "wok", before, after)
+    assert time.monotonic() - began < 3
+    assert {change.elsewhere for change in traced} == {"bar"}
+
+
+@pytest.mark.parametrize(
+    ("off", "new", "moved"),
+    [
+        (dish("茶", id="T"), dish("茶", id="T"), True),
+        (dish("茶", id="T"), dish("茶", id="U"), False),
+        (dish("茶", id="T"), dish("红茶", id="T"), True),
+        (dish("茶", id="T"), dish("茶"), True),
+        (dish("茶"), dish("茶", id="T"), True),
+        (dish("茶"), dish("茶", note="x"), False),
+    ],
+)
+def test_the_same_dish_elsewhere(off: Portion, new: Portion, moved: bool) -> None:
+    """By its line where both have a number, else by what is cooked."""
+    before: dict[str, list[Portion]] = {"wok": [off], "bar": [dish("水", id="W")]}
+    after: dict[str, list[Portion]] = {"wok": [], "bar": [dish("水", id="W"), new]}
+    (change,) = trace(compare(before["wok"], []), "wok", before, after)
+    assert change.elsewhere == ("bar" if moved else "")

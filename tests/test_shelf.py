@@ -162,6 +162,21 @@ def test_odd_files_do_no_harm(hands: Hands) -> None:
     assert (hands.alarms, hands.shelf.problems()) == ({}, {})
 
 
+@pytest.mark.parametrize(
+    ("name", "wanted"), [("Kitchen.J2", "kitchen.j2"), ("Kitchen.j2", "kitchen.j2"), ("Bill.J2", "Bill.j2")]
+)
+def test_a_template_in_capital_letters_is_not_left_out_silently(hands: Hands, name: str, wanted: str) -> None:
+    """It would be another one than meant; one of the shop's own name may have them."""
+    hands.write(name, GOOD)
+    hands.write("Mine.j2", GOOD)
+    assert "VERSION" not in hands.prints()
+    assert list(hands.alarms.values()) == [f"templates/{name}: capital letters: it is not used; name it {wanted}"]
+    assert set(hands.shelf.book().own) == {"Mine.j2"}
+    (hands.folder / name).rename(hands.folder / wanted)
+    assert hands.prints("kitchen" if wanted == "kitchen.j2" else "Bill")
+    assert hands.alarms == {}
+
+
 def test_pictures_come_from_the_same_folder(hands: Hands) -> None:
     """By their name, with or without its ending; one that is too large is refused."""
     hands.write("logo.png", b"PNG")

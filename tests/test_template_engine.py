@@ -4,25 +4,33 @@ import re
 import threading
 import time
 import tracemalloc
-from datetime import UTC
+from datetime import UTC, timedelta
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from agent import templates
-from agent.model.job import Mark
+from agent.model.job import JobKind, Mark
 from agent.model.layout import Line
-from agent.model.order import Item, Modifier
+from agent.model.order import Charge, Customer, Item, Member, Modifier
+from agent.model.ticket import Portion, Ticket
 from agent.tickets.context import Group, Label, values
 from agent.tickets.dishes import Dish
 from agent.tickets.engine import THEIRS, Engine, Source, TemplateError
 from agent.tickets.filters import FILTERS
 from agent.tickets.markup import parse
-from agent.tickets.news import Altered, Fact
+from agent.tickets.news import Altered, Earlier, Fact
 from agent.tickets.sample import samples
+from agent.tickets.subject import Expo
 from agent.tickets.template import Book, shipped
 from tests.menu import MEAL, MILK, NAMES, NOON, STICK, inverted, of, order, own, pieces
 
+NESTED = (
+    "{% set ns = namespace(x=[1], y=[1]) %}{% for a in range(40) %}{% set ns.x = [ns.x, ns.x] %}"
+    "{% set ns.y = [ns.y, ns.y] %}{% endfor %}"
+)
 HOSTILE = {
     "an endless loop": "{% for a in range(1000) %}{% for b in range(1000) %}{% for c in range(1000) %}{% endfor %}"
     "{% endfor %}{% endfor %}",
@@ -61,6 +69,29 @@ HOSTILE = {
     "deep parentheses": "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
     "deep loops": "{% for a in [1] %}" * 60 + "{% endfor %}" * 60,
     "too large": "x" * 70_000,
+    "a rounding": "{{ 1.5|round(10000000, 'ceil') }}",
+    "a rounding of what is known later": "{{ order.rev|round(10000000, 'floor') }}",
+    "a list": "{{ order.items }}",
+    "a struct": "{{ order }}",
+    "a moment": "{{ now }}",
+    "a list twice in a list": NESTED + "{{ ns.x }}",
+    "such a list compared": NESTED + "{{ ns.x == ns.y }}",
+    "such a list compared by a test": NESTED + "{{ ns.x is eq(ns.y) }}",
+    "such a list sorted": NESTED + "{{ [ns.x, ns.y]|sort|length }}",
+    "such a tuple in a set": NESTED.replace("[", "(").replace("]", ")") + "{{ [ns.x, ns.y]|unique|list|length }}",
+    "such a list joined": NESTED + "{{ 'x' ~ ns.x }}",
+    "such a list in capitals": NESTED + "{{ ns.x|upper }}",
+    "such a list said": NESTED + "{{ ns.x|say('x') }}",
+    "such a list padded": NESTED + "{{ ns.x|pad(9) }}",
+    "a list compared all day": "{% set x = range(1000)|list %}{% set y = range(1000)|list %}"
+    "{% for a in range(1000) %}{% for b in range(1000) %}{% if x == y %}{% endif %}{% endfor %}{% endfor %}",
+    "a constant join": "{{ '" + "x" * 30000 + "'|join('" + "y" * 30000 + "') }}",
+    "a growing number": "{% set ns = namespace(x=1) %}{% for a in range(1000) %}{% set ns.x = ns.x - (0 - ns.x) %}"
+    "{% endfor %}",
+    "a long number": "{{ '" + "9" * 4000 + "'|int }}",
+    "a format by a test": "{{ '%999999999d' is odd }}",
+    "a format by another": "{{ '%999999999d' is divisibleby(1) }}",
+    "a list as a key": "{{ order[(1, 2)] }}",
     "a refund": "{{ -999999|spend }}",
     "nothing": "",
     "half of it": "{{ number }} {% for d in dishes %}{{ d.name }}{% endfor %}",
@@ -106,11 +137,112 @@ def test_an_error_names_the_line(text: str, line: int) -> None:
     assert (caught.value.file, caught.value.line) == ("templates/kitchen.j2", line)
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("{{ 1.25|round(1) }} {{ 2.5|round }} {{ 7|round(2, 'ceil') }}", "1.2 2.0 7.0"),
+        ("{{ 1.21|round(1, 'ceil') }} {{ 1.29|round(1, 'floor') }}", "1.3 1.2"),
+        ("{{ order.note }}{{ order.rush }} {{ order.rev }} {{ order.rev / 2 }}", "False 1 0.5"),
+        ("{% if 'rush' in ['rush', number] %}yes{% endif %} {{ [1, number]|length }}", "yes 2"),
+        ("{% if (1, number) == (1, '42') %}yes{% endif %} {{ [3, 1]|sort|join('-') }}", "yes 1-3"),
+        ("{{ 3 is odd }} {{ number is defined }} {{ nobody is defined }}", "True True False"),
+        ("{% for a in [1] %}{% if loop is defined %}{{ loop.index }}{% endif %}{% endfor %}", "1"),
+        ("{% for s in [1, 2, 3]|select('in', [number, 2]) %}{{ s }}{% endfor %}", "2"),
+        ("{{ ((order.due_at - now).seconds / 60)|int }}", "30"),
+    ],
+)
+def test_what_a_template_may_count_and_compare(text: str, shown: str) -> None:
+    """A budget takes nothing from who stays within it."""
+    known = values(of(order(MILK, due_at=NOON + timedelta(minutes=30))), 48)
+    made = Engine({"a.j2": Source("a.j2", text)}).render("a.j2", known)
+    assert made.strip() == shown
+
+
 def test_an_error_in_an_included_file_names_that_file() -> None:
     """The line is the included file's own."""
     book = own("{# the shop's #}\n{{ d.nome }}\n", "_details.j2")
     with pytest.raises(TemplateError, match=r"templates/_details\.j2:2: .*nome"):
         book.checked("changes", samples("changes")[0], 48)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{% extends 'shipped/kitchen.j2' %}\n{% block footer %}x{% endblock %}", "head, warnings, dishes, foot"),
+        ("{% extends 'bill.j2' %}\n{% block lines %}{% endblock %}\n", "bill.j2 has no block lines"),
+        ("{% extends '_foot.j2' %}\n{% block foot %}{% endblock %}\n", "it has none"),
+        ("{# ours #}\n{% extends 'kitchen.j2' %}", "write 'shipped/kitchen.j2'"),
+    ],
+)
+def test_a_block_that_would_never_print_is_an_error(text: str, message: str) -> None:
+    """It names the line and the blocks that there are; so does a template that extends itself."""
+    bill = "{% extends 'shipped/kitchen.j2' %}{% block foot %}{% block mine %}{% endblock %}{% endblock %}"
+    with pytest.raises(TemplateError, match=re.escape(message)) as caught:
+        own(text, bill=bill).checked("kitchen", of(order(MILK)), 48)
+    assert (caught.value.file, caught.value.line) == ("templates/kitchen.j2", 2)
+
+
+def test_a_block_may_stand_in_a_block_and_be_filled_further_down() -> None:
+    """What the shop's own template adds within a block of ours is a block as ours are."""
+    bill = "{% extends 'shipped/kitchen.j2' %}{% block foot %}{% block mine %}{% endblock %}{% endblock %}"
+    book = own(
+        "{% extends 'bill.j2' %}{% block mine %}WELL{% endblock %}{% block head %}#{{ number }}{% endblock %}",
+        bill=bill,
+    )
+    assert "WELL" in pieces(book.checked("kitchen", of(order(MILK)), 48))[0].text
+
+
+RECEIPT = "{% extends 'shipped/receipt.j2' %}{% block foot %}{{ super() -}}BYE\n{% endblock %}"
+
+
+def test_what_is_built_on_the_receipt_or_a_label_is_as_free() -> None:
+    """A bill needs no allergies; the kitchen's own template needs them whatever it is built on."""
+    subject = of(order(MILK, allergies=["花生"]))
+    book = own(
+        RECEIPT, "bill.j2", cup="{% extends 'shipped/label.j2' %}", copy="{% extends 'bill.j2' %}", odd=RECEIPT[35:]
+    )
+    for name, base in (
+        ("bill", "receipt"),
+        ("copy", "receipt"),
+        ("cup", "label"),
+        ("kitchen", "kitchen"),
+        ("odd", "odd"),
+    ):
+        assert book.base(name) == base
+    for name, words in (("bill", "BYE"), ("copy", "BYE"), ("cup", "1/2"), ("kitchen", "花生")):
+        layout, error = book.layout(name, subject, 48)
+        assert error is None
+        assert words in pieces(layout)[0].text
+    error = own(RECEIPT).layout("kitchen", subject, 48)[1]
+    assert error is not None
+    assert "lacks 花生" in error.message
+
+
+def test_the_receipts_blocks_hold_all_that_it_prints() -> None:
+    """Emptied one after the other nothing is left but its lines."""
+    text = "".join(f"{{% block {name} %}}{{% endblock %}}" for name in ("head", "lines", "total", "foot"))
+    subject = of(order(MILK, total=600, pickup_code="A1"))
+    layout = own("{% extends 'shipped/receipt.j2' %}" + text, "bill.j2").checked("bill", subject, 48)
+    assert pieces(layout)[0].text.strip("- \n") == ""
+
+
+def test_the_examples_of_the_documentation_leave_no_hole() -> None:
+    """As they stand there, on paper: no blank line before what they add, nor after it."""
+    text = (Path(__file__).parents[1] / "docs/templates.md").read_text("utf-8")
+    examples = re.findall(r"```\n(\{% extends 'shipped/(\w+)\.j2'.*?)```", text, flags=re.DOTALL)
+    assert [name for _, name in examples] == ["kitchen", "receipt"]
+    for example, name in examples:
+        (piece,) = pieces(own(example, f"{name}.j2").checked(name, of(order(MILK, rush=True, placed_at=NOON)), 48))
+        assert re.search("慢走|老王早餐", piece.text)
+        assert all(line.strip() for line in piece.text.rstrip().splitlines())
+
+
+def test_no_amount_prints_nothing() -> None:
+    """None is nothing, through the filter too."""
+    book = own(
+        "{{ number }}[{{ order.total|money }}]{% for d in dishes %}{{ d.name }}{{ d.qty }}{{ d.mods }}{% endfor %}"
+    )
+    assert "42[]" in pieces(book.checked("kitchen", of(order(MILK)), 48))[0].text
 
 
 def test_a_value_never_becomes_a_tag_nor_a_line() -> None:
@@ -134,7 +266,7 @@ def test_a_value_never_becomes_a_tag_nor_a_line() -> None:
 
 def test_no_template_takes_the_banner_off() -> None:
     """A second copy is marked whatever the shop's template says."""
-    book = own("{% for d in dishes %}{{ number }} {{ d.name }} {{ d.qty }} {{ d.mods }} {{ note }}{% endfor %}")
+    book = own("{% for d in dishes %}{{ number }} {{ d.name }} {{ d.qty }} {{ d.mods }} {{ note|join }}{% endfor %}")
     for name in ("kitchen", "receipt", "label"):
         subject = of(order(MILK), mark=Mark.DISCARD_PIECE_ABOVE, late=True, missing=("41", "44-47"), old=20)
         layout, error = book.layout(name, subject, 32)
@@ -208,7 +340,7 @@ def test_the_documentation_names_everything() -> None:
     )
     named = set(re.findall(r"[a-z_]+[a-z0-9_]*", " ".join(re.findall(r"`([^`]+)`", text))))
     given = {key for name in NAMES for subject in samples(name) for key in values(subject, 48)}
-    made = {field for struct in (Dish, Altered, Fact, Label, Group) for field in struct.__struct_fields__}
+    made = {field for struct in (Dish, Altered, Earlier, Fact, Label, Group) for field in struct.__struct_fields__}
     internal = {"alarm", "summary"}
     assert (given | made | set(FILTERS)) - internal - named == set()
     theirs = set(re.findall(r"\w+", re.search(r"From Jinja2: `([^`]+)`", text)[1]))  # type: ignore[index]  # it is there
@@ -224,3 +356,58 @@ def test_a_fault_of_our_own_costs_no_ticket_either() -> None:
     (piece,) = pieces(layout, 32)
     for words in ("#42", "豆浆", "x2", "+加珍珠 x2", "due_at: tomorrow"):
         assert words in piece.text
+
+
+def test_the_plain_ticket_is_written_as_people_do() -> None:
+    """Amounts, times and quantities of parts as on any ticket; nothing looks like a program's data."""
+    facts = {"fees": [Charge("打包费", 100)], "total": 1_350_000, "paid": False, "rush": True}
+    due = NOON.astimezone(UTC) + timedelta(minutes=30)
+    told = order(MEAL, customer=Customer("张", "8888", Member("金卡", 12)), due_at=due, **facts)
+    piece = pieces(own("{{ nobody }}").layout("kitchen", of(told), 48)[0])[0]
+    for words in ("total: 13500.00", "fees: name 打包费  amount 1.00", "paid: no", "due_at: 12:30", "每套 each x3"):
+        assert words in piece.text
+    customer = "customer: name 张 phone_tail 8888 member level 金卡 visits 12"
+    assert customer in " ".join(piece.text.split())
+    assert re.search(r"包子 +x6个", piece.text)
+    assert "加急 RUSH" in inverted(piece)
+    assert [sign for sign in "{}[]'" if sign in piece.text] == []
+
+
+def test_the_plain_ticket_of_a_revision_says_only_what_changed() -> None:
+    """As its banner does: a dish that stays would be made again."""
+    layout, error = own("{{ nobody }}", "changes.j2").layout("changes", samples("changes")[0], 48)
+    assert error is not None
+    text = pieces(layout)[0].text
+    for words in ("退 VOID -1", "油条", "原 was: +不切", "x4笼 → x6笼", "x1 → x2", "+3笼"):
+        assert words in text
+    assert "豆浆" not in text
+
+
+TOMORROW = NOON + timedelta(days=1)
+
+
+def whole_order(ticket: Ticket) -> Expo:
+    return Expo(ticket, (("wok", ticket.portions),))
+
+
+@pytest.mark.parametrize(
+    ("facts", "held"),
+    [
+        ({"printed_at": NOON}, True),
+        ({"printed_at": TOMORROW + timedelta(hours=1)}, False),
+        ({"printed_at": TOMORROW + timedelta(hours=1), "timeless": True}, True),
+        ({"printed_at": None}, True),
+    ],
+)
+def test_what_is_held_back_says_until_when(facts: dict[str, Any], held: bool) -> None:
+    """While that is to come, or nobody knows the time: at the station, at the pass, and without the template."""
+    told = order(MILK, release_at=TOMORROW)
+    known = {"station": "wok", **facts}
+    ticket = Ticket(told, (Portion(MILK),), **known)
+    revised = msgspec.structs.replace(ticket, kind=JobKind.AMEND, before=order(MILK, STICK, release_at=TOMORROW))
+    for name, subject in (("kitchen", ticket), ("expo", whole_order(ticket)), ("changes", revised)):
+        layout, error = shipped().layout(name, subject, 48)
+        assert error is None
+        assert ("暂缓至 hold until" in inverted(pieces(layout)[0])) is held, name
+    text = inverted(pieces(own("{{ nobody }}").layout("kitchen", ticket, 48)[0])[0])
+    assert ("暂缓至 hold until" in text) is held

@@ -4,18 +4,34 @@ from collections.abc import Iterator, Sequence
 
 from agent.encode import codes, raster
 from agent.encode.typeset import below, ruled, say_code
+from agent.errors import TooLong
 from agent.model.layout import Bitmap, Code, Cut, Gap, Printed, Row, Rule
+from agent.model.profile import KNIFE_FEED
 
 LINE_DOTS = 30
 """The pitch of text lines; higher characters take what they need."""
 PICTURE_GAP = 6
 MOST_GAP = 255
+MOST_DOTS = 1 << 26
+"""Of a preview: on paper of 80 mm 14 m of it."""
 
 Flat = Row | Gap | Bitmap | Cut
 
 
 def flatten(rows: Sequence[Printed], width: int) -> Iterator[Flat]:
-    """Codes drawn, rules as rows, and one cut at the end of each piece, as a printer is told."""
+    """Codes drawn, rules as rows, and one cut at the end of each piece, as a printer is told.
+
+    Raises: TooLong when a picture of it would have more than MOST_DOTS.
+    """
+    most = left = MOST_DOTS // (width * raster.CELL_DOTS)
+    for flat in _pieces(rows, width):
+        left -= height(flat, KNIFE_FEED)
+        if left < 0:
+            raise TooLong(f"it is longer than {most // 8000} m: too long to be shown")
+        yield flat
+
+
+def _pieces(rows: Sequence[Printed], width: int) -> Iterator[Flat]:
     is_open = has_cut = False
     for row in rows:
         if isinstance(row, Cut):

@@ -20,6 +20,8 @@ MARGIN = 32
 """White around the print in a PNG, in dots: 4 mm, as on paper of 80 mm."""
 
 _WHITE, _BLACK = 1, 0
+_CLEARANCE = 24
+"""Dots between the line of a cut and what stands on the next piece."""
 # Size and baseline within 24 dots: Latin letters are set smaller and higher, or what hangs below would be cut off.
 _FACES = {1: (22, 19), 2: (24, 20)}
 
@@ -47,7 +49,7 @@ def draw(
         elif isinstance(flat, Bitmap):
             _draw_bands(paper, raster.strips(flat, width), y)
         elif isinstance(flat, Cut) and taken:
-            _draw_cut(paper, y + taken - 1)
+            _draw_cut(paper, y + taken - 1 - (0 if y + taken == paper.height else min(_CLEARANCE, taken // 2)))
         y += taken
     return paper
 

@@ -13,9 +13,12 @@ import msgspec
 from agent.encode import codes, raster
 from agent.encode.text import in_gbk
 from agent.encode.typeset import below, ruled, say_code, spell_out
+from agent.errors import TooLong
 from agent.model.layout import PLAIN, Align, Bitmap, Code, Gap, Printed, Row, Rule, Run, Style
 
 LINE_FEED = b"\n"
+MOST_BYTES = 1 << 24
+"""Of one ticket: pictures on more than 100 m of paper."""
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
@@ -94,8 +97,10 @@ class Press:
         self._breaks: list[int] = []
 
     def run(self, rows: Sequence[Printed], width: int) -> None:
-        """Set all rows; `width` is the ticket's, in cells."""
+        """Set all rows; `width` is the ticket's, in cells. Raises TooLong as soon as they make too many bytes."""
         for row in rows:
+            if len(self._out) > MOST_BYTES:
+                raise TooLong(f"it makes more than {MOST_BYTES >> 20} MiB for the printer: send less of it")
             if isinstance(row, Row):
                 self._row(row)
             elif isinstance(row, Rule):

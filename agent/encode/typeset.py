@@ -13,6 +13,7 @@ from agent.encode import codes, images, raster
 from agent.encode.columns import set_columns, set_frame
 from agent.encode.text import cells, clean, sayable, spell
 from agent.encode.wrap import wrap
+from agent.errors import TooLong
 from agent.model.layout import (
     PLAIN,
     Align,
@@ -31,6 +32,9 @@ from agent.model.layout import (
 )
 
 Drawable = Callable[[str], bool]
+MOST_ROWS = 100_000
+MOST_DOTS = 1 << 27
+"""Of all its pictures: what a ticket has of them is no more than it may make for the printer."""
 MIN_LEFT = 10
 """A left column narrower than this is not worth having: the right part gets a row of its own."""
 
@@ -54,9 +58,11 @@ def typeset(
 
     `charset` is what the printer's own font has: gbk, gb2312 or ascii. `drawable` says whether a character
     that it lacks can be drawn; by default the installed fonts are asked. What can't be is spelled: 〓U+1F336.
+    Raises: TooLong when that makes more than MOST_ROWS rows, or pictures of more than MOST_DOTS.
     """
     press = _Press(width, charset, drawable or _installed)
     rows: list[Printed] = []
+    dots = 0
     for block in layout.blocks:
         if isinstance(block, Line):
             rows += press.set_line(block)
@@ -65,11 +71,15 @@ def typeset(
         elif isinstance(block, Frame):
             rows += set_frame(block, width, press.set_at)
         elif isinstance(block, Image):
-            rows += press.set_image(block)
+            image = press.set_image(block)
+            dots += sum(each.width * each.height for each in image if isinstance(each, Bitmap))
+            rows += image
         elif isinstance(block, Code):
             rows += press.set_code(block)
         else:
             rows.append(block)
+        if len(rows) > MOST_ROWS or dots > MOST_DOTS:
+            raise TooLong(f"it has more than {MOST_ROWS} lines, or too many pictures: send less at a time")
     return tuple(rows)
 
 

@@ -140,3 +140,5 @@ _ACTIONS: dict[str, Callable[[VirtualPrinter, Command], Answer | None]] = {
     "replies": _replies,
     "heal": lambda printer, _: printer.heal(),
 }
+COMMANDS = tuple(_ACTIONS)
+"""What may stand behind `do`."""

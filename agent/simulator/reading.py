@@ -19,7 +19,7 @@ _STANDS_IN = re.compile(r"^\s*(?:代打\s*)?(?:代打|printed for)\s*[::]\s*(\S.
 _OTHER_BANNER = re.compile(r"^\s*(迟到\s*LATE|旧单\s*OLD|缺单\s*MISSING|代打|printed for)")
 _NOTICE = re.compile(r"^\s*报警\s*ALARM")
 _HEADER = re.compile(r"#(\S+)(\s|$)")
-_FOOTER = re.compile(r"(\S+)\s+流水\s*No\.(\d+)")
+_FOOTER = re.compile(r"(\S+)\s+(?:流水\s*No\.|No\.(?=\d{3,}(?:\s+\d+/\d+)?\s*$))(\d+)")
 _PRINTED_AT = re.compile(r"(?:打印|printed)\s+((?:\d\d-\d\d )?\d\d:\d\d:\d\d)")
 _COPY = re.compile(r"(?:联|copy)\s+(\d+/\d+)")
 
@@ -85,8 +85,10 @@ def read_piece(printer: str, piece: Piece) -> list[Printed]:
 def _begins(line: Line, current: Printed) -> bool:
     """Does this line begin another ticket, though nobody cut?"""
     black = _black(line)
-    if _NOTICE.search(black) or _REPRINT.search(black):  # always the first line
+    if _NOTICE.search(black):  # always the first line
         return bool(current.words)
+    if reprint := _REPRINT.search(black):  # the first line, and the last one too
+        return bool(current.words) and not (current.whole and reprint.group(1) == current.number)
     return current.has_head and (_is_banner(line) or _is_large_head(line))
 
 

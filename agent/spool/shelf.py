@@ -63,6 +63,13 @@ class Shelf:
                 self._lock.release()
         return self._book
 
+    def reload(self) -> list[str]:
+        """Read the folder anew, now; the names of the shop's own templates that are in use."""
+        with self._lock:
+            self._seen = None
+            self._look()
+            return sorted(name.removesuffix(".j2") for name in self._book.own)
+
     def failed(self, error: TemplateError) -> None:
         """A template that could be used at first was at fault with a real ticket: up goes its alarm."""
         with self._lock:
@@ -123,6 +130,9 @@ class Shelf:
         found = _Found()
         for file in [self._folder / name for name in names] if self._folder else []:
             label = f"{file.parent.name}/{file.name}"
+            if file.suffix.lower() == ".j2" and (wanted := self._meant(file.name)) != file.name:
+                found.problems[file.name] = f"{label}: capital letters: it is not used; name it {wanted}"
+                continue
             try:
                 with file.open("rb") as opened:
                     data = opened.read(MAX_PICTURE + 1)
@@ -138,6 +148,10 @@ class Shelf:
                 line = data[: exc.start].count(b"\n") + 1
                 found.problems[file.stem] = f"{label}:{line}: it is not UTF-8 text; save it as UTF-8"
         return found
+
+    def _meant(self, name: str) -> str:
+        """A template's name as it must be written: the ending, and the names of the agent's own, in small letters."""
+        return name.lower() if name.lower() in self._shipped else f"{name[:-3]}.j2"
 
     def _raise(self, problems: Mapping[str, str]) -> None:
         """Up with what is new, down with what is mended. At the first look all that is well is said to be."""

@@ -4,7 +4,7 @@ Banners are in both languages whatever the ticket's: they must never be missed.
 """
 
 from agent.model.job import JobKind, Mark
-from agent.model.layout import Align, Block, Line, Run, Style
+from agent.model.layout import Align, Block, Cut, Line, Run, Style
 from agent.model.ticket import Ticket
 from agent.tickets.dishes import paragraph, shortened
 from agent.tickets.words import say, trouble, when
@@ -18,6 +18,7 @@ _MARKS = {
     Mark.POSSIBLE_DUPLICATE: "(可能重复 possible duplicate)",
     Mark.DISCARD_PIECE_ABOVE: "(上面残单作废 discard the piece above)",
     Mark.JOURNAL_REBUILT: "(可能重复 possible duplicate)",
+    Mark.ASKED: "(应要求再打一张 a copy, asked for)",
 }
 
 
@@ -39,6 +40,17 @@ def banner(ticket: Ticket) -> list[Block]:
     if ticket.printed_for:
         blocks += _stand_in(ticket)
     return blocks
+
+
+def bannered(ticket: Ticket, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    """A ticket's blocks below its banners. What may be on paper twice says so at its end too: a printer whose cover was
+    opened may cut its head off.
+    """
+    if ticket.mark is None:
+        return (*banner(ticket), *blocks)
+    ends = len(blocks) - isinstance(blocks[-1], Cut) if blocks else 0
+    foot = bar(f"补打 REPRINT #{number_of(ticket)}", TALL_BAR)
+    return (*banner(ticket), *blocks[:ends], foot, *blocks[ends:])
 
 
 def bar(text: str, style: Style = BIG_BAR) -> Line:

@@ -52,16 +52,35 @@ def trace(
     after: Mapping[str, Sequence[Portion]],
 ) -> tuple[Change, ...]:
     """The changes with the station that a dish moved to, or came from, as far as the others' shares tell."""
-    arrived = {name: _match(before.get(name, ()), after.get(name, ()))[2] for name in after if name != station}
-    left = {name: _match(before.get(name, ()), after.get(name, ()))[1] for name in before if name != station}
+    arrived = {name: _Known(_match(before.get(name, ()), after.get(name, ()))[2]) for name in after if name != station}
+    left = {name: _Known(_match(before.get(name, ()), after.get(name, ()))[1]) for name in before if name != station}
     traced = []
     for change in changes:
         if change.before is None:
             others = arrived if change.kind is ChangeKind.REMOVED else left
-            names = (name for name, portions in others.items() if any(_alike(change.portion, p) for p in portions))
+            names = (name for name, known in others.items() if known.has_like(change.portion))
             change = msgspec.structs.replace(change, elsewhere=next(names, ""))
         traced.append(change)
     return tuple(traced)
+
+
+class _Known:
+    """Portions, looked up by line where both have numbers, else by what is cooked."""
+
+    def __init__(self, portions: Iterable[Portion]) -> None:
+        self._lines: set[Hashable] = set()
+        self._unnumbered: set[Hashable] = set()
+        self._dishes: set[Hashable] = set()
+        for portion in portions:
+            dish, line = _dish(portion), _line(portion)
+            self._dishes.add(dish)
+            (self._unnumbered if line is None else self._lines).add(dish if line is None else line)
+
+    def has_like(self, portion: Portion) -> bool:
+        if not self._dishes:
+            return False
+        dish, line = _dish(portion), _line(portion)
+        return dish in self._dishes if line is None else line in self._lines or dish in self._unnumbered
 
 
 def _match(
@@ -99,11 +118,6 @@ def _change(was: Portion, now: Portion) -> Change | None:
         return None
     kind = ChangeKind.ADDED if after > before else ChangeKind.REMOVED
     return Change(kind, now, was, _plain(abs(after - before)))
-
-
-def _alike(one: Portion, other: Portion) -> bool:
-    numbered = _line(one) is not None and _line(other) is not None
-    return _line(one) == _line(other) if numbered else _dish(one) == _dish(other)
 
 
 def _line(portion: Portion) -> Hashable:

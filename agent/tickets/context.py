@@ -11,6 +11,7 @@ from agent.model.order import Customer, Order
 from agent.model.ticket import Language, Notice, Summary, Ticket
 from agent.tickets import news, words
 from agent.tickets.banner import number_of
+from agent.tickets.changes import compare, trace
 from agent.tickets.dishes import Dish, dishes, paragraph, said, shortened
 from agent.tickets.filters import sign
 from agent.tickets.subject import Alarm, Expo, Subject, Welcome
@@ -23,42 +24,62 @@ MAX_ALL_LABELS = 200
 
 
 class Group(msgspec.Struct, frozen=True):
-    """One station's part of a whole order."""
+    """One station's part of a whole order, and what changed of it."""
 
     station: str
     dishes: list[Dish]
+    changes: list[news.Altered] = []
 
 
 class Label(msgspec.Struct, frozen=True):
-    """One cup or box: its dish, and which of how many it is. `each`: its quantity, on a label for all."""
+    """One cup or box: its dish, and which of how many of that dish it is. `each`: its quantity, on a label for all.
+
+    `nth` of `all`: which of the ticket's labels it is; 0 where they are only some of them. `meal`: the set that it
+    belongs to.
+    """
 
     dish: Dish
     index: int
     count: int
     each: str = ""
+    meal: str = ""
+    nth: int = 0
+    all: int = 0
 
 
 class Labels:
-    """A label for each cup or box, of set meals for their parts. Made when a template asks for them."""
+    """A label for each cup or box, of set meals for their parts. Made when a template asks for them.
 
-    def __init__(self, dishes: list[Dish]) -> None:
+    `whole`: they are all that the ticket has.
+    """
+
+    def __init__(self, dishes: list[Dish], whole: bool) -> None:
         self._dishes = dishes
+        self._whole = whole
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return sum(1 for _ in self._labels())
 
     def __iter__(self) -> Iterator[Label]:
+        labels = list(self._labels())
+        for nth, label in enumerate(labels, 1):
+            yield msgspec.structs.replace(label, nth=nth, all=len(labels)) if self._whole else label
+
+    def _labels(self) -> Iterator[Label]:
         left, deeper = MAX_ALL_LABELS, [dish.depth for dish in self._dishes[1:]]
+        meals: list[str] = []
         for dish, below in zip(self._dishes, [*deeper, 0], strict=False):
+            meals[dish.depth :] = [dish.name]
             if below > dish.depth:
                 continue
+            meal = " > ".join(meals[:-1]) or dish.part_of
             digits = dish.qty[1:]
             count = int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 4 else 0
             if 0 < count <= min(MAX_LABELS, left):
                 left -= count
-                yield from (Label(dish, index, count) for index in range(1, count + 1))
+                yield from (Label(dish, index, count, meal=meal) for index in range(1, count + 1))
             else:
-                yield Label(dish, 1, 1, dish.qty + dish.unit)
+                yield Label(dish, 1, 1, dish.qty + dish.unit, meal)
 
 
 def values(subject: Subject, width: int) -> Values:
@@ -66,14 +87,28 @@ def values(subject: Subject, width: int) -> Values:
     if isinstance(subject, Ticket):
         return _ticket(subject, width)
     if isinstance(subject, Expo):
-        known = _ticket(subject.ticket, width)
-        groups = [Group(name, dishes(share, subject.ticket.language)) for name, share in subject.shares]
-        return known | {"groups": groups, "dishes": [dish for group in groups for dish in group.dishes]}
+        return _ticket(subject.ticket, width) | _by_station(subject)
     if isinstance(subject, Summary):
         return _summary(subject, width)
     if isinstance(subject, Welcome):
         return _page(subject.language, subject.printed_at, width) | {"welcome": subject, "ruler": _ruler(width)}
     return _alarm(Alarm(subject) if isinstance(subject, Notice) else subject, width)
+
+
+def _by_station(expo: Expo) -> Values:
+    """What each station makes of the whole order; of a revision what changes at each, as far as that is known."""
+    was, now, language = dict(expo.earlier), dict(expo.shares), expo.ticket.language
+    groups = [Group(name, dishes(share, language)) for name, share in now.items()]
+    if expo.ticket.before is None:
+        return {"groups": groups, "dishes": [dish for group in groups for dish in group.dishes]}
+    groups += [Group(name, []) for name in was if name not in now]
+    changed: list[Group] = []
+    for group in groups if was else ():
+        changes = compare(was.get(group.station, ()), now.get(group.station, ()))
+        shown = [news.altered(change, language) for change in trace(changes, group.station, was, now)]
+        changed += [msgspec.structs.replace(group, changes=shown)] if shown else []
+    shown_all = [change for group in changed for change in group.changes]
+    return {"groups": changed, "changes": shown_all} if changed else {}
 
 
 def _page(language: Language, now: datetime | None, width: int) -> Values:
@@ -93,6 +128,7 @@ def _ticket(ticket: Ticket, width: int) -> Values:
     place = _place(order, language)
     made = dishes(ticket.portions, language)
     known = _page(language, now, width)
+    changes = [news.altered(change, language) for change in ticket.changes] if ticket.changes else []
     known |= {
         "ticket": ticket,
         "order": order,
@@ -104,11 +140,12 @@ def _ticket(ticket: Ticket, width: int) -> Values:
         "facts": _facts(order, language, place),
         "rush": order.rush,
         "due": when(order.due_at, now),
+        "held_until": words.held_until(order.release_at, now, timeless=ticket.timeless),
         "allergies": _allergies(order, language) if order.allergies else "",
-        "note": paragraph(order.note) if order.note else [],
+        "note": paragraph("\n".join([order.note or "", *order.unread])) if order.note or order.unread else [],
         "dishes": made,
-        "groups": [Group(ticket.station, made)],
-        "labels": Labels(made),
+        "groups": [Group(ticket.station, made, changes)],
+        "labels": Labels(made, whole=not changes),
         "void": ticket.kind is JobKind.CANCEL,
         "mark": ticket.mark is not None,
         "station": ticket.station,
@@ -117,8 +154,9 @@ def _ticket(ticket: Ticket, width: int) -> Values:
         "also_at": ", ".join(ticket.also_at),
         "times": _times(ticket, known),
         "customer": _customer(order.customer, language) if order.customer is not None else "",
+        "visits": _visits(order.customer, language) if order.customer is not None else "",
         "courier": _courier(order.courier) if order.courier else "",
-        "changes": [news.altered(change, language) for change in ticket.changes],
+        "changes": changes,
         "changed": news.facts(ticket) if ticket.changed_facts else [],
         "said": ticket.changed_facts,
     }
@@ -157,8 +195,7 @@ def _facts(order: Order, language: Language, place: str) -> str:
 
 
 def _allergies(order: Order, language: Language) -> str:
-    comma = ", " if language is Language.EN else "、"
-    return comma.join([shortened(allergy) for allergy in order.allergies])
+    return words.comma(language).join([shortened(allergy) for allergy in order.allergies])
 
 
 def _customer(customer: Customer, language: Language) -> str:
@@ -167,9 +204,13 @@ def _customer(customer: Customer, language: Language) -> str:
     member = customer.member
     if member is not None and member.level:
         facts.append(f"{words.table(language)['member']} {said(member.level)}")
-    if member is not None and member.visits:
-        facts.append(say(language, f"到店{member.visits}次", f"visits {member.visits}"))
     return "  ".join([fact for fact in facts if fact])
+
+
+def _visits(customer: Customer, language: Language) -> str:
+    """How often the customer came. It is for the staff."""
+    visits = customer.member.visits if customer.member is not None else None
+    return say(language, f"到店{visits}次", f"visits {visits}") if visits else ""
 
 
 def _courier(courier: Any) -> str:
@@ -198,7 +239,7 @@ def _summary(summary: Summary, width: int) -> Values:
     return _page(language, now, width) | {
         "summary": summary,
         "title": words.listed(language, summary.why),
-        "what_now": words.said_in(language, *words.what_now(summary.why)),
+        "what_now": words.what_now(language, summary.why),
         "orders": orders,
         "more": summary.more,
         "station": summary.station,

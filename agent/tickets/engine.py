@@ -6,7 +6,6 @@ charged to a budget: each run of a loop's, macro's, block's or file's body, and 
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import wraps
 from typing import Any
 
 import msgspec
@@ -19,13 +18,29 @@ from jinja2.utils import Namespace
 from markupsafe import Markup, escape
 
 from agent.errors import AgentError
-from agent.tickets.budget import JOIN, SPEND, TOO_LONG, TooMuch, allowance, charge, join, paid, pay, spend
+from agent.tickets.budget import (
+    JOIN,
+    MAX_NUMBER,
+    SPEND,
+    TOO_LONG,
+    WEIGH,
+    TooMuch,
+    allowance,
+    charge,
+    join,
+    paid,
+    pay,
+    spend,
+    text_of,
+    weigh,
+)
 from agent.tickets.filters import FILTERS
+from agent.tickets.guards import guarded_filters, guarded_tests
+from agent.tickets.lineage import check_blocks, parent_of
 
 MAX_SOURCE = 1 << 16
 MAX_OUTPUT = 1 << 16
 MAX_RANGE = 1000
-_MAX_NUMBER = 10**18
 _MARKED = re.compile("[&<>'\"]").search
 
 _MISSING = object()
@@ -54,6 +69,11 @@ class Engine:
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
         self._environment = _Environment(sources)
+
+    def parents(self, name: str) -> list[str]:
+        """What the template builds on, the nearest first. Raises TemplateError."""
+        self._compiled(name)
+        return self._environment.parents(name)
 
     def render(self, name: str, values: Mapping[str, Any], limit: int = MAX_OUTPUT) -> str:
         """The markup that a template makes of the values: at most `limit` characters. Raises TemplateError."""
@@ -85,7 +105,7 @@ def _whole(render: Callable[[Context], Iterator[str]]) -> Callable[[Context], It
 
 def _shown(value: Any) -> str:
     """A value as it is put on the ticket: None is nothing, a text stays on one line, and what is in it is no tag."""
-    text = value if isinstance(value, str) else "" if value is None else str(value)
+    text = text_of(value)
     pay(len(text))
     if not text.isprintable() and not isinstance(text, Markup):
         text = " ".join(text.splitlines())
@@ -99,20 +119,10 @@ def _range(*limits: int) -> range:
     return numbers
 
 
-def _paying(filter_: Callable[..., Any]) -> Callable[..., Any]:
-    """The filter, which pays for what it makes."""
-
-    @wraps(filter_)
-    def paying(*args: Any, **kwargs: Any) -> Any:
-        return paid(filter_(*args, **kwargs))
-
-    return paying
-
-
 class _Environment(ImmutableSandboxedEnvironment):
     """Jinja2's sandbox, narrower: no methods, our filters only, and everything that can grow is charged."""
 
-    intercepted_binops = frozenset({"+", "*", "**", "%"})
+    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "**", "%"})
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
         super().__init__(
@@ -122,11 +132,13 @@ class _Environment(ImmutableSandboxedEnvironment):
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        self.filters = {name: _paying(self.filters[theirs]) for name, theirs in THEIRS.items()}
-        self.filters |= {name: _paying(ours) for name, ours in FILTERS.items()} | {SPEND: spend, JOIN: join}
+        theirs = {name: self.filters[their] for name, their in THEIRS.items()}
+        self.filters = guarded_filters(theirs | FILTERS) | {SPEND: spend, JOIN: join, WEIGH: weigh}
+        self.tests = guarded_tests(self.tests)
         self.globals = {"range": _range, "namespace": Namespace}
         self._sources = sources
         self._ready: dict[str, Compiled] = {}
+        self._parent: dict[str, str] = {}
 
     def get_template(self, name: Any, parent: str | None = None, globals: Any = None) -> Compiled:  # noqa: ARG002
         if isinstance(name, Compiled):
@@ -140,7 +152,8 @@ class _Environment(ImmutableSandboxedEnvironment):
             raise TemplateNotFound(name, f"there is no template {name}; the names are in docs/templates.md")
         if len(source.text) > MAX_SOURCE:
             raise TemplateSyntaxError(f"a template has at most {MAX_SOURCE} characters", 1, name, source.file)
-        code = self.compile(source.text, name, source.file)
+        with allowance(MAX_SOURCE):  # what is constant is worked out here
+            code = self.compile(source.text, name, source.file)
         template = Compiled.from_code(self, code, self.globals)
         template.root_render_func.__globals__["escape"] = _shown
         template.root_render_func = _whole(template.root_render_func)
@@ -167,8 +180,21 @@ class _Environment(ImmutableSandboxedEnvironment):
         self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
     ) -> str:
         """Jinja2's hook between parsing and compiling: here the tree gets its charges."""
+        parent = parent_of(source, name, filename, self._sources)
+        if parent is not None:
+            self.get_template(parent)
+            known = [block for above in (parent, *self.parents(parent)) for block in self._ready[above].blocks]
+            check_blocks(source, filename, parent, known)
+            self._parent[str(name)] = parent
         charge(source, self)
         return super()._generate(source, name, filename, defer_init)
+
+    def parents(self, name: str) -> list[str]:
+        """Of a template that is compiled."""
+        found: list[str] = []
+        while name in self._parent:
+            found.append(name := self._parent[name])
+        return found
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """A value's part. Our own structs are most of what is asked, and plain."""
@@ -179,6 +205,11 @@ class _Environment(ImmutableSandboxedEnvironment):
         elif type(obj) is dict and attribute in obj:
             return obj[attribute]
         return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if not isinstance(argument, str | int):
+            raise SecurityError("what stands in brackets is a text or a number")
+        return super().getitem(obj, argument)
 
     def is_safe_callable(self, obj: Any) -> bool:
         return isinstance(obj, Macro | LoopContext | BlockReference | Undefined) or obj is _range or obj is Namespace
@@ -193,7 +224,9 @@ class _Environment(ImmutableSandboxedEnvironment):
         if operator == "+" and not numbers:
             paid(left)
             paid(right)
-        elif operator == "**" or not numbers or max(abs(left), abs(right)) > _MAX_NUMBER:
+        elif operator in ("-", "/", "//") and not numbers:  # of times
+            pass
+        elif operator == "**" or not numbers or max(abs(left), abs(right)) > MAX_NUMBER:
             raise SecurityError(f"{operator} is for numbers of a sane size only")
         return super().call_binop(context, operator, left, right)
 
@@ -203,7 +236,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 THEIRS = {
-    **{name: name for name in ("first", "last", "length", "upper", "lower", "trim", "int", "float", "abs", "round")},
+    **{name: name for name in ("first", "last", "length", "upper", "lower", "trim", "int", "float", "abs")},
     **{name: name for name in ("default", "list", "sort", "reverse", "unique", "max", "min", "escape")},
     **{name: name for name in ("map", "select", "reject", "selectattr", "rejectattr")},
     "count": "length",
@@ -214,7 +247,7 @@ THEIRS = {
 
 def _said(exc: Exception) -> str:
     if isinstance(exc, RecursionError):
-        return "it goes in circles: a macro or a file that calls itself"
+        return "it goes in circles: a macro or a file that calls itself; the agent's own files are under 'shipped/'"
     text = str(exc) or type(exc).__name__
     return (
         text if isinstance(exc, TooMuch | TemplateSyntaxError | TemplateNotFound) else f"{text} ({type(exc).__name__})"

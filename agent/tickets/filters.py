@@ -1,5 +1,6 @@
 """What a template may do with a value: money, times, the shop's language, and columns that are aligned in cells."""
 
+import math
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -11,9 +12,10 @@ from agent.encode.text import cells, clean
 from agent.model.order import Quantity
 from agent.model.ticket import Language
 from agent.tickets import words
-from agent.tickets.budget import pay
+from agent.tickets.budget import pay, text_of
 
 _MAX_CELLS = 96
+_MAX_DIGITS = 9
 _WITHOUT_CENTS = {"JPY", "KRW", "VND", "CLP", "ISK"}
 _SIGNS = {"CNY": "￥", "USD": "$", "EUR": "€", "GBP": "￡", "JPY": "￥", "HKD": "HK$", "TWD": "NT$", "SGD": "S$"}
 
@@ -33,13 +35,13 @@ def sign(currency: str | None) -> str:
 
 
 @pass_context
-def _money(context: Context, amount: int) -> str:
-    return money(amount, context.get("currency"))
+def _money(context: Context, amount: int | None) -> str:
+    return "" if amount is None else money(amount, context.get("currency"))
 
 
 def pad(text: object, width: int, align: str = "left") -> str:
     """The text with blanks to `width` cells of paper (a Chinese character takes two); longer ones stay as they are."""
-    shown = clean(str(text))
+    shown = clean(text_of(text))
     room = max(0, min(width, _MAX_CELLS) - cells(shown))
     before = {"left": 0, "center": room // 2, "right": room}[align]
     return " " * before + shown + " " * (room - before)
@@ -47,7 +49,7 @@ def pad(text: object, width: int, align: str = "left") -> str:
 
 @pass_context
 def _say(context: Context, zh: str, en: str) -> str:
-    return words.say(context.get("language", Language.BOTH), zh, en)
+    return words.say(context.get("language", Language.BOTH), text_of(zh), text_of(en))
 
 
 @pass_context
@@ -56,17 +58,27 @@ def _time(context: Context, moment: datetime | None, seconds: bool = False) -> s
 
 
 def _join(values: Iterable[Any], between: str = "") -> str:
-    texts = [value if isinstance(value, str) else str(value) for value in values if value not in (None, "")]
+    texts = [text for value in values if (text := text_of(value))]
     pay(sum(map(len, texts)) + len(between) * len(texts))
     return between.join(texts)
 
 
 def _lines(text: str | None) -> list[str]:
-    return words.lines(text or "")
+    return words.lines(text_of(text))
 
 
 def _amount(value: Quantity) -> str:
-    return words.amount(value)
+    return words.amount(text_of(value))
+
+
+def _round(value: float, precision: int = 0, method: str = "common") -> float:
+    """As Jinja2's, but to 9 digits at most: it works out ten to the power of them."""
+    if type(precision) is not int or not 0 <= precision <= _MAX_DIGITS:
+        raise ValueError(f"round takes 0 to {_MAX_DIGITS} digits")
+    if method == "common":
+        return round(value, precision)
+    times: int = 10**precision
+    return {"ceil": math.ceil, "floor": math.floor}[method](value * times) / times
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
@@ -77,4 +89,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "pad": pad,
     "join": _join,
     "lines": _lines,
+    "round": _round,
 }

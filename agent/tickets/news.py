@@ -4,8 +4,9 @@ import msgspec
 
 from agent.model.order import Item, Order
 from agent.model.ticket import Change, ChangeKind, Language, Portion, Ticket
-from agent.tickets.dishes import Dish, dish, dishes, paragraph, said
-from agent.tickets.words import fulfilment, table, when
+from agent.tickets.changes import compare
+from agent.tickets.dishes import Dish, dish, paragraph, said
+from agent.tickets.words import comma, fulfilment, table, when
 
 _SIGNS = {
     ChangeKind.ADDED: ("加", "ADD", "+"),
@@ -14,22 +15,32 @@ _SIGNS = {
 }
 
 
+class Earlier(msgspec.Struct, frozen=True):
+    """What the earlier ticket said of a dish, where that is other now; 无 none where it said nothing."""
+
+    name: str = ""
+    mods: str = ""
+    note: str = ""
+    places: str = ""
+
+
 class Altered(msgspec.Struct, frozen=True):
     """One dish that is other than it was.
 
-    `sign` is 加 退 改, `by` how many more or fewer (+2), empty when the number is what it was. `now` and `was` are the
-    quantities where it is still there; `before` what a dish that reads otherwise read like. `parts` are those of a set
-    meal, as many as are added or taken off. `moved`: to or from which station.
+    `sign` is 加 退 改, `by` how many more or fewer (+2), empty for 改. `now` and `was` are the quantities where it is
+    still there; `before` what a dish that reads otherwise read like. `parts` are those of a set meal, one below the
+    other at any depth: of more or fewer sets how many more or fewer of each, of an altered one what is other in it.
+    `moved`: to or from which station.
     """
 
     kind: ChangeKind
     sign: str
     by: str
     dish: Dish
-    parts: list[Dish]
+    parts: list["Altered"]
     now: str = ""
     was: str = ""
-    before: str = ""
+    before: Earlier = Earlier()
     moved: str = ""
 
 
@@ -42,24 +53,22 @@ class Fact(msgspec.Struct, frozen=True):
     now: str
 
 
-def altered(change: Change, language: Language) -> Altered:
+def altered(change: Change, language: Language, depth: int = 0) -> Altered:
     """A change as the ticket shows it."""
     words = table(language)
     zh, en, sign = _SIGNS[change.kind]
-    shown = dish(change.portion, language)
-    before = None if change.before is None else dish(change.before, language)
-    whole = before is None or not sign
-    by = sign + change.by if change.by else "" if sign == "" else shown.qty
+    shown = dish(change.portion, language, depth)
+    before = None if change.before is None else dish(change.before, language, depth)
     moved = words["moved_to" if change.kind is ChangeKind.REMOVED else "moved_from"]
     return Altered(
         kind=change.kind,
         sign={Language.ZH: zh, Language.EN: en, Language.BOTH: f"{zh} {en}"}[language],
-        by=by if sign else "",
+        by=sign + (change.by.strip() or shown.qty.removeprefix("x")) if sign else "",
         dish=shown,
-        parts=dishes((change.portion if whole else _by(change.portion, change.by)).parts, language, 1),
+        parts=_parts(change, language, depth + 1),
         now="" if before is None else shown.qty + shown.unit,
         was="" if before is None else before.qty + before.unit,
-        before=_reading(before, shown) if before is not None and not sign else "",
+        before=_earlier(before, shown, words["none"]) if before is not None and not sign else Earlier(),
         moved=f"{moved} {change.elsewhere}" if change.elsewhere else "",
     )
 
@@ -86,22 +95,31 @@ def _text(order: Order, name: str, ticket: Ticket) -> str:
     if hasattr(value, "astimezone"):
         return when(value, ticket.printed_at)
     if isinstance(value, list):
-        return "、".join([said(each) for each in value])
+        return comma(ticket.language).join([said(each) for each in value])
     if isinstance(value, bool):
         return "✓" if value else ""
     return " / ".join(paragraph(str(value))) if value is not None else ""
 
 
-def _reading(before: Dish, now: Dish) -> str:
+def _earlier(before: Dish, now: Dish, none: str) -> Earlier:
     """What the earlier ticket said of it, as far as it is other now."""
     pairs = (
-        (before.qty + before.unit, now.qty + now.unit),
         (f"{before.name} {before.name2}".strip(), f"{now.name} {now.name2}".strip()),
         (before.mods, now.mods),
         (" / ".join(before.note), " / ".join(now.note)),
         (before.places, now.places),
     )
-    return "  ".join([was for was, is_ in pairs if was and was != is_])
+    return Earlier(*["" if was == is_ else was or none for was, is_ in pairs])
+
+
+def _parts(change: Change, language: Language, depth: int) -> list[Altered]:
+    if change.kind is ChangeKind.ALTERED and change.before is not None:
+        changes = compare(change.before.parts, change.portion.parts)
+    else:
+        portion = change.portion if change.before is None else _by(change.portion, change.by)
+        changes = tuple(Change(change.kind, part) for part in portion.parts)
+    found = [altered(each, language, depth) for each in changes]
+    return [each for part in found for each in (part, *part.parts)]
 
 
 def _by(portion: Portion, by: str) -> Portion:

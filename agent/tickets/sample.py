@@ -38,11 +38,17 @@ _ORDER = Order(
     paid=True,
     footer=Footer("收藏有礼", "https://shop.example/s421"),
 )
-_BEFORE = msgspec.structs.replace(_ORDER, rev=1, table="9", note=None, rush=False, allergies=[])
+_BEFORE = msgspec.structs.replace(
+    _ORDER, rev=1, table="9", note=None, rush=False, allergies=[], due_at=_NOON + timedelta(minutes=15)
+)
+_OTHER_MEAL = msgspec.structs.replace(
+    _MEAL, children=[Item("小笼包", "2", unit="笼"), Item("米饭", 1, mods=[Modifier("大份")]), Item("奶茶", 2)]
+)
 _PORTIONS = (Portion(_MILK), Portion(_MEAL), Portion(_BEEF, unrouted=True, wanted="grill"))
 _CHANGES = (
     Change(ChangeKind.REMOVED, Portion(Item("油条", 1)), by="1", elsewhere="bar"),
-    Change(ChangeKind.ALTERED, Portion(_BEEF), Portion(msgspec.structs.replace(_BEEF, mods=[]))),
+    Change(ChangeKind.ALTERED, Portion(_BEEF), Portion(msgspec.structs.replace(_BEEF, mods=[Modifier("不切")]))),
+    Change(ChangeKind.ALTERED, Portion(msgspec.structs.replace(_MEAL, id="4")), Portion(_OTHER_MEAL)),
     Change(ChangeKind.ADDED, Portion(_MEAL), Portion(msgspec.structs.replace(_MEAL, qty="1")), by="1"),
 )
 
@@ -67,9 +73,12 @@ def samples(name: str) -> tuple[Subject, ...]:
     """What template `name` is tried on: a full ticket and a bare one, in each language it matters for."""
     bare = Ticket(Order("9", 1, "", [Item("油条", 1)]), (Portion(Item("油条", 1)),), "wok", language=Language.EN)
     full = ticket()
+    pass_ = msgspec.structs.replace(full, station="pass", part=1, parts=1, also_at=())
+    shares = (("wok", _PORTIONS[:1]), ("bar", _PORTIONS[1:]))
+    earlier = (("wok", (Portion(msgspec.structs.replace(_MILK, qty="1")),)), ("bar", (Portion(_OTHER_MEAL),)))
     known: dict[str, tuple[Subject, ...]] = {
-        "expo": (full, Expo(full, (("wok", _PORTIONS[:1]), ("bar", _PORTIONS[1:])))),
-        "changes": (_changed(full),),
+        "expo": (full, Expo(pass_, shares)),
+        "changes": (_changed(full), Expo(_changed(pass_), shares, earlier)),
         "cancel": (msgspec.structs.replace(full, kind=JobKind.CANCEL, reason="售完"),),
         "summary": (Summary("old", (Upcoming("41", "alipay", _NOON, ("豆浆 x2",)),), more=3, printed_at=_NOON),),
         "alarm": (Alarm(Notice("kitchen", "paper"), ("41",), 3, printed_at=_NOON), Notice("kitchen", "away")),

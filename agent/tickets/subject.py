@@ -18,10 +18,14 @@ class Alarm(msgspec.Struct, frozen=True):
 
 
 class Expo(msgspec.Struct, frozen=True):
-    """A whole order for the pass: the ticket, and each station's share of it."""
+    """A whole order for the pass: the ticket, and each station's share of it.
+
+    With a ticket that says only what changed, `earlier` is each station's share as it was.
+    """
 
     ticket: Ticket
     shares: tuple[tuple[str, tuple[Portion, ...]], ...]
+    earlier: tuple[tuple[str, tuple[Portion, ...]], ...] = ()
 
 
 class Welcome(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from markupsafe import escape
 from agent import templates
 from agent.model.layout import Layout
 from agent.model.ticket import Ticket
-from agent.tickets.banner import banner
+from agent.tickets.banner import bannered
 from agent.tickets.context import Values, values
 from agent.tickets.dishes import modifier, shortened
 from agent.tickets.engine import MAX_OUTPUT, Engine, Source, TemplateError
@@ -23,7 +23,7 @@ from agent.tickets.subject import Expo, Subject
 SHIPPED = "shipped/"
 """Under this folder's name a template finds the agent's own: {% extends 'shipped/kitchen.j2' %}."""
 _NOT_COOKED_FROM = frozenset({"receipt", "label"})
-"""The templates of orders that need not say everything that a cook must know."""
+"""The templates of orders, and what is built on them, that need not say everything that a cook must know."""
 _OUTPUT_A_CHARACTER = 4
 
 
@@ -59,12 +59,22 @@ class Book:
         """The same, but a template that fails raises TemplateError."""
         known = self._values(subject, width)
         content = self._render(f"{name}.j2", known, subject)
-        if self.own and name not in _NOT_COOKED_FROM and "dishes" in known:
+        if self.own and "dishes" in known and self.base(name) not in _NOT_COOKED_FROM:
             _check_complete(self._source(name), content, known)
         layout = parse(content, "native", width=width, images=self.images).layout
         ticket = subject.ticket if isinstance(subject, Expo) else subject
-        above = banner(ticket) if isinstance(ticket, Ticket) else []
-        return Layout((*above, *layout.blocks)) if above else layout
+        return Layout(bannered(ticket, layout.blocks)) if isinstance(ticket, Ticket) else layout
+
+    def base(self, name: str) -> str:
+        """The agent's own template of that name, else the one that the shop's template of that name builds on."""
+        if f"{name}.j2" in self._ours or f"{name}.j2" not in self.own:
+            return name
+        try:
+            parents = self._engine.parents(f"{name}.j2")
+        except TemplateError:
+            return name
+        known = (parent.removeprefix(SHIPPED) for parent in parents)
+        return next((parent.removesuffix(".j2") for parent in known if parent in self._ours), name)
 
     def proof(self, name: str, subject: Subject, width: int) -> None:
         """A trial: raises TemplateError for what would only look wrong, too, such as a tag that there is not."""
@@ -109,6 +119,8 @@ def _check_complete(source: Source, content: str, known: Values) -> None:
         wanted += [("note", line) for line in known["note"]]
     for change in known["changes"]:
         wanted += [("c.dish.name", change.dish.name), ("c.by", change.by)]
+        for part in change.parts:
+            wanted += [("p.dish.name", part.dish.name), ("p.now", part.now) if part.now else ("p.by", part.by)]
     for dish in known["dishes"] if ticket.before is None else ():
         wanted += [("d.name", dish.name), ("d.qty", dish.qty)]
         if not known["void"]:

@@ -42,7 +42,9 @@ _WORDS = {
     "member": ("会员", "member"),
     "moved_from": ("转自", "moved from"),
     "moved_to": ("转到", "moved to"),
+    "no_mods": ("+无", "+none"),
     "no_name": ("无名", "no name"),
+    "no_place": ("无座", "no seat"),
     "none": ("无", "none"),
     "not_finished": ("没打完", "not finished"),
     "not_paid": ("未付款", "NOT PAID"),
@@ -55,8 +57,9 @@ _WORDS = {
     "pickup_code": ("取餐码", "pickup code"),
     "printed": ("打印", "printed"),
     "printer": ("打印机", "printer"),
-    "reads_well": ("看得清就好了", "all readable? then all is well"),
+    "reads_well": ("全都看得清，打印机就没问题", "If you can read all of this, the printer is fine"),
     "ruler": ("每行字宽", "cells a line"),
+    "running": ("流水 No.", "No."),
     "rush": ("加急", "RUSH"),
     "rush_off": ("不再加急", "no rush any more"),
     "seat": ("座", "seat"),
@@ -65,6 +68,7 @@ _WORDS = {
     "thanks": ("谢谢惠顾", "Thank you"),
     "total": ("合计", "total"),
     "unrouted": ("未分派", "unrouted"),
+    "void": ("作废", "VOID"),
     "waiting": ("等待打印", "tickets waiting"),
     "was": ("原", "was"),
 }
@@ -74,10 +78,18 @@ _WHY_LISTED = {
     "upcoming": ("预订单", "UPCOMING ORDERS"),
 }
 _WHAT_NOW = {
-    "old": ("这些单来晚了，还没打印。请决定：打印或作废。", "They came late. Not printed yet: print or drop them."),
+    "old": (
+        "这些单来晚了，还没打印。请决定：打印，还是不打印。",
+        "They came late. Not printed yet: print them or not?",
+    ),
     "flood": ("一下来了太多单，还没打印。请先看是否真单。", "Too many at once, not printed yet. Are they real?"),
     "upcoming": ("到时间会自动打印，请先备料。", "They print by themselves when it is time. Get ready."),
 }
+_WHERE = (
+    "在这里决定：云端后台，或本机 shop-agent queue waiting",
+    "Decide: in the cloud, or with shop-agent queue waiting",
+)
+_DECIDED_BY_PEOPLE = ("old", "flood")
 _TROUBLES = {
     "paper": ("缺纸", "out of paper"),
     "cover": ("盖子没关", "cover open"),
@@ -102,7 +114,10 @@ _REMEDIES = {
 }
 
 
+_ONCE = ("running", "void")
+"""Words that a ticket in both languages has in Chinese only: there is no room."""
 _TABLES = {language: {name: say(language, *both) for name, both in _WORDS.items()} for language in Language}
+_TABLES[Language.BOTH] |= {name: _WORDS[name][0] for name in _ONCE}
 
 
 def table(language: Language) -> dict[str, str]:
@@ -115,14 +130,20 @@ def listed(language: Language, why: str) -> str:
     return say(language, *_WHY_LISTED.get(why, (why, why)))
 
 
-def what_now(why: str) -> tuple[str, str]:
-    """What a person does about a summary's orders, in Chinese and English."""
-    return _WHAT_NOW.get(why, _WHAT_NOW["old"])
+def what_now(language: Language, why: str) -> list[str]:
+    """What a person does about a summary's orders, and where."""
+    where = said_in(language, *_WHERE) if why in _DECIDED_BY_PEOPLE else []
+    return said_in(language, *_WHAT_NOW.get(why, _WHAT_NOW["old"])) + where
 
 
 def said_in(language: Language, zh: str, en: str) -> list[str]:
     """A sentence, a line for each language that the ticket speaks."""
     return {Language.ZH: [zh], Language.EN: [en], Language.BOTH: [zh, en]}[language]
+
+
+def comma(language: Language) -> str:
+    """What stands between the words of a list."""
+    return ", " if language is Language.EN else "、"
 
 
 def trouble(language: Language, word: str) -> str:
@@ -198,6 +219,14 @@ def when(moment: datetime | None, now: datetime | None, *, seconds: bool = False
     if now is None and moment.tzinfo is not None:
         clock += f"{moment:%z}"
     return clock
+
+
+def held_until(moment: datetime | None, now: datetime | None, *, timeless: bool) -> str:
+    """The time that an order is held back until, as `when` writes it; empty where that is past for certain."""
+    if moment is None or now is None or timeless:
+        return when(moment, now)
+    release = moment if moment.tzinfo is not None else moment.replace(tzinfo=now.tzinfo)
+    return when(moment, now) if release > now else ""
 
 
 def _in_zone(moment: datetime, now: datetime) -> datetime:
