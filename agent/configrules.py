@@ -1,86 +1,32 @@
-"""What must hold between settings, and what is possible but unwise.
+"""What must hold between settings; what is possible but unwise is in configwarnings.
 
 The rules look at values by path, so that they also speak when another setting could not be read.
 """
 
 import os
-import stat
 import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from agent import templates
 from agent.errors import ConfigError
-from agent.model.address import parse_broker_url, parse_host_port
+from agent.model.address import parse_broker_url
 from agent.model.profile import PROFILES
 from agent.yamlmarks import Reading
 from agent.yamlstruct import did_you_mean
 
-if TYPE_CHECKING:
-    from agent.config import Config
-
 MAX_TOPIC = 64
 MAX_COPIES = 9
+_NO_STATIONS_OWN = frozenset({"alarm", "cancel", "changes", "summary", "welcome"})
+"""Templates that the agent takes by itself, for what is no order or no whole one."""
 _TLS_FILES = ("broker.ca_file", "broker.cert_file", "broker.key_file")
 
 
-def check(reading: Reading) -> None:
-    """Add every broken rule to the reading's problems."""
-    for rule in _RULES:
+def check(reading: Reading, *, closely: bool = False) -> None:
+    """Add every broken rule to the reading's problems; `closely`: also of those without which tickets still print."""
+    for rule in (*_RULES, *(_CLOSE_RULES if closely else ())):
         rule(reading)
-
-
-def warnings(config: "Config") -> list[str]:
-    """What a person should know though the agent can start: readable secrets, missing files, open lines."""
-    broker = config.broker
-    found = _data_dir_warnings(config.data_dir)
-    found += _secret_warnings(broker.password_file)
-    for name, path in (("ca_file", broker.ca_file), ("cert_file", broker.cert_file)):
-        if path and not path.exists():
-            found.append(f"broker.{name}: {path} is not there; put it there before the agent starts")
-    found += _secret_warnings(broker.key_file)
-    if broker.username and not broker.address.tls and not _is_near(broker.address.host):
-        found.append("broker.url: the password crosses the network in clear text; use mqtts://")
-    if not config.printers:
-        found.append("printers: there is none; orders wait in the journal until one is added")
-    if config.console != "off":
-        found.append("console: this version does not serve it yet; the setting is kept for later")
-    return found
-
-
-def data_dir_unusable(data_dir: Path, reason: str) -> str:
-    """What to say of a data directory that can't be made or written."""
-    advice = "write a folder that this user may write, such as data_dir: ./data"
-    return f"data_dir: {data_dir} can't be used ({reason.lower()}); {advice}"
-
-
-def _data_dir_warnings(data_dir: Path) -> list[str]:
-    """Could this user make it or write in it? Nothing is made here."""
-    lock = data_dir / "lock"
-    if os.access(lock, os.F_OK) and not os.access(lock, os.R_OK | os.W_OK):
-        return [data_dir_unusable(lock, "permission denied")]
-    nearest = next(folder for folder in (data_dir, *data_dir.absolute().parents) if os.access(folder, os.F_OK))
-    if not nearest.is_dir():
-        return [data_dir_unusable(data_dir, "not a directory")]
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        return [data_dir_unusable(data_dir, "permission denied")]
-    return []
-
-
-def _secret_warnings(path: Path | None) -> list[str]:
-    if path is None:
-        return []
-    try:
-        mode = path.stat().st_mode
-    except OSError as exc:
-        return [f"{path}: it can't be looked at ({exc.strerror}); the service's user must be able to read it"]
-    if mode & (stat.S_IRWXO | stat.S_IWGRP):
-        return [f"{path}: everybody on this machine can read it; run chmod 600 {path}"]
-    return []
-
-
-def _is_near(host: str) -> bool:
-    return host in ("localhost", "127.0.0.1", "::1")
 
 
 def _topics_fit(reading: Reading) -> None:
@@ -124,16 +70,6 @@ def _timezone_exists(reading: Reading) -> None:
         known = zoneinfo.available_timezones()
         guess = did_you_mean(name, known) if known else "install the package tzdata"
         reading.add("timezone", f"there is no time zone '{name}'; {guess or 'write for example Asia/Shanghai'}")
-
-
-def _console_listens(reading: Reading) -> None:
-    listen = reading.values.get("console.listen")
-    if listen is None:
-        return
-    try:
-        parse_host_port(listen, 8480)
-    except ConfigError as exc:
-        reading.add("console.listen", str(exc))
 
 
 def _names_differ(reading: Reading) -> None:
@@ -230,12 +166,42 @@ def _mapping_is_named(reading: Reading) -> None:
             reading.add(entry, "no mapping is named; write for example name: meituan, or file: ./own.yaml")
 
 
+def _mapping_is_there(reading: Reading) -> None:
+    for path, file in reading.column("mappings[].file"):
+        if not os.access(file, os.F_OK):
+            reading.add(path, f"there is no file {file}, or not for this user; write its path from this file's folder")
+
+
+def _templates_are_there(reading: Reading) -> None:
+    """Only the files' names are looked at: whether a template works is tried elsewhere."""
+    named = reading.values.get("templates")
+    folder = named or Path(reading.file).absolute().parent / "templates"
+    if named is not None and not folder.is_dir():
+        reading.add("templates", f"there is no folder {folder}; make it, or leave this out")
+    own = (file.name for file in folder.glob("*.j2")) if folder.is_dir() else ()
+    names = {file.removesuffix(".j2") for file in (*templates.read(), *own) if not file.startswith("_")}
+    fit = sorted(names - _NO_STATIONS_OWN)
+    for path, name in reading.column("stations[].template"):
+        if name in _NO_STATIONS_OWN:
+            reading.add(path, f"'{name}' is no station's; the agent takes it by itself. There are: {', '.join(fit)}")
+        elif name not in names:
+            guess = did_you_mean(name, fit) or f"there are: {', '.join(fit)}"
+            reading.add(path, f"there is no template '{name}'; {guess}")
+
+
+def _whole_orders_match_nothing(reading: Reading) -> None:
+    for path, shows in reading.column("stations[].shows"):
+        match = path.replace(".shows", ".match")
+        if shows == "all" and match in reading.values:
+            reading.add(match, "it has no effect with shows: all, which prints every dish; leave it out")
+
+
+_CLOSE_RULES = (_templates_are_there, _whole_orders_match_nothing)
 _RULES: tuple[Callable[[Reading], None], ...] = (
     _topics_fit,
     _broker_url_is_one,
     _certificate_has_key,
     _timezone_exists,
-    _console_listens,
     _names_differ,
     _links_differ,
     _printers_are_known,
@@ -246,4 +212,5 @@ _RULES: tuple[Callable[[Reading], None], ...] = (
     _extras_are_known,
     _mapped_topics_differ,
     _mapping_is_named,
+    _mapping_is_there,
 )

@@ -67,7 +67,7 @@ def _struct(kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 def _field(field: msgspec.structs.FieldInfo) -> dict[str, Any]:
     shape = _of(field.type)
-    if isinstance(field.default, str | int | float | Path) and field.default not in ("", 0):
+    if isinstance(field.default, str | int | float | Path) and field.default not in ("", 0, -1):
         return {
             **shape,
             "default": field.default if not isinstance(field.default, Path) else str(field.default),

@@ -1,6 +1,6 @@
 """The gallery: each template of the agent with its sample ticket, on 58 and 80 mm, in Chinese, English and both."""
 
-import sys
+import argparse
 from collections.abc import Iterator
 from html import escape
 from io import BytesIO
@@ -81,4 +81,6 @@ def sheet(files: list[Path]) -> Image.Image:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    arguments = argparse.ArgumentParser(prog="scripts/gallery", description=__doc__)
+    arguments.add_argument("folder", nargs="?", default="gallery", type=Path, help="where they go (default: gallery)")
+    main(arguments.parse_args().folder)

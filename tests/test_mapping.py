@@ -557,9 +557,63 @@ def test_a_modifier_that_is_lost_is_an_error_at_its_line(tmp_path: Path) -> None
     assert "$.data.order.note" in note
     assert "面 taste: 重辣" in note
     assert [text.partition(" finds nothing")[0] for text in findings.warnings] == [
-        f"{tmp_path}/own.yaml:9: order.items.mods.each: 'tastes'",
-        f"{tmp_path}/own.yaml:10: order.items.mods.name: '@'",
+        f"{tmp_path}/own.yaml:9: order.items.mods.each: 'tastes'"
     ]
+
+
+def test_a_dish_without_a_name_is_one_fault_with_its_reason(tmp_path: Path) -> None:
+    """What follows from it is not said: nobody knows yet what the other expressions find."""
+    file = own_mapping(tmp_path)
+    file.path.write_text(file.path.read_text().replace("name: name", "name: nn"))
+    findings = rehearse(load_mapping(file.path))
+    reason = f"{file.path}:6: it would be parked: items.name: 'nn' finds nothing - at $.data.order.items[0].name; "
+    assert [text.removeprefix(reason).partition(" says")[0] for text in findings.errors] == [
+        "new.input.json",
+        "plain.input.json",
+    ]
+    assert findings.warnings == []
+    result = CliRunner().invoke(cli, ["mappings", "test", str(file.path), str(tmp_path / "own/new.input.json")])
+    assert json.loads(result.stdout)["parked"] == "$.data.order.items[0].name"
+    assert isinstance(result.exception, ConfigError)
+    assert str(result.exception) == reason.removesuffix("; ")
+
+
+def test_a_fault_of_the_payload_is_named_with_the_expression_that_brought_it(tmp_path: Path) -> None:
+    """The number is there, but no cook can read it."""
+    file = own_mapping(tmp_path)
+    payload = tmp_path / "p.json"
+    payload.write_text(json.dumps({"id": 1, "items": [{"name": "面", "qty": "1e5"}]}))
+    result = CliRunner().invoke(cli, ["mappings", "test", str(file.path), str(payload)])
+    assert str(result.exception).startswith(f"{file.path}:7: it would be parked: must be a plain decimal number")
+
+
+@pytest.mark.parametrize(
+    ("ignore", "said"),
+    [
+        ("items.taste", ""),
+        ("taste", "no fixture has 'taste', counted from the payload's top; write items.taste"),
+        ("nothing", "no fixture has 'nothing', counted from the payload's top; correct it, or add a fixture"),
+        ('"**.taste"', ""),
+    ],
+)
+def test_an_ignored_place_that_there_is_not_is_a_warning(tmp_path: Path, ignore: str, said: str) -> None:
+    """It begins at the payload's top, also where there is a root."""
+    file = own_mapping(tmp_path)
+    file.path.write_text(file.path.read_text() + f"ignore: [{ignore}]\n")
+    found = rehearse(load_mapping(file.path)).warnings
+    assert len(found) == bool(said)
+    assert not said or found[0].startswith(f"{file.path}:11: ignore: {said}")
+
+
+def test_an_ignored_place_may_be_in_a_text_that_holds_json(tmp_path: Path) -> None:
+    """As the payload's reader looks into it too."""
+    file = own_mapping(tmp_path)
+    for path in file.fixtures:
+        payload = json.loads(path.read_bytes())
+        path.write_text(json.dumps({**payload, "more": json.dumps({"shop": "某店"})}))
+    file.path.write_text(file.path.read_text() + "ignore: [more.shop]\n")
+    findings = rehearse(load_mapping(file.path))
+    assert (findings.errors, findings.warnings) == ([], [])
 
 
 def test_config_check_replays_the_fixtures_of_every_mapping(tmp_path: Path) -> None:

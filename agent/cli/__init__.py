@@ -9,11 +9,16 @@ from agent import __version__
 
 COMMANDS = {
     "run": "agent.cli.run:run",
+    "reload": "agent.cli.support:reload",
+    "support-bundle": "agent.cli.support:support_bundle",
     "config": "agent.cli.config:config",
+    "fleet": "agent.cli.fleet:fleet",
     "mappings": "agent.cli.mappings:mappings",
+    "notices": "agent.cli.notices:notices",
     "preview": "agent.cli.preview:preview",
     "printers": "agent.cli.printers:printers",
     "queue": "agent.cli.queue:queue",
+    "sign": "agent.cli.sign:sign",
     "simulate": "agent.cli.simulate:simulate",
     "templates": "agent.cli.templates:templates",
 }

@@ -8,12 +8,14 @@ import click
 import msgspec
 import yaml
 
+from agent.broker.topics import topics
 from agent.cli.options import config_option
 from agent.cli.templates import faults
 from agent.config import PASSWORD_VARIABLE, Config, load
-from agent.configrules import warnings
 from agent.configschema import schema as schema_of
+from agent.configwarnings import warnings
 from agent.errors import ConfigError
+from agent.intake.keyfile import load_keyring
 from agent.intake.mappingfile import load_all
 from agent.intake.rehearsal import rehearse
 from agent.model.link import Link
@@ -31,13 +33,15 @@ def check(config_path: Path) -> None:
 
     The mappings that it names are tried on their fixtures, the shop's own templates on sample tickets.
     """
-    loaded = load(config_path)
+    loaded, errors = _loaded(config_path)
     found = [rehearse(file) for file in {file.path: file for file in load_all(loaded).values()}.values()]
+    load_keyring(loaded, topics(loaded.prefix, loaded.shop, loaded.agent))
     unwise = [f"{config_path}: warning: {text}" for text in warnings(loaded)]
     unwise += [f"warning: {text}" for findings in found for text in findings.warnings]
     for text in unwise:
         click.echo(text, err=True)
-    if errors := [*(text for findings in found for text in findings.errors), *faults(loaded)]:
+    errors += [*(text for findings in found for text in findings.errors), *faults(loaded)]
+    if errors:
         raise ConfigError("\n".join(errors))
     printers = ", ".join(printer.name for printer in loaded.printers) or "none"
     click.echo(f"{config_path}: ok (shop {loaded.shop}, broker {loaded.broker.url}, printers: {printers})")
@@ -57,6 +61,17 @@ def show(config_path: Path) -> None:
 def schema() -> None:
     """Print the JSON Schema of the file, for editors."""
     click.echo(msgspec.json.format(msgspec.json.encode(schema_of(Config)), indent=2).decode())
+
+
+def _loaded(path: Path) -> tuple[Config, list[str]]:
+    """The configuration, and what is wrong with it though the agent would start. Raises ConfigError where it can't."""
+    try:
+        return load(path, closely=True), []
+    except ConfigError as exc:
+        try:
+            return load(path), [str(exc)]
+        except ConfigError:
+            raise exc from None
 
 
 def _password_source(loaded: Config) -> str:

@@ -39,10 +39,12 @@ def check(name: str) -> None:
 @click.argument("name")
 @click.argument("payload", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def test(name: str, payload: Path) -> None:
-    """Print what a mapping makes of a payload, in the form of a fixture.
+    """Print what a mapping makes of a payload, in the form of a fixture. Exit 78 when it would be parked.
 
     Read it well before you keep it: every dish, number, modifier, note and price must be there.
     """
     file: MappingFile = load(find(name))
-    told, _ = outcome(payload.read_bytes(), file)
-    click.echo(msgspec.json.format(msgspec.json.encode(told), indent=1).decode())
+    found = outcome(payload.read_bytes(), file)
+    click.echo(msgspec.json.format(msgspec.json.encode(found.told), indent=1).decode())
+    if found.fault:
+        raise ConfigError(found.fault)

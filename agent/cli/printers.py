@@ -8,30 +8,22 @@ import click
 
 from agent.cli.check import check
 from agent.cli.options import config_option
-from agent.cli.talk import LOOK_S, PROBE_S, json_option, plain, show_json
+from agent.cli.talk import LOOK_S, NEEDS, PRINTER_STATES, PROBE_S, SETTLE_S, json_option, plain, show_json
 from agent.config import Config, Printer, load
 from agent.control import ask
 from agent.errors import AgentNotRunning, CommandRefused
 
-STATES = {
-    "ready": "就绪 ready",
-    "connecting": "连接中 connecting",
-    "away": "连不上 away",
-    "other": "换了机器 another device",
-    "needs_human": "需要人 needs a person",
-}
 TIERS = {
     "process_id": "一票一控 process ID: it says of each ticket that it is printed",
     "status": "流控 status: it says when it got past a ticket",
     "none": "只写 write only: it never answers, so tickets are presumed printed",
 }
-NEEDS = {
-    "paper": "缺纸 paper",
-    "cover": "开盖 cover",
-    "cutter": "切刀 cutter",
-    "error": "故障 error",
-    "offline": "脱机 offline",
-}
+_MUTE = (
+    "换成了不会应答的打印机？在配置里写 confirm: none  "
+    "exchanged for a printer that never answers? write confirm: none in the configuration"
+)
+TESTED = {"completed": "测试页已打印 the test page is printed", "canceled": "没有打印 not printed"}
+DIRECTED = {"pause": "暂停", "resume": "继续"}
 _name = click.argument("name")
 
 
@@ -87,6 +79,49 @@ def accept(name: str, config_path: Path, as_json: bool) -> None:
     _tell(ask(config.data_dir, {"do": "accept", "printer": name}, PROBE_S), printer, as_json)
 
 
+@printers.command()
+@_name
+@config_option
+@json_option
+def test(name: str, config_path: Path, as_json: bool) -> None:
+    """Print a test page on the printer NAME, and say what became of it. It is printed also while NAME is paused."""
+    config = load(config_path)
+    answer = ask(config.data_dir, {"do": "test", "printer": _configured(config, name).name}, PROBE_S)
+    if as_json:
+        show_json(answer)
+        return
+    words = TESTED.get(answer["state"], "测试页在等待 the test page waits")
+    click.echo(plain(answer["name"], words, answer["why"]))
+
+
+@printers.command()
+@_name
+@config_option
+@json_option
+def pause(name: str, config_path: Path, as_json: bool) -> None:
+    """Let the tickets of the printer NAME wait, also over a restart; `all`: of every printer."""
+    _direct("pause", name, config_path, as_json)
+
+
+@printers.command()
+@_name
+@config_option
+@json_option
+def resume(name: str, config_path: Path, as_json: bool) -> None:
+    """Print the tickets that wait for the paused printer NAME; `all`: for every printer."""
+    _direct("resume", name, config_path, as_json)
+
+
+def _direct(what: str, name: str, config_path: Path, as_json: bool) -> None:
+    config = load(config_path)
+    printer = name if name == "all" else _configured(config, name).name
+    answer = ask(config.data_dir, {"do": what, "printer": printer}, SETTLE_S)
+    if as_json:
+        show_json(answer)
+    else:
+        click.echo(plain(DIRECTED[what], answer["answer"]))
+
+
 def _configured(config: Config, name: str) -> Printer:
     try:
         return config.printer(name)
@@ -131,14 +166,17 @@ def _show(printer: dict[str, Any]) -> None:
     tier = TIERS.get(printer.get("tier", ""), "")
     who = " ".join(filter(None, (printer.get("model"), printer.get("firmware"))))
     waiting = f"等待 waiting {printer['waiting']}"
-    state = STATES.get(printer["state"], printer["state"])
+    state = PRINTER_STATES.get(printer["state"], printer["state"])
     click.echo(plain(printer["name"], printer["link"], state, waiting, who, tier))
     if device := plain(printer.get("device"), printer.get("port")):
         click.echo(f"  {device}")
     for alarm, why in printer["alarms"].items():
-        click.echo("  " + plain("报警 alarm", NEEDS.get(alarm, alarm), why))
+        now = printer["why"] if alarm == printer["state"] else why  # the alarm has the reason that it was raised for
+        click.echo("  " + plain("报警 alarm", NEEDS.get(alarm, alarm), now))
     if printer["why"] and not printer["alarms"]:
         click.echo("  " + plain(printer["why"]))
+    if printer["state"] == "away" and "no answer" in printer["why"]:
+        click.echo("  " + _MUTE)
 
 
 def _tell(answer: dict[str, Any], printer: Printer, as_json: bool) -> None:

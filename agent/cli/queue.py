@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from agent.cli.options import config_option
-from agent.cli.talk import LOOK_S, SETTLE_S, ask_agent, json_option, plain, show_json
+from agent.cli.talk import LOOK_S, NEEDS, PRINTER_STATES, SETTLE_S, ask_agent, json_option, plain, show_json
+from agent.config import Config, load
+from agent.control import ask
 
 STATES = {
     "pending": "等待 pending",
@@ -16,6 +18,7 @@ STATES = {
     "unconfirmed": "待确认 unconfirmed",
 }
 DECISIONS = {"printed": "记为已打印", "again": "将打印", "discard": "不再打印", "release": "将打印", "drop": "不打印"}
+REPRINTED = "补打"
 WHY = {
     "old": "旧单 too old",
     "flood": "下单过多 too many",
@@ -50,13 +53,16 @@ def queue() -> None:
 @config_option
 @json_option
 def list_(config_path: Path, as_json: bool) -> None:
-    """Show every ticket that is not settled, oldest first."""
-    answer = ask_agent(config_path, {"do": "queue"}, LOOK_S)
+    """Show every ticket that is not settled, oldest first, and what it waits for."""
+    config = load(config_path)
+    answer = ask(config.data_dir, {"do": "queue"}, LOOK_S)
     if as_json:
         show_json(answer)
         return
+    printers = ask(config.data_dir, {"do": "printers"}, LOOK_S)["printers"] if answer["tickets"] else []
+    states = {printer["name"]: _state(printer) for printer in printers}
     for ticket in answer["tickets"]:
-        click.echo(_line(ticket))
+        click.echo(plain(_line(ticket), _waits_for(ticket, states, config)))
     if (more := answer["count"] - len(answer["tickets"])) > 0:
         click.echo(f"还有 and {more} more")
     if not answer["tickets"]:
@@ -132,6 +138,22 @@ def drop(orders: tuple[str, ...], channel: str, config_path: Path, as_json: bool
     _pick("drop", orders, channel, config_path, as_json)
 
 
+@queue.command()
+@click.argument("order")
+@_channel
+@click.option("--station", default="", help="Only this station's tickets.")
+@config_option
+@json_option
+def reprint(order: str, channel: str, station: str, config_path: Path, as_json: bool) -> None:
+    """Print ORDER, by number or id, once more: what holds now at each station, always marked 补打 REPRINT."""
+    request = {"do": "reprint", "order": order, "channel": channel, "station": station}
+    answer = ask_agent(config_path, request, SETTLE_S)
+    if as_json:
+        show_json(answer)
+    else:
+        click.echo(plain(REPRINTED, answer["answer"]))
+
+
 def _pick(what: str, orders: tuple[str, ...], channel: str, config_path: Path, as_json: bool) -> None:
     chosen: dict[str, Any] = {"all": True} if orders == ("all",) else {"orders": list(orders)}
     answer = ask_agent(config_path, {"do": what, "channel": channel, **chosen}, SETTLE_S)
@@ -165,6 +187,29 @@ def _line(ticket: dict[str, Any]) -> str:
     return plain(
         ticket["ticket"], about, ticket["station"], where, state, age(ticket["age_s"]), marked, ticket["reason"]
     )
+
+
+def _state(printer: dict[str, Any]) -> str:
+    """Why a printer prints nothing now; "" for one that does."""
+    if printer["state"] == "ready" and "paused" not in printer["alarms"]:
+        return ""
+    needs = [words for need, words in NEEDS.items() if need in printer["alarms"]]
+    return ", ".join(needs) or PRINTER_STATES.get(printer["state"], printer["state"])
+
+
+def _waits_for(ticket: dict[str, Any], states: dict[str, str], config: Config) -> str:
+    """`kitchen: 连不上 away  15 s 后由 bar 代打 then bar stands in`; "" for one that waits for no printer."""
+    home, why = ticket["home"], states.get(ticket["home"], "")
+    if ticket["state"] not in ("pending", "held") or not why:
+        return ""
+    stations = config.effective_stations() if ticket["order"] else []
+    backup = next((station.backup for station in stations if station.name == ticket["station"]), None)
+    if not backup:
+        return f"{home}: {why}"
+    if states.get(backup):
+        return plain(f"{home}: {why}", f"{backup}: {states[backup]}")
+    after = f"{config.printing.failover_after_s:g} s"
+    return plain(f"{home}: {why}", f"坏 {after} 后由 {backup} 代打 {backup} stands in once it is down for {after}")
 
 
 def age(seconds: int) -> str:

@@ -8,7 +8,7 @@ import click
 from agent import log
 from agent.cli.options import config_option
 from agent.config import load
-from agent.configrules import warnings
+from agent.configwarnings import warnings
 
 _log = log.get("config")
 
@@ -24,4 +24,4 @@ def run(config_path: Path, log_level: str) -> None:
         _log.warning("config.doubt_found", text=text)
     from agent.app import run_agent  # after the configuration is known to be right: it loads every room
 
-    sys.exit(run_agent(config))
+    sys.exit(run_agent(config, lambda: load(config_path)))

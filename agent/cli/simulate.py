@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from agent.simulator.control import COMMANDS, Command
 from agent.simulator.piece import Piece
 from agent.simulator.ports import PtyPort, TcpPort, serve_pty, serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
@@ -14,6 +15,11 @@ from agent.simulator.remote import serve_control
 _DOTS_PER_CELL = 12
 _STDIN = 0
 _STOP = object()
+_CONTROL = (
+    'The JSON commands, one a line: {"do": "paper_out"}, {"do": "paper_out", "after_lines": 3}, '
+    '{"do": "offline", "on": false}, {"do": "heal"}, {"do": "state"}. '
+    f"There are: {', '.join(COMMANDS)}. Beside do may stand: {', '.join(Command.__struct_fields__[1:])}."
+)
 
 
 @click.group()
@@ -21,7 +27,7 @@ def simulate() -> None:
     """Play the parts that a shop has and a desk has not."""
 
 
-@simulate.command()
+@simulate.command(epilog=_CONTROL)
 @click.option("--listen", default="tcp://127.0.0.1:0", show_default=True, help="tcp://HOST:PORT, or pty.")
 @click.option("--width", default=48, show_default=True, type=click.IntRange(16, 96), help="Cells on a line.")
 @click.option("--tier", default=1, show_default=True, type=click.IntRange(1, 3), help="1 echoes, 2 status, 3 mute.")
@@ -29,7 +35,7 @@ def simulate() -> None:
 @click.option("--rate", type=float, help="Bytes per second on the wire; unlimited if not given.")
 @click.option("--line-time", default=0.0, show_default=True, help="Seconds per printed line.")
 @click.option("--paper-dir", type=click.Path(file_okay=False, path_type=Path), help="Keep each piece: 0001.txt, .png.")
-@click.option("--control", help="HOST:PORT for JSON commands; they are read from standard input too.")
+@click.option("--control", help="HOST:PORT for JSON commands, see below; they are read from standard input too.")
 @click.option("--name", default="printer", show_default=True)
 @click.option("--quiet", is_flag=True, help="Show no tickets on the terminal.")
 def printer(

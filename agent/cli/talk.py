@@ -10,8 +10,24 @@ import msgspec
 from agent.config import load
 from agent.control import ask
 
-LOOK_S, SETTLE_S, PROBE_S = 15.0, 30.0, 45.0
+LOOK_S, SETTLE_S, PROBE_S, ERRAND_S = 15.0, 30.0, 45.0, 60.0
 """How long an answer is waited for: longer than the agent itself waits before it gives one."""
+
+PRINTER_STATES = {
+    "ready": "就绪 ready",
+    "connecting": "连接中 connecting",
+    "away": "连不上 away",
+    "other": "换了机器 another device",
+    "needs_human": "需要人 needs a person",
+}
+NEEDS = {
+    "paper": "缺纸 paper",
+    "cover": "开盖 cover",
+    "cutter": "切刀 cutter",
+    "error": "故障 error",
+    "offline": "脱机 offline",
+    "paused": "已暂停 paused",
+}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One line of JSON, for programs.")
 

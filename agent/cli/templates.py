@@ -1,5 +1,8 @@
 """`shop-agent templates`: which there are, and whether the shop's own are right."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -18,26 +21,38 @@ templates_option = click.option(
 )
 
 
+@contextmanager
+def _said_once() -> Iterator[None]:
+    """What is wrong with a template is said here in plain words, and not by the log besides."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        return record.msg != "spool.template_failed"
+
+    logger = logging.getLogger("agent.spool")
+    logger.addFilter(keep)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keep)
+
+
 def open_book(folder: Path | None) -> Book:
     """The templates that the agent would print with; what is wrong with the shop's own is said."""
-
-    def tell(_name: str, problem: str) -> None:
-        if problem:
-            click.echo(problem, err=True)
-
-    return Shelf(folder, SystemClock(), tell).book()
+    book, problems = _opened(folder)
+    for problem in problems:
+        click.echo(f"{problem}\nuntil that is mended the agent prints without this file, as is shown here", err=True)
+    return book
 
 
 def faults(config: Config) -> list[str]:
-    """What is wrong with the shop's own templates, and which template a station names that there is not."""
-    shelf = Shelf(config.templates, SystemClock())
-    names = shelf.book().names
-    known = ", ".join(sorted(name.removesuffix(".j2") for name in names if not name.startswith("_")))
-    found = list(shelf.problems().values())
-    for at, station in enumerate(config.stations):
-        if f"{station.template}.j2" not in names:
-            found.append(f"stations[{at}].template: there is no template '{station.template}'; there are: {known}")
-    return found
+    """What is wrong with the shop's own templates."""
+    return _opened(config.templates)[1]
+
+
+def _opened(folder: Path | None) -> tuple[Book, list[str]]:
+    with _said_once():
+        shelf = Shelf(folder, SystemClock())
+        return shelf.book(), list(shelf.problems().values())
 
 
 @click.group()
@@ -62,9 +77,7 @@ def list_all(templates: Path | None) -> None:
 @templates_option
 def check(templates: Path | None) -> None:
     """Print sample tickets with every template. Exit 78 when one fails; file and line are named."""
-    problems: list[str] = []
-    book = Shelf(templates, SystemClock(), lambda _name, problem: problems.append(problem)).book()
-    problems = [problem for problem in problems if problem]
+    book, problems = _opened(templates)
     if problems:
         raise ConfigError("\n".join(problems))
     count = sum(not name.startswith("_") for name in book.names)

@@ -19,6 +19,14 @@ LAST_REVISION = 2**53
 """Of a cancel that says neither its revision nor its time: it is final."""
 
 
+class Lacking(DecodeError):
+    """What the kitchen can't do without is not found, or can't be read; `expression` should have found it."""
+
+    def __init__(self, path: str, reason: str, expression: Expression) -> None:
+        super().__init__(path, reason)
+        self.expression = expression
+
+
 class Mapped(msgspec.Struct, frozen=True):
     """What a payload says: kind is upsert, cancel or skip; `data` is that of the event, without what was not read.
     `items` are the dishes by their places in the payload, and `faults` the fields that can't be read.
@@ -108,9 +116,9 @@ class _Draft:
         try:
             value = read(self.reader.evaluate(expression, scope))
         except Unreadable as exc:
-            raise DecodeError(path, f"{field}: {exc}") from exc
+            raise Lacking(path, f"{field}: {exc}", expression) from exc
         if value is None or value == "":
-            raise DecodeError(path, f"{field}: {expression.text!r} finds nothing")
+            raise Lacking(path, f"{field}: {expression.text!r} finds nothing", expression)
         return value
 
     def identity(self, mapping: Mapping, scope: Any, payload: Any, kind: str) -> dict[str, Any]:
@@ -197,7 +205,7 @@ class _Draft:
         try:
             return fields.elements(self.reader.evaluate(expression, scope))
         except Unreadable as exc:
-            raise DecodeError(path, f"items.each: {exc}") from exc
+            raise Lacking(path, f"items.each: {exc}", expression) from exc
 
     def _group(self, each: Expression | None, scope: Any, field: str, drop: Expression | None = None) -> list[Any]:
         found = [scope] if each is None else self.get(each, scope, fields.elements, field) or []

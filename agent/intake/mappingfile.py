@@ -47,12 +47,15 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MappingFile(msgspec.Struct, frozen=True):
-    """A mapping, and where each of its expressions stands: `path:line`, and the field that it fills."""
+    """A mapping, and where each of its expressions stands: `path:line`, and the field that it fills. `ignores` are its
+    ignored paths, and the line of each.
+    """
 
     path: Path
     about: str
     mapping: Mapping
     places: dict[Expression, tuple[str, str]]
+    ignores: dict[str, str] = {}
 
     @property
     def fixtures(self) -> list[Path]:
@@ -123,7 +126,8 @@ def load(path: Path, channel: str = "", zone: str = "") -> MappingFile:
         for field, value in reading.values.items()
         if isinstance(value, Expression)
     }
-    return MappingFile(path, contents.about, mapping, places)
+    ignores = {text: f"{path}:{reading.marks[field].line}" for field, text in reading.column("ignore[]")}
+    return MappingFile(path, contents.about, mapping, places, ignores)
 
 
 def _check(reading: Reading) -> None:

@@ -3,6 +3,7 @@ expression must have found something at least once. A wrong one fails silently, 
 """
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,70 +11,137 @@ import msgspec
 
 from agent.errors import ConfigError, DecodeError
 from agent.intake.decode import decode_data, decode_tree
+from agent.intake.draft import Lacking
 from agent.intake.expressions import Expression, Reader
 from agent.intake.foreign import NotAnOrder, read
-from agent.intake.mappingfile import MappingFile
+from agent.intake.mappingfile import SHIPPED, MappingFile
+from agent.intake.unread import ignored
 
 _SHOWN = 160
 
 
 class Findings(msgspec.Struct):
-    """What a rehearsal found: `errors` must be mended, `warnings` should be looked at; and how many fixtures it was."""
+    """What a rehearsal found: `errors` must be mended, `warnings` should be looked at; and how many fixtures it was.
+    `halted`: a payload was not read to its end, so that nobody knows which expressions find nothing.
+    """
 
     errors: list[str] = []
     warnings: list[str] = []
     fixtures: int = 0
+    halted: bool = False
 
 
-def outcome(payload: bytes, file: MappingFile) -> tuple[dict[str, Any], set[Expression]]:
-    """What becomes of a payload, as a fixture says it, and the expressions that found something in it.
+class Outcome(msgspec.Struct):
+    """What becomes of a payload, as a fixture says it: `type`, `id`, `time` and `data` of the event; or `skipped`; or
+    `parked` and where the fault is. The id is left out where it is the payload's digest.
 
-    A fixture says `type`, `id`, `time` and `data` of the event; or `skipped`; or `parked` and where the fault is. The
-    id is left out where it is the payload's digest.
+    `fault` names, for one that is parked, the mapping's line and the reason. `matched` are the expressions that found
+    something, `places` all that the payload has.
     """
+
+    told: dict[str, Any]
+    fault: str = ""
+    matched: set[Expression] = set()
+    places: set[str] = set()
+
+
+def outcome(payload: bytes, file: MappingFile) -> Outcome:
+    """What becomes of a payload."""
     reader = Reader(file.mapping.zone)
+    tree: Any = None
+    found = Outcome({})
     try:
-        event = read(decode_tree(payload), "digest", file.mapping, "fixture", reader)
+        tree = decode_tree(payload)
+        event = read(tree, "digest", file.mapping, "fixture", reader)
         decode_data(event)
+        found.told = {"type": event.type, "id": event.id, "time": event.time, "data": event.data}
+        if event.id == "digest":
+            del found.told["id"]
     except NotAnOrder:
-        return {"skipped": True}, reader.matched
+        found.told = {"skipped": True}
     except DecodeError as exc:
-        return {"parked": exc.path, "reason": exc.reason}, reader.matched
-    told = {"type": event.type, "id": event.id, "time": event.time, "data": event.data}
-    if event.id == "digest":
-        del told["id"]
-    return told, reader.matched
+        found.told = {"parked": exc.path, "reason": exc.reason}
+        where = file.places[exc.expression][0] if isinstance(exc, Lacking) else _blame(exc.path, file)[0]
+        found.fault = f"{where}: it would be parked: {exc.reason} - at {exc.path}"
+    found.matched, found.places = reader.matched, _places(tree)
+    return found
 
 
 def rehearse(file: MappingFile) -> Findings:
     """Replay every fixture of a mapping."""
     findings = Findings()
     matched: set[Expression] = set()
+    places: set[str] = set()
     for path in file.fixtures:
         findings.fixtures += 1
         try:
-            got, found = outcome(path.read_bytes(), file)
+            got = outcome(path.read_bytes(), file)
             wanted = _wanted(path.with_name(path.name.replace(".input.json", ".order.json")))
         except ConfigError as exc:
             findings.errors.append(str(exc))
             continue
-        matched |= found
-        got.pop("reason", None)
-        findings.errors += _differences(wanted, got, path, file)
+        matched |= got.matched
+        places |= got.places
+        got.told.pop("reason", None)
+        if got.fault and "parked" not in wanted:
+            findings.errors.append(f"{got.fault}; {path.name} says otherwise: correct the expression, or the fixture")
+            findings.halted = True
+        else:
+            findings.errors += _differences(wanted, got.told, path, file)
     if not findings.fixtures:
         folder = file.path.parent / file.path.stem
         findings.warnings.append(
             f"{file.path}: no fixtures in {folder}, a wrong expression would not be seen; put a real payload there as "
             f"NAME.input.json, and what `shop-agent mappings test` makes of it as NAME.order.json, once it is right"
         )
-        return findings
-    findings.warnings += [
-        f"{where}: {field}: {expression.text!r} finds nothing in any of {findings.fixtures} fixtures; correct it, or "
-        f"add a fixture that has it"
-        for expression, (where, field) in file.places.items()
-        if expression not in matched
-    ]
+    elif not findings.halted:
+        findings.warnings += [*_unfound(file, matched, findings.fixtures), *_idle(file, places)]
     return findings
+
+
+def _unfound(file: MappingFile, matched: set[Expression], fixtures: int) -> list[str]:
+    """The expressions that found nothing, but for what stands below an `each:` that finds nothing."""
+    silent = {field: (where, each) for each, (where, field) in file.places.items() if each not in matched}
+    barren = tuple(field.removesuffix("each") for field in silent if field.endswith(".each"))
+    return [
+        f"{where}: {field}: {expression.text!r} finds nothing in any of {fixtures} fixtures; correct it, or "
+        f"add a fixture that has it"
+        for field, (where, expression) in silent.items()
+        if not any(field.startswith(group) and field != f"{group}each" for group in barren)
+    ]
+
+
+def _idle(file: MappingFile, places: set[str]) -> list[str]:
+    """The ignored paths that no fixture has: they begin at the payload's top, also where there is a `root`. Ours also
+    ignore what platforms only document.
+    """
+    found = []
+    for text, where in file.ignores.items():
+        if any(place in ignored([text]) for place in places):
+            continue
+        below = next((place for place in sorted(places) if place in ignored([f"**.{text}"])), "")
+        if below or file.path.parent != SHIPPED:
+            advice = f"write {below}" if below else "correct it, or add a fixture that has it"
+            found.append(f"{where}: ignore: no fixture has {text!r}, counted from the payload's top; {advice}")
+    return found
+
+
+def _places(tree: Any) -> set[str]:
+    """Every place of a payload, as `ignore` names them: lists have no numbers, JSON in texts is looked into."""
+    found: set[str] = set()
+    pending = [("", tree)]
+    while pending:
+        path, node = pending.pop()
+        if path:
+            found.add(path)
+        if type(node) is str and node.startswith(("{", "[")):
+            with suppress(DecodeError):
+                pending.append((path, decode_tree(node.encode())))
+        elif type(node) is dict:
+            pending += [(f"{path}.{name}" if path else name, value) for name, value in node.items()]
+        elif type(node) is list:
+            pending += [(path, value) for value in node]
+    return found
 
 
 def _wanted(path: Path) -> dict[str, Any]:

@@ -1,0 +1,48 @@
+"""`shop-agent notices`: do alarms arrive where they shall?"""
+
+from pathlib import Path
+
+import click
+
+from agent.cli.options import config_option
+from agent.cli.talk import plain
+from agent.clock import SystemClock, stamp
+from agent.config import load
+from agent.errors import CommandRefused
+from agent.model.ticket import Language
+
+
+@click.group()
+def notices() -> None:
+    """Alarms told outside the shop: WeCom, DingTalk, Feishu, others."""
+
+
+@notices.command()
+@config_option
+@click.argument("kind", required=False)
+def test(config_path: Path, kind: str | None) -> None:
+    """Send each receiver a test message; exit 1 unless all took it.
+
+    With KIND (wecom, dingtalk, feishu, generic) only those. No agent need run.
+    Run it as the service's user, so that it reads the same files.
+    """
+    from agent.report.alarmtext import trial
+    from agent.report.webhook import Untold, tell
+
+    config = load(config_path)
+    chosen = [notice for notice in config.notices if kind in (None, notice.kind)]
+    if not chosen:
+        who = f"no {kind} is" if kind else "nobody is"
+        raise CommandRefused(f"{config_path}: {who} under notices; docs/notices.md says how")
+    now, failed = SystemClock().utc(), 0
+    for notice in chosen:
+        said = trial(f"{config.shop}/{config.agent}", Language(notice.language or config.language))
+        facts: dict[str, object] = {"shop": config.shop, "agent": config.agent, "at": stamp(now), "test": True}
+        try:
+            tell(notice, said, {**facts, "raised": [], "over": []}, now)
+            click.echo(plain("已送达 told", notice.name))
+        except Untold as exc:
+            failed += 1
+            click.echo(plain("未送达 not told", notice.name, exc), err=True)
+    if failed:
+        raise CommandRefused(f"{failed} of {len(chosen)} were not told")
