@@ -11,7 +11,7 @@ import msgspec
 
 from agent.clock import SystemClock, stamp
 from agent.config import Intake
-from agent.intake.commands import Done, perform
+from agent.intake.commands import Commands, Done
 from agent.intake.consumer import Consumer
 from agent.intake.release import Release
 from agent.intake.timekeeper import TimeKeeper
@@ -133,7 +133,7 @@ class Queueing(Kitchen):
 
     def say(self, kind: str, **data: Any) -> Done:
         """A person's word, at the box."""
-        done = self.journal.write(lambda tx: perform(tx, kind, data))
+        done = self.journal.write(lambda tx: Commands().perform(tx, kind, data))
         self.release.ring()
         return done
 

@@ -159,11 +159,11 @@ def test_a_new_printer_that_is_stuck_is_waited_for(tmp_path: Path) -> None:
         here = Kitchen(tmp_path, device, port.link, "auto", patience)
         try:
             here.order(1)
-            here.wait_alarm("printer:wok:mute")
+            here.wait_alarm("printer:wok:unheard")
             assert here.ticket_states(1) == []
             device.press_feed(False)
             here.wait_told(1)
             assert here.ticket_states(1)[-1] == ("completed", "confirmed")
-            here.wait_no_alarm("printer:wok:mute")
+            here.wait_no_alarm("printer:wok:unheard")
         finally:
             here.close()

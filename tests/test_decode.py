@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agent.errors import DecodeError
 from agent.intake.decode import MAX_BYTES, decode_event
-from agent.model.order import Cancel, Upsert
+from agent.model.order import Cancel, PrintRaw, Upsert
 
 ITEM = {"name": "豆浆", "qty": "2"}
 UPSERT: dict[str, Any] = {
@@ -402,3 +402,59 @@ def test_what_was_taken_can_be_read_again(order: dict[str, Any]) -> None:
     """The printers read the ledger's copy: it says what was judged."""
     fault = attempt(json.dumps({**UPSERT, "data": {"order": order}}).encode())
     assert fault is None or fault.path == "$.data.order.total"  # past 64 bits
+
+
+NULLS: list[dict[str, Any]] = [
+    *({name: None} for name in ("allergies", "fees", "discounts", "rush", "note", "customer", "release_at")),
+    {"customer": {"name": None, "member": {"level": None}}},
+    {"items": [{**ITEM, "mods": None, "children": None, "note": None}]},
+    {"items": [{**ITEM, "mods": [{"name": "加热", "qty": None, "price": None}]}]},
+    {"items": [{**ITEM, "children": [{**ITEM, "mods": None, "children": [{**ITEM, "children": None}]}]}]},
+]
+
+
+def without_nulls(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: without_nulls(value) for key, value in tree.items() if value is not None}
+    return [without_nulls(value) for value in tree] if isinstance(tree, list) else tree
+
+
+@pytest.mark.parametrize("fields", NULLS)
+def test_null_is_a_field_that_is_not_there(fields: dict[str, Any]) -> None:
+    """As serializers write it; the digest is that of the data as it came."""
+    event, canonical = decode_event(with_order(**fields))
+    same, _ = decode_event(with_order(**without_nulls(fields)))
+    assert event.data == same.data
+    assert event.digest != same.digest
+    assert msgspec.json.decode(canonical, type=Upsert) == event.data
+
+
+def test_nulls_of_ready_made_content_and_of_a_cancel() -> None:
+    """They take their defaults as well."""
+    raw = {"dialect": "feie", "content": "x", "copies": None, "station": None}
+    event, _ = decode_event(json.dumps({**UPSERT, "type": "print.raw", "data": {"raw": raw}}).encode())
+    assert isinstance(event.data, PrintRaw)
+    assert event.data.raw.copies == 1
+    decode_event(changed(CANCEL, "data.reason", None))
+
+
+@pytest.mark.parametrize("path", ["data.order.items[0].mods[0].name", "data.order.items[0].children[0].qty"])
+def test_null_where_something_must_be_is_named(path: str) -> None:
+    """A dish without a name or a number can't be cooked."""
+    item = {**ITEM, "mods": [{"name": "加热"}], "children": [ITEM]}
+    error = refused(changed(json.loads(with_order(items=[item])), path, None))
+    assert error.path == f"$.{path}"
+    assert "missing required field" in error.reason
+
+
+NEVER = ["0001-01-01T00:00:00", "1970-01-01T00:00:00Z", "1970-01-01T08:00:00+08:00", "1969-12-31T19:00:00-05:00", "", 0]
+
+
+@pytest.mark.parametrize("value", NEVER)
+@pytest.mark.parametrize("field", ["placed_at", "due_at", "release_at", "expires_at"])
+def test_what_platforms_write_for_no_time_is_none(field: str, value: object) -> None:
+    """Year 1, and second 0 of Unix, wherever that is: neither a time nor worth a note."""
+    event, _ = decode_event(with_order(note="少辣", **{field: value}))
+    assert isinstance(event.data, Upsert)
+    assert (getattr(event.data.order, field), event.data.order.note) == (None, "少辣")
+    assert decode_event(changed(UPSERT, "time", value))[0].time is None

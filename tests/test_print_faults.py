@@ -325,3 +325,17 @@ def test_a_printer_that_was_used_by_somebody_else_meanwhile_proves_nothing(tmp_p
         here.device.receive(b"somebody else's receipt\n" * 40 + b"\x1dVB\0")
         assert here.wait_for(2, 30)
         assert settled(here, 2)[-1] == ("completed", "confirmed")
+
+
+@pytest.mark.parametrize("after", range(1, 14))
+def test_a_question_that_was_cut_leaves_nothing_on_paper(tmp_path: Path, after: int) -> None:
+    """The link breaks while the idle printer is asked something: it waits for the rest, and must not eat the reset."""
+    with kitchen(tmp_path, spec=PrinterSpec(realtime=False, counters_lag=True, line_time_s=0.004)) as here:
+        here.order(1)
+        assert here.wait_for(1)
+        here.device.cut_link(after, True)
+        here.wait_told(1)
+        here.device.wait_for(lambda _: False, 0.5)
+        here.order(2)
+        here.wait_told(2)
+        assert {ticket.text.lstrip()[:1] for ticket in here.tickets()} <= {"#", "补"}

@@ -1,14 +1,26 @@
 """Ready-made content in a vendor's markup, from the wire to paper."""
 
+import threading
+import tracemalloc
+from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from PIL import Image as PillowImage
 
-from agent.errors import DecodeError
+from agent.encode import svg
+from agent.encode.escpos import Encoded, encode
+from agent.encode.picture import png
+from agent.encode.typeset import typeset
+from agent.errors import DecodeError, TooLong
 from agent.intake.decode import decode_event
+from agent.model.layout import Printed
 from agent.simulator.printer import PrinterSpec
+from agent.spool.render import is_quick
+from agent.tickets.markup import parse
 from tests.brigade import brigade
 from tests.kitchen import Kitchen, kitchen
 
@@ -69,7 +81,7 @@ def test_what_is_no_tag_is_printed_and_reported(tmp_path: Path) -> None:
         here.wait_told("r1")
         assert "<BLINK>红茶</BLINK>" in here.tickets()[0].text
         (accepted,) = [r for r in here.reports() if r["type"] == "order.state" and r["state"] == "accepted"]
-        assert "<BLINK>" in accepted["reason"]
+        assert accepted["reason"] == "feie, not printed as meant: line 1: <BLINK>, line 1: </BLINK>"
 
 
 def test_a_station_that_there_is_not(tmp_path: Path) -> None:
@@ -114,3 +126,78 @@ def test_what_can_not_be_read_names_its_path(data: dict[str, Any], path: str) ->
     with pytest.raises(DecodeError) as caught:
         decode_event(msgspec.json.encode(event))
     assert caught.value.path == path
+
+
+def test_content_that_no_paper_holds_is_set_aside_and_the_next_one_prints(tmp_path: Path) -> None:
+    """A quarter of a megabyte of codes makes 200 MB for the printer: nothing of it is sent, a person is told."""
+    with kitchen(tmp_path) as here:
+        raw(here, "r1", content=CODES)
+        raw(here, "r2")
+        here.wait_told("r2")
+        (ticket,) = here.tickets()
+        assert "番茄炒蛋" in ticket.text
+        assert here.ticket_states("r1")[-1][0] == "aborted"
+        (alarm,) = here.alarms().values()
+        assert "more than 16 MiB for the printer: send less" in alarm
+
+
+CODES = "<QR>x</QR>" * 25_000
+
+
+@pytest.mark.parametrize(
+    ("content", "dialect"),
+    [(CODES, "feie"), ("x\n" * 120_000, "native"), ("<LOGO>\n<IMG src=b>\n" * 10_000, "native")],
+    ids=["codes", "lines", "pictures"],
+)
+def test_what_is_too_long_takes_no_memory(content: str, dialect: str) -> None:
+    """It is refused while it is made, for printers and for previews."""
+    picture = BytesIO()
+    PillowImage.new("1", (570, 3000)).save(picture, "PNG")
+    images = {"logo": picture.getvalue(), "b": picture.getvalue() + b" "}
+    makers: list[Callable[[Sequence[Printed]], object]] = [
+        lambda rows: encode(rows, 48),
+        lambda rows: png(rows, 48),
+        lambda rows: svg.render(rows, 48),
+    ]
+    layout = parse(content, dialect, width=48, images=images).layout
+    for make in makers:
+        tracemalloc.start()
+        try:
+            with pytest.raises(TooLong):
+                make(typeset(layout, 48))
+            assert tracemalloc.get_traced_memory()[1] < 64_000_000
+        finally:
+            tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("template", "quick"), [("{{ number }}", True), ("<QR>x</QR>", False), ("<LOGO>", False), ("\u0e01", False)]
+)
+def test_the_journal_waits_for_no_picture(template: str, quick: bool) -> None:
+    """What is drawn is rendered where only its own printer waits for it."""
+    picture = BytesIO()
+    PillowImage.new("1", (8, 8)).save(picture, "PNG")
+    layout = parse(template, "native", width=48, images={"logo": picture.getvalue()}).layout
+    assert is_quick(layout, "gbk") is quick
+
+
+def test_ready_made_content_is_rendered_by_the_printers_own_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside an idle printer the journal renders an order at once: no content of a stranger's keeps it so."""
+    threads: list[str] = []
+
+    def recorded(*args: Any, **kwargs: Any) -> Encoded:
+        threads.append(threading.current_thread().name)
+        return encode(*args, **kwargs)
+
+    monkeypatch.setattr("agent.spool.render.encode", recorded)
+    with kitchen(tmp_path) as here:
+        for number in (1, 2):
+            here.order(number)
+            here.wait_told(number)
+            here.idle()
+        raw(here, "r1")
+        here.wait_told("r1")
+    assert threads[1] == "journal"
+    assert threads[2:] == ["printer-wok"]

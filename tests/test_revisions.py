@@ -225,6 +225,8 @@ def test_the_pass_sees_the_whole_order_and_then_what_changed(tmp_path: Path) -> 
         for printer in PRINTERS:
             assert "葱油饼" in last(here, printer)
             assert "牛肉面" not in last(here, printer)
+        assert "[wok]" in last(here, "bar")
+        assert "[" not in last(here, "wok")
 
 
 def test_a_receipt_that_changed_is_another_whole_one(tmp_path: Path) -> None:

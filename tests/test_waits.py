@@ -187,7 +187,7 @@ def test_after_an_outage_nothing_floods_the_kitchen(kitchen: Queueing) -> None:
     kitchen._wait(lambda: bool(kitchen.summaries()), 10, "a summary")
     (summary,) = kitchen.summaries()
     assert all(f"#{number}" in summary for number in range(1, 8))
-    assert "豆浆" in summary
+    assert "豆浆 x2" in summary
     assert kitchen.say("command.release", all=True).answer == "7 orders will be printed: #1, #2, #3, #4, #5, #6, #7"
     assert kitchen.wait_for(7)
     assert kitchen.numbers() == ["8", *map(str, range(1, 8))]
@@ -630,3 +630,35 @@ def test_order_that_breaks_our_own_code_keeps_nobody_waiting(
     assert kitchen.say("command.release", all=True).ok
     assert kitchen.wait_for(1)
     kitchen.wait_no_alarm("waiting:failed")
+
+
+def test_an_order_behind_a_gap_that_is_put_off_waits_for_its_time(kitchen: Queueing) -> None:
+    """Its newer revision says tomorrow: the gap's end does not print it, its time does."""
+    kitchen.tell(1, 1)
+    kitchen.one(1)
+    kitchen.tell(3, 3)
+    kitchen.tell(3, 4, rev=2, release_at=iso(24 * 60))
+    assert kitchen.waiting() == [("3", "upcoming")]
+    kitchen.tell(4, 5)
+    kitchen.one(4)
+    assert kitchen.numbers() == ["1", "4"]
+    kitchen.wall.ahead_s = 24 * 3600
+    kitchen.release.ring()
+    kitchen.one(3)
+
+
+def test_where_nobody_knows_the_time_the_ticket_says_until_when(tmp_path: Path) -> None:
+    """It prints at once, and who cooks must not take it for now."""
+    with queueing(tmp_path) as kitchen:
+        kitchen.close()
+        kitchen.synchronised, kitchen.boot = False, "another"
+        kitchen.open()
+        kitchen.tell(1, told=None, release_at="2099-12-24T18:00:00Z")
+        assert "暂缓至 hold until 12-24 18:00" in kitchen.one(1).text
+
+
+def test_an_epoch_for_no_time_holds_no_order(kitchen: Queueing) -> None:
+    """Second 0 of Unix is no age."""
+    kitchen.tell(1, placed_at="1970-01-01T00:00:00Z", expires_at="1970-01-01T00:00:00Z")
+    assert "1970" not in kitchen.one(1).text
+    assert kitchen.waiting() == []

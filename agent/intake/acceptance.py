@@ -1,13 +1,14 @@
 """An event that is news becomes tickets: routed, compared with what its stations were told before, and entered."""
 
-from datetime import UTC, datetime
+from datetime import UTC
 
 import msgspec
 
 from agent.journal import jobs, notes, orders
+from agent.journal.commands import Begun
 from agent.journal.file import Tx
 from agent.journal.store import Journal
-from agent.journal.told import Told, last_share, told
+from agent.journal.told import Told, doubted, last_share, refused, told
 from agent.model.job import JobKind, Mark
 from agent.model.order import MAX_RAW_COPIES, READ_UPSERT, Cancel, Event, Order, PrintRaw, Raw, Upsert
 from agent.model.report import OrderState
@@ -27,10 +28,19 @@ class Taken(msgspec.Struct):
     printers: set[str] = set()
     gap: bool = False
     order: str = ""
+    event: str = ""
+    current: str = ""
+    """The order's present state, for a duplicate or a late one."""
     command: str = ""
     trouble: dict[str, str] | None = None
+    errand: Begun | None = None
     stirred: bool = False
     """Orders wait, or need not wait any longer."""
+
+
+Slip = tuple[str, int]
+"""A station's copy of a ticket."""
+_WITHOUT_PRICES = ("kitchen", "expo", "label")
 
 
 class Acceptance:
@@ -54,21 +64,23 @@ class Acceptance:
         data = event.data
         reason = "the order was cancelled" if isinstance(data, Cancel) else "replaced by a newer revision"
         marks = jobs.withdraw(tx, known.pk, reason) if known else {}
-        before = told(tx, known.pk) if known else {}  # a void that was withdrawn voids nothing
-        reached = list(dict.fromkeys(station for station, _ in before))
+        past = self._past(tx, known, data, marks)  # a void that was withdrawn voids nothing
+        reached = list(dict.fromkeys(station for station, _ in past.told))
         order_pk = orders.put_order(tx, event, known, "accepted")
         event_pk = orders.add_event(tx, event, canonical, order_pk)
         if isinstance(data, Upsert):
             mark = self.mark(tx, event, known, replayed)
             routed = route(data.order, self._stations)
-            new = self._tickets(data.order, routed, before, marks, mark, arrival)
+            new = self._tickets(data.order, routed, past, mark, arrival)
             new += [self._void(tx, order_pk, name) for name in reached if name not in routed]
         elif isinstance(data, PrintRaw):
             new = self._ready_made(data.raw)
         else:
             new = [self._void(tx, order_pk, station) for station in reached]
-        verdict = "order_canceled" if isinstance(data, Cancel) else "order_accepted"
         rev = 0 if data is None else data.order.rev
+        if not new and isinstance(data, Upsert) and known is not None and known.state == "rejected":
+            return self._refused_again(tx, order_pk, rev, event.id)
+        verdict = "order_canceled" if isinstance(data, Cancel) else "order_accepted"
         return self._enter(tx, verdict, order_pk, event_pk, rev, new, event.id, _not_understood(data))
 
     def release(self, tx: Tx, order_pk: int, arrival: Arrival, mark: Mark | None) -> Taken:
@@ -77,9 +89,21 @@ class Acceptance:
         if isinstance(data, PrintRaw):
             new = self._ready_made(data.raw)
         else:
-            new = self._tickets(data.order, route(data.order, self._stations), {}, {}, mark, arrival)
+            new = self._tickets(data.order, route(data.order, self._stations), _Past(), mark, arrival)
         orders.set_order_state(tx, order_pk, "accepted")
         return self._enter(tx, "order_released", order_pk, event_pk, data.order.rev, new, event_id)
+
+    def void_unseen(self, tx: Tx, event: Event, canonical: bytes, known: orders.KnownOrder) -> Taken:
+        """Void what another journal may have printed of an order that was cancelled since."""
+        assert isinstance(event.data, Upsert)
+        routed = route(event.data.order, self._stations)
+        orders.add_event(tx, event, canonical, known.pk)
+        new = []
+        for name, portions in routed.items():
+            share = msgspec.json.encode(Share(tuple(portions), tuple(routed)))
+            new.append(jobs.NewJob(name, self._by_name[name].printer or "", JobKind.CANCEL, share))
+        cancel_pk = orders.newest_cancel(tx, known.pk)
+        return self._enter(tx, "order_canceled", known.pk, cancel_pk, known.rev, new, event.id)
 
     def _enter(
         self,
@@ -103,16 +127,35 @@ class Acceptance:
 
     def mark(self, tx: Tx, event: Event, known: orders.KnownOrder | None, replayed: bool) -> Mark | None:
         """Why this event's tickets may be on paper already, from before the journal knew it; None: they are not."""
-        return self._mark_rebuilt(tx, event.time, replayed) or self._mark_pruned(tx, event, known)
+        return self._mark_rebuilt(tx, event, known, replayed) or self._mark_pruned(tx, event, known)
+
+    def _past(self, tx: Tx, known: orders.KnownOrder | None, data: object, marks: dict[Slip, Mark]) -> "_Past":
+        if known is None:
+            return _Past()
+        off = refused(tx, known.pk)
+        if known.state == "rejected" and not off and isinstance(data, Upsert):  # dropped while it waited
+            was = orders.snapshot(tx, known.pk, data.order.rev)
+            off = {} if was is None else self._as_told(was)
+        return _Past(told(tx, known.pk), off, marks, doubted(tx, known.pk))
+
+    def _as_told(self, order: Order) -> dict[Slip, Told]:
+        """What its stations would have been told of an order."""
+        payload = msgspec.json.encode(Upsert(order))
+        return {
+            (name, copy): Told(name, copy, order.rev, msgspec.json.encode(Share(tuple(portions), ())), payload)
+            for name, portions in route(order, self._stations).items()
+            for copy in range(1, self._by_name[name].copies + 1)
+        }
+
+    def _refused_again(self, tx: Tx, order_pk: int, rev: int, event_id: str) -> Taken:
+        orders.set_order_state(tx, order_pk, "rejected")
+        ref = jobs.order_ref(tx, order_pk)
+        reason = "a person refused it, and nothing that a cook reads has changed"
+        notes.add_report(tx, OrderState(ref, rev, "rejected", event=event_id, reason=reason))
+        return Taken("order_refused_again", order=ref.id)
 
     def _tickets(
-        self,
-        order: Order,
-        routed: Routed,
-        before: dict[tuple[str, int], Told],
-        marks: dict[tuple[str, int], Mark],
-        mark: Mark | None,
-        arrival: Arrival,
+        self, order: Order, routed: Routed, past: "_Past", mark: Mark | None, arrival: Arrival
     ) -> list[jobs.NewJob]:
         """A ticket for each station and copy that has something to learn."""
         new = []
@@ -122,10 +165,9 @@ class Acceptance:
             share = Share(tuple(portions), makers, arrival)
             said = msgspec.json.encode(share)
             for copy in range(1, station.copies + 1):
-                here, known = (name, copy), before.get((name, copy))
-                if known is None or here in marks or _differs(known, order, share):
-                    kind = JobKind.ORDER if known is None else JobKind.AMEND
-                    has = marks.get(here, mark)
+                kind = past.kind(station, copy, order, share)
+                if kind is not None:
+                    has = past.marks.get((name, copy), mark)
                     new.append(jobs.NewJob(name, station.printer or "", kind, said, copy, station.copies, has))
         return new
 
@@ -144,19 +186,29 @@ class Acceptance:
 
     def _void(self, tx: Tx, order_pk: int, name: str) -> jobs.NewJob:
         station = self._station(name)
-        return jobs.NewJob(name, station.printer or "", JobKind.CANCEL, last_share(tx, order_pk, name))
+        share = last_share(tx, order_pk, name)
+        try:
+            READ_SHARE.decode(share)
+        except msgspec.ValidationError:  # of ready-made content
+            share = msgspec.json.encode(Share((), (name,)))
+        return jobs.NewJob(name, station.printer or "", JobKind.CANCEL, share)
 
-    def _mark_rebuilt(self, tx: Tx, told_at: datetime | None, replayed: bool) -> Mark | None:
-        """An order from before the journal was lost may have been printed by the journal that is gone: whatever comes
-        by a replay until the first one is over, because this box's clock may be wrong, and whatever is dated before.
+    def _mark_rebuilt(self, tx: Tx, event: Event, known: orders.KnownOrder | None, replayed: bool) -> Mark | None:
+        """An order from before the journal was lost may have been printed by the journal that is gone: whatever is
+        dated before, and until the first replay is over, because this box's clock may be wrong, whatever comes by one,
+        and each order whose first revision we have not seen.
         """
         rebuilt_at = self._journal.rebuilt_at
         if rebuilt_at is None:
             return None
-        if told_at is not None and told_at.tzinfo is None:
-            told_at = told_at.replace(tzinfo=UTC)
-        before = told_at is not None and told_at < rebuilt_at
-        before = before or (replayed and notes.get_meta(tx, "replayed_since_rebuilt") is None)
+        placed_at = event.data.order.placed_at if isinstance(event.data, Upsert) else None
+        dates = [
+            moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in (event.time, placed_at) if moment
+        ]
+        before = any(moment < rebuilt_at for moment in dates)
+        changed = known is None and isinstance(event.data, Upsert) and event.data.order.rev > 1 and placed_at is None
+        if notes.get_meta(tx, "replayed_since_rebuilt") is None:
+            before = before or replayed or changed
         return Mark.JOURNAL_REBUILT if before else None
 
     def _mark_pruned(self, tx: Tx, event: Event, known: orders.KnownOrder | None) -> Mark | None:
@@ -167,14 +219,44 @@ class Acceptance:
 
 
 def _not_understood(data: object) -> str:
-    """What a printer will print as text, because its dialect has no such tag."""
+    """What of ready-made content is printed otherwise than its writer meant, or not at all."""
     if not isinstance(data, PrintRaw):
         return ""
     unknown = parse(data.raw.content, data.raw.dialect).unknown
-    return f"printed as text, {data.raw.dialect} has no such tag: {', '.join(unknown)}"[:500] if unknown else ""
+    return f"{data.raw.dialect}, not printed as meant: {', '.join(unknown)}"[:500] if unknown else ""
 
 
-def _differs(known: Told, order: Order, share: Share) -> bool:
-    """Would a cook who has the ticket that is known do anything otherwise?"""
+class _Past(msgspec.Struct):
+    """What the stations know of an order: what may be on paper, what a person refused, the marks of what was withdrawn,
+    and where a void may be on paper.
+    """
+
+    told: dict[Slip, Told] = {}
+    refused: dict[Slip, Told] = {}
+    marks: dict[Slip, Mark] = {}
+    unsure: set[str] = set()
+
+    def kind(self, station: Station, copy: int, order: Order, share: Share) -> JobKind | None:
+        """What a station is told with this copy; None where there is nothing to tell. A copy that there was not before
+        knows what the first one does.
+        """
+        here = (station.name, copy)
+        known = self.told.get(here) or self.told.get((station.name, 1))
+        if here in self.marks or station.name in self.unsure:
+            return JobKind.ORDER if known is None and station.name not in self.unsure else JobKind.AMEND
+        if known is None:
+            off = self.refused.get(here)
+            return None if off is not None and not _differs(off, order, share, station) else JobKind.ORDER
+        return JobKind.AMEND if _differs(known, order, share, station) else None
+
+
+def _differs(known: Told, order: Order, share: Share, station: Station) -> bool:
+    """Would somebody who has the ticket that is known do anything otherwise? Only cooks' tickets have no prices."""
     was = READ_UPSERT.decode(known.payload).order
+    if station.template not in _WITHOUT_PRICES and _account(was) != _account(order):
+        return True
     return bool(changed_facts(was, order) or compare(READ_SHARE.decode(known.share).portions, share.portions))
+
+
+def _account(order: Order) -> tuple[object, ...]:
+    return order.items, order.fees, order.discounts, order.total, order.paid

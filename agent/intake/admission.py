@@ -17,6 +17,7 @@ from agent.journal import jobs, notes, orders, waits
 from agent.journal.file import Tx
 from agent.journal.orders import KnownOrder
 from agent.journal.waits import Wait, Why
+from agent.model.job import Mark
 from agent.model.order import Event, Order, PrintRaw, Upsert
 from agent.model.report import OrderState
 from agent.model.ticket import Arrival
@@ -25,11 +26,14 @@ _NUMBERS = msgspec.json.Decoder(Numbers)
 
 
 class Came(msgspec.Struct, frozen=True):
-    """How an event came: `at` on the monotonic clock, whether by a replay, and its place in the counting."""
+    """How an event came: `at` on the monotonic clock, whether by a replay, its place in the counting, and whether from
+    the shop itself, where clocks are no better than ours.
+    """
 
     at: float
     replayed: bool = False
     place: Place = Place.NEXT
+    local: bool = False
 
 
 class Admission:
@@ -45,7 +49,8 @@ class Admission:
 
     def admit(self, tx: Tx, event: Event, canonical: bytes, known: KnownOrder | None, came: Came) -> Taken:
         """Enter an event that is news. Its tickets are made now, or its order waits."""
-        self._times.note(tx, event.time, came.at)
+        if not came.local:
+            self._times.note(tx, event.time, came.at)
         arrival = Arrival(late=came.place is Place.LATE)
         data = event.data
         if not isinstance(data, Upsert | PrintRaw):
@@ -67,6 +72,14 @@ class Admission:
         mark = self._acceptance.mark(tx, event, known, came.replayed)
         waits.enter(tx, Wait(order_pk, why, until, event.source, event.sequence, arrival, mark))
         return self._held(tx, order_pk, event, data.order.rev, why, until)
+
+    def void_unseen(self, tx: Tx, event: Event, canonical: bytes, known: KnownOrder, came: Came) -> Taken | None:
+        """An order whose cancel came first, but that a journal which is lost may have printed: it is taken back."""
+        if not isinstance(event.data, Upsert) or orders.has_tickets(tx, known.pk):
+            return None
+        if self._acceptance.mark(tx, event, None, came.replayed) is not Mark.JOURNAL_REBUILT:
+            return None
+        return self._acceptance.void_unseen(tx, event, canonical, known)
 
     def _accept(
         self, tx: Tx, event: Event, canonical: bytes, known: KnownOrder | None, came: Came, arrival: Arrival
@@ -118,10 +131,10 @@ class Admission:
 
 def _still(waiting: Wait, until: datetime | None) -> Why | None:
     """What a newer revision of an order that waits goes on waiting for: only its own time may be another one now, and
-    what failed is tried again.
+    what failed is tried again. What waits for its own time need not wait for a gap.
     """
     if waiting.why is Why.FAILED:
         return None
-    if waiting.why is not Why.UPCOMING:
-        return waiting.why
-    return None if until is None else Why.UPCOMING
+    if until is not None and waiting.why in (Why.GAP, Why.UPCOMING):
+        return Why.UPCOMING
+    return None if waiting.why is Why.UPCOMING else waiting.why

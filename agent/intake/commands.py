@@ -2,25 +2,32 @@
 
 The table has a row for each kind of command. One from the cloud is carried out once: the same again gets the same
 answer, and the same identity with other content is refused. One that can't be read is answered too, with the field.
+An errand (reload, bundle) works outside the journal: it is entered there, done, and answered.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from agent.errors import CommandRefused, DecodeError
+from agent import log
+from agent.errors import AgentError, CommandRefused, DecodeError
 from agent.intake.decode import Envelope, convert, decode_envelope
-from agent.journal import commands, notes, picks
-from agent.journal.commands import Answered
+from agent.journal import commands, notes, notices, pauses, picks, reprints
+from agent.journal.commands import Answered, Begun
 from agent.journal.decisions import decide
 from agent.journal.file import Tx
-from agent.model.command import Pick, Settle
+from agent.model.command import Aim, Ask, Pick, Reprint, Settle
 from agent.model.report import CommandAnswer
+from agent.model.station import Station
 
 MOST_ANSWER, MOST_BY = 500, 64
 """Characters: what comes from outside ends up in reports, in the log and on a terminal."""
+PREFIX = "command."
+EVERY = "all"
+MOST_ERRANDS = 8
 T = TypeVar("T")
+_log = log.get("command")
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -31,11 +38,14 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A command from the cloud and its answer; `fresh`: it was carried out just now."""
+    """A command from the cloud and its answer, None while it is under way. `fresh`: it was carried out just now, or is
+    an `errand` that is to be run, and concluded.
+    """
 
     command: str
-    done: Done
+    done: Done | None
     fresh: bool = False
+    errand: Begun | None = None
 
 
 class _Row(msgspec.Struct, Generic[T], frozen=True):
@@ -45,35 +55,143 @@ class _Row(msgspec.Struct, Generic[T], frozen=True):
     carry_out: Callable[[Tx, T], str]
 
 
-def perform(tx: Tx, kind: str, data: Any) -> Done:
-    """Carry out a command, wherever it came from. One that is refused changes nothing."""
-    row = _ROWS.get(kind)
-    if row is None:
-        return Done(False, f"{kind[:50]!r} is no command here; there is {', '.join(_ROWS)} - at $.type")
-    tx.execute("SAVEPOINT command")
-    try:
-        done = Done(True, row.carry_out(tx, convert(data, row.data, "$.data")))
-    except (CommandRefused, DecodeError) as exc:
-        tx.execute("ROLLBACK TO command")
-        done = Done(False, str(exc)[:MOST_ANSWER])
-    tx.execute("RELEASE command")
-    return done
-
-
-def answer_command(tx: Tx, payload: bytes, attributes: dict[str, str] | None = None) -> Reply:
-    """A command from the cloud, and its answer into the outbox. `attributes` are those of binary mode.
-
-    Raises:
-        DecodeError: not even its id can be read; park it.
+class Commands:
+    """`allow` are the kinds that the cloud may give, None for all; whoever stands at the box may give each. `errands`
+    do what their kind asks for, and say in words what was done; they raise AgentError where they refuse.
     """
-    try:
-        envelope = decode_envelope(payload, attributes)
-    except DecodeError as exc:
-        reply = Reply(_read_id(payload, attributes, exc), Done(False, str(exc)[:MOST_ANSWER]))
-    else:
-        reply = _once(tx, envelope)
-    notes.add_report(tx, CommandAnswer(reply.command, reply.done.ok, reply.done.answer))
-    return reply
+
+    def __init__(
+        self,
+        stations: Sequence[Station] = (),
+        printers: Collection[str] = (),
+        allow: Collection[str] | None = None,
+        errands: Mapping[str, Callable[[Ask], str]] | None = None,
+    ) -> None:
+        self.allow = allow
+        self._homes = {station.name: station.printer or "" for station in stations}
+        self._default = next((station.printer or "" for station in stations if station.default), "")
+        self._printers = list(printers)
+        self._errands = dict(errands or {})
+        self._rows: dict[str, _Row[Any]] = {
+            "settle": _Row(Settle, _settle),
+            "release": _Row(Pick, picks.release),
+            "drop": _Row(Pick, picks.drop),
+            "reprint": _Row(Reprint, self._reprint),
+            "test": _Row(Aim, self._test),
+            "pause": _Row(Aim, self._pause),
+            "resume": _Row(Aim, self._resume),
+        }
+
+    # -- from anywhere -------------------------------------------------------------------------------------------
+
+    def perform(self, tx: Tx, kind: str, data: Any) -> Done:
+        """Carry out a command of the journal's. One that is refused changes nothing."""
+        row = self._rows.get(_name(kind))
+        if row is None:
+            return self._unknown(kind)
+        tx.execute("SAVEPOINT command")
+        try:
+            done = Done(True, row.carry_out(tx, _signed(convert(data, row.data, "$.data"))))
+        except (CommandRefused, DecodeError) as exc:
+            tx.execute("ROLLBACK TO command")
+            done = Done(False, str(exc)[:MOST_ANSWER])
+        tx.execute("RELEASE command")
+        return done
+
+    def run(self, kind: str, data: Any) -> Done:
+        """Carry out an errand, on the caller's thread and outside any transaction."""
+        work = self._errands.get(_name(kind))
+        if work is None:
+            return self._unknown(kind)
+        try:
+            return Done(True, work(_signed(_ask(data)))[:MOST_ANSWER])
+        except (AgentError, OSError) as exc:
+            return Done(False, str(exc)[:MOST_ANSWER])
+        except Exception as exc:  # noqa: BLE001  a fault of ours: whoever asked is told
+            _log.exception("command.errand_failed", command=kind)
+            return Done(False, f"it failed: {type(exc).__name__}: {exc}"[:MOST_ANSWER])
+
+    def _unknown(self, kind: str) -> Done:
+        known = ", ".join(PREFIX + name for name in (*self._rows, *self._errands))
+        return Done(False, f"{kind[:50]!r} is no command here; there is {known} - at $.type")
+
+    # -- from the cloud ------------------------------------------------------------------------------------------
+
+    def answer(self, tx: Tx, payload: bytes, attributes: dict[str, str] | None = None) -> Reply:
+        """A command from the cloud, and its answer into the outbox. `attributes` are those of binary mode.
+
+        Raises:
+            DecodeError: not even its id can be read; park it.
+        """
+        try:
+            envelope = decode_envelope(payload, attributes)
+        except DecodeError as exc:
+            reply = Reply(_read_id(payload, attributes, exc), Done(False, str(exc)[:MOST_ANSWER]))
+        else:
+            reply = self._once(tx, envelope)
+        if reply.done is not None:
+            notes.add_report(tx, CommandAnswer(reply.command, reply.done.ok, reply.done.answer))
+        return reply
+
+    def conclude(self, tx: Tx, errand: Begun, done: Done) -> None:
+        """An errand was run: remember that, and answer."""
+        if commands.finish(tx, errand, done.ok, done.answer):
+            notes.add_report(tx, CommandAnswer(errand.id, done.ok, done.answer))
+
+    def _once(self, tx: Tx, envelope: Envelope) -> Reply:
+        _, digest = envelope.canonical()
+        seen = commands.find(tx, envelope.source, envelope.id)
+        if seen is not None:
+            return Reply(envelope.id, _said(seen, digest))
+        done = self._not_allowed(envelope.type)
+        if done is None and _name(envelope.type) in self._errands:
+            done = self._cannot_begin(tx, envelope.data)
+            if done is None:
+                errand = Begun(envelope.source, envelope.id, envelope.type, _ask(envelope.data).by[:MOST_BY])
+                commands.begin(tx, errand, digest)
+                return Reply(envelope.id, None, fresh=True, errand=errand)
+        done = done or self.perform(tx, envelope.type, envelope.data)
+        commands.keep(tx, envelope.source, envelope.id, Answered(digest, done.ok, done.answer))
+        return Reply(envelope.id, done, fresh=True)
+
+    def _cannot_begin(self, tx: Tx, data: Any) -> Done | None:
+        try:
+            _ask(data)
+        except DecodeError as exc:
+            return Done(False, str(exc)[:MOST_ANSWER])
+        busy = len(commands.begun(tx)) >= MOST_ERRANDS
+        return Done(False, "too much of this is under way here; try again in a minute") if busy else None
+
+    def _not_allowed(self, kind: str) -> Done | None:
+        name = _name(kind)
+        if self.allow is None or name in self.allow or name not in (*self._rows, *self._errands):
+            return None
+        return Done(False, f"{kind} is not allowed from the cloud: do it at the box, or write it into commands.allow")
+
+    # -- those that need to know the shop ------------------------------------------------------------------------
+
+    def _reprint(self, tx: Tx, command: Reprint) -> str:
+        if command.ticket is None and not command.order:
+            raise DecodeError("$.data.order", "name the order, or a ticket of it")
+        return reprints.reprint(tx, command, lambda station: self._homes.get(station, self._default))
+
+    def _test(self, tx: Tx, aim: Aim) -> str:
+        (printer,) = self._named(aim, EVERY)
+        return f"ticket {notices.post_test(tx, printer)}: {printer} prints a test page"
+
+    def _pause(self, tx: Tx, aim: Aim) -> str:
+        return pauses.pause(tx, self._named(aim), aim.by)
+
+    def _resume(self, tx: Tx, aim: Aim) -> str:
+        return pauses.resume(tx, self._named(aim))
+
+    def _named(self, aim: Aim, but: str = "") -> list[str]:
+        if aim.printer == EVERY != but and EVERY not in self._printers:
+            return self._printers
+        if aim.printer not in self._printers:
+            there = ", ".join(self._printers) or "none"
+            raise CommandRefused(f"there is no printer {aim.printer[:50]!r}; there is {there} - at $.data.printer")
+        return [aim.printer]
 
 
 def answer_failed(tx: Tx, payload: bytes, attributes: dict[str, str] | None, reason: str) -> None:
@@ -85,16 +203,21 @@ def answer_failed(tx: Tx, payload: bytes, attributes: dict[str, str] | None, rea
     notes.add_report(tx, CommandAnswer(command, False, reason[:MOST_ANSWER]))
 
 
-def _once(tx: Tx, envelope: Envelope) -> Reply:
-    _, digest = envelope.canonical()
-    seen = commands.find(tx, envelope.source, envelope.id)
-    if seen is not None and seen.digest != digest:
-        return Reply(envelope.id, Done(False, "this id came before with another command; give each its own - at $.id"))
-    if seen is not None:
-        return Reply(envelope.id, Done(seen.ok, seen.answer))
-    done = perform(tx, envelope.type, envelope.data)
-    commands.keep(tx, envelope.source, envelope.id, Answered(digest, done.ok, done.answer))
-    return Reply(envelope.id, done, fresh=True)
+def _name(kind: str) -> str:
+    """Without what every command begins with; empty where it does not."""
+    return kind.removeprefix(PREFIX) if kind.startswith(PREFIX) else ""
+
+
+def _ask(data: Any) -> Ask:
+    """An errand's data, which may be left out."""
+    return convert({} if data is None else data, Ask, "$.data")
+
+
+def _said(seen: Answered, digest: str) -> Done | None:
+    """The same command again; or another one under its identity. None while it is under way."""
+    if seen.digest != digest:
+        return Done(False, "this id came before with another command; give each its own - at $.id")
+    return None if seen.ok is None else Done(seen.ok, seen.answer)
 
 
 def _read_id(payload: bytes, attributes: dict[str, str] | None, fault: DecodeError) -> str:
@@ -109,25 +232,12 @@ def _read_id(payload: bytes, attributes: dict[str, str] | None, fault: DecodeErr
     return name
 
 
-# -- the table -----------------------------------------------------------------------------------------------------
+def _signed(command: Any) -> Any:
+    """Who gave it, in no more characters than a line bears."""
+    return msgspec.structs.replace(command, by=command.by[:MOST_BY])
 
 
 def _settle(tx: Tx, command: Settle) -> str:
     if command.ticket is None and not command.order:
         raise DecodeError("$.data.ticket", "name the ticket, or its order")
-    return decide(tx, msgspec.structs.replace(command, by=command.by[:MOST_BY]))
-
-
-def _release(tx: Tx, pick: Pick) -> str:
-    return picks.release(tx, msgspec.structs.replace(pick, by=pick.by[:MOST_BY]))
-
-
-def _drop(tx: Tx, pick: Pick) -> str:
-    return picks.drop(tx, msgspec.structs.replace(pick, by=pick.by[:MOST_BY]))
-
-
-_ROWS: dict[str, _Row[Any]] = {
-    "command.settle": _Row(Settle, _settle),
-    "command.release": _Row(Pick, _release),
-    "command.drop": _Row(Pick, _drop),
-}
+    return decide(tx, command)

@@ -13,15 +13,18 @@ from agent.checkpoint import checkpoint
 from agent.clock import SystemClock
 from agent.config import Intake
 from agent.errors import DecodeError
-from agent.intake import foreign
+from agent.intake import foreign, signature
 from agent.intake.acceptance import Acceptance, Taken
 from agent.intake.admission import Admission, Came
-from agent.intake.commands import answer_command, answer_failed
+from agent.intake.commands import Commands, Done, answer_failed
 from agent.intake.decode import Envelope, decode_data, decode_envelope
+from agent.intake.errands import Errands
 from agent.intake.mapping import Mapping as ForeignMapping
 from agent.intake.sequence import Place, Verdict, judge_event, judge_place, judge_revision
+from agent.intake.signature import NO_KEYS, Keyring
 from agent.intake.timekeeper import TimeKeeper
 from agent.journal import jobs, notes, orders, waits
+from agent.journal.commands import Begun, begun
 from agent.journal.file import Tx
 from agent.journal.store import Journal
 from agent.model.order import Cancel, Event, Order
@@ -29,6 +32,9 @@ from agent.model.report import OrderRef, OrderState, OrderStateName, Pong, Rejec
 from agent.model.station import Station
 from agent.model.wire import Delivery, ReplayEnd
 
+REPLAY_END = "replay.end"
+LOCAL = "local"
+"""Stands for the topic of what did not come over the line: whoever brought it waits for the answer."""
 _RULES = Intake()
 _log = log.get("intake")
 
@@ -52,7 +58,12 @@ class Consumer:
         times: TimeKeeper | None = None,
         stir: Callable[[], None] = lambda: None,
         mappings: Mapping[str, ForeignMapping] | None = None,
+        commands: Commands | None = None,
+        keyring: Keyring = NO_KEYS,
     ) -> None:
+        self._keyring = keyring
+        self._commands = commands or Commands(stations)
+        self._errands = Errands(journal, self._commands, self._concluded)
         self._journal = journal
         self._times = times or TimeKeeper(SystemClock(), UTC)
         self._admission = Admission(Acceptance(journal, stations), rules, self._times)
@@ -64,19 +75,23 @@ class Consumer:
         self._wake = wake
         self._on_gap = on_gap
 
-    def receive(self, delivery: Delivery) -> None:
-        """Hand a delivery to the journal; returns at once."""
+    def receive(self, delivery: Delivery, answer: Callable[[Taken], None] | None = None) -> None:
+        """Hand a delivery to the journal; returns at once. `answer` is told what came of it instead of an
+        acknowledgement, on the journal's thread, after the commit.
+        """
         at = self._times.monotonic()
         self._journal.submit(
             lambda tx: self._take_in(tx, delivery, at),
-            lambda taken: self._kept(delivery, taken),
-            lambda exc: self._failed(delivery, exc),
+            lambda taken: self._kept(delivery, taken, answer),
+            lambda exc: self._failed(delivery, exc, answer),
         )
 
-    def _failed(self, delivery: Delivery, exc: Exception) -> None:
+    def _failed(self, delivery: Delivery, exc: Exception, answer: Callable[[Taken], None] | None) -> None:
         """A fault of ours in taking it in: park it, else the broker sends it again for ever and nothing after it."""
         reason = f"it could not be taken in: {type(exc).__name__}: {exc}"
-        self._journal.submit(lambda tx: self._give_up(tx, delivery, reason), lambda taken: self._kept(delivery, taken))
+        self._journal.submit(
+            lambda tx: self._give_up(tx, delivery, reason), lambda taken: self._kept(delivery, taken, answer)
+        )
 
     def refuse(self, delivery: Delivery, reason: str) -> None:
         """A delivery that is not for us: kept with its bytes for a person, never printed."""
@@ -84,13 +99,18 @@ class Consumer:
             lambda tx: self._park(tx, delivery, "$", reason), lambda taken: self._kept(delivery, taken)
         )
 
-    def _kept(self, delivery: Delivery, taken: Taken) -> None:
+    def _kept(self, delivery: Delivery, taken: Taken, answer: Callable[[Taken], None] | None = None) -> None:
         checkpoint("intake.after_commit")
         if taken.printers:
             self._wake(taken.printers)
         if taken.stirred:
             self._stir()
-        self._acknowledge(delivery)
+        if answer is None:
+            self._acknowledge(delivery)
+        else:
+            answer(taken)
+        if taken.errand is not None:
+            self._errands.start(taken.errand)
         checkpoint("intake.after_ack")
         if taken.gap:
             self._on_gap()
@@ -99,7 +119,8 @@ class Consumer:
         elif taken.command:
             _log.info(f"intake.{taken.verdict}", command=taken.command, mid=delivery.mid)
         else:
-            _log.info(f"intake.{taken.verdict}", order=taken.order, mid=delivery.mid)
+            about = {"order": taken.order, "event": taken.event}
+            _log.info(f"intake.{taken.verdict}", **{k: v for k, v in about.items() if v}, mid=delivery.mid)
 
     def _take_in(self, tx: Tx, delivery: Delivery, at: float) -> Taken:
         if delivery.retain:
@@ -109,26 +130,36 @@ class Consumer:
         if delivery.topic == self._command_topic:
             return self._command(tx, delivery)
         if delivery.topic == self._replay_topic and (end := _replay_end(delivery.payload)) is not None:
+            if self._keyring.wants(delivery.topic):
+                return self._park(tx, delivery, "$.signature", f"sign it too, as an event of the type {REPLAY_END}")
             return self._end_replay(tx, end)
         try:
             envelope = self._envelope(delivery)
         except foreign.NotAnOrder:
             return Taken("foreign_skipped")
         except DecodeError as exc:
-            return self._park(tx, delivery, exc.path, exc.reason)
+            return self._turn_away(tx, delivery, exc.path, exc.reason)
+        if (doubt := self._doubt(delivery, envelope)) is not None:  # nor does it count: asked for, a true one may come
+            return self._turn_away(tx, delivery, doubt.path, doubt.reason, envelope.id)
+        if envelope.type == REPLAY_END and delivery.topic == self._replay_topic:
+            end = _replay_end(msgspec.json.encode(envelope.data))
+            return self._end_replay(tx, end) if end else self._park(tx, delivery, "$.data", "no end of a replay")
+        local = delivery.topic == LOCAL
+        if local:  # nobody could be asked for what is missing in its counting
+            envelope = msgspec.structs.replace(envelope, sequence=None)
         queued = None if envelope.number is None else waits.first_queued(tx, envelope.source)
         place = judge_place(envelope.number, self._passed(tx, envelope.source), queued)
         try:
             event, canonical = decode_data(envelope)
         except DecodeError as exc:
-            taken = self._park(tx, delivery, exc.path, exc.reason, envelope.id)
+            taken = self._turn_away(tx, delivery, exc.path, exc.reason, envelope.id)
         else:
-            came = Came(at, delivery.topic == self._replay_topic, place)
+            came = Came(at, delivery.topic == self._replay_topic, place, local)
             taken = self._judge(tx, delivery, event, canonical, came)
         self._count(tx, envelope, taken)
         if place is Place.LATE:
             waits.note_filled(tx, envelope.source)
-        taken.stirred = taken.stirred or queued is not None
+        taken.stirred, taken.event = taken.stirred or queued is not None, envelope.id
         checkpoint("intake.before_commit")
         return taken
 
@@ -138,6 +169,17 @@ class Consumer:
         if mapping is None or attributes is not None:
             return decode_envelope(delivery.payload, attributes)
         return foreign.envelope(delivery.payload, mapping, delivery.topic)
+
+    def _doubt(self, delivery: Delivery, envelope: Envelope) -> DecodeError | None:
+        """Why its signature does not count; None when it may be taken."""
+        if delivery.topic not in self._keyring.audiences:
+            return None
+        now, attributes = self._times.now(), _attributes(delivery)
+        try:
+            signature.check(self._keyring, delivery.topic, delivery.payload, attributes, envelope, now)
+        except DecodeError as exc:
+            return exc
+        return None
 
     def _count(self, tx: Tx, envelope: Envelope, taken: Taken) -> None:
         """Its place in the counting is taken, also by one that was parked: asking for it again would not mend it."""
@@ -153,14 +195,31 @@ class Consumer:
         return 0 if passed is None and self._journal.rebuilt_at is not None else passed
 
     def _command(self, tx: Tx, delivery: Delivery) -> Taken:
+        attributes = _attributes(delivery)
         try:
-            reply = answer_command(tx, delivery.payload, _attributes(delivery))
+            if delivery.topic in self._keyring.audiences:
+                envelope = decode_envelope(delivery.payload, attributes)
+                if (doubt := self._doubt(delivery, envelope)) is not None:
+                    return self._park(tx, delivery, doubt.path, doubt.reason, envelope.id)
+            reply = self._commands.answer(tx, delivery.payload, attributes)
         except DecodeError as exc:
             return self._park(tx, delivery, exc.path, exc.reason)
         checkpoint("intake.before_commit")
+        if reply.done is None:
+            verdict = "command_begun" if reply.fresh else "command_under_way"
+            return Taken(verdict, command=reply.command, errand=reply.errand)
         verdict = "command_refused" if not reply.done.ok else "command_done" if reply.fresh else "command_repeated"
         printers = set(jobs.waiting(tx)) if reply.fresh else set()
         return Taken(verdict, printers=printers, command=reply.command, stirred=reply.fresh)
+
+    def resume(self) -> None:
+        """Commands that were under way when the agent ended are carried out now."""
+        for errand in self._journal.write(begun):
+            self._errands.start(errand)
+
+    def _concluded(self, errand: Begun, done: Done) -> None:
+        verdict = "command_done" if done.ok else "command_refused"
+        _log.info(f"intake.{verdict}", command=errand.id, kind=errand.kind)
 
     def _give_up(self, tx: Tx, delivery: Delivery, reason: str) -> Taken:
         if delivery.topic == self._command_topic:
@@ -184,20 +243,33 @@ class Consumer:
         if verdict is Verdict.CONFLICT:
             what = f"event {event.id}" if seen else f"order {subject.id} revision {subject.rev}"
             reason = f"{what} came before with other content"
-            return self._park(tx, delivery, "$.id" if seen else "$.data.order.rev", reason, event.id)
+            path = "$.id" if seen else "$.data.order.rev"
+            return self._turn_away(tx, delivery, path, reason, event.id, "event_conflict")
         if verdict is Verdict.ACCEPT:
             return self._admission.admit(tx, event, canonical, known, came)
+        if verdict is Verdict.STALE and known is not None and known.canceled:
+            voided = self._admission.void_unseen(tx, event, canonical, known, came)
+            if voided is not None:
+                return voided
         current = "" if known is None else known.state
         ref = OrderRef(subject.id, subject.channel, subject.number if isinstance(subject, Order) else "")
         state: OrderStateName = "duplicate" if verdict is Verdict.DUPLICATE else "stale"
         notes.add_report(tx, OrderState(ref, subject.rev, state, event=event.id, current=current))
-        return Taken(f"{state}_dropped", order=subject.id)
+        return Taken(f"{state}_dropped", order=subject.id, current=current)
 
     def _ping(self, tx: Tx, event: Event, canonical: bytes, verdict: Verdict) -> Taken:
         if verdict is Verdict.ACCEPT:
             orders.add_event(tx, event, canonical, None)
         notes.add_report(tx, Pong(event.id))
         return Taken("ping_answered")
+
+    def _turn_away(
+        self, tx: Tx, delivery: Delivery, path: str, reason: str, event_id: str = "", verdict: str = "event_refused"
+    ) -> Taken:
+        """It can't be taken: what came over the line is parked, whoever brought it otherwise is told."""
+        if delivery.topic != LOCAL:
+            return self._park(tx, delivery, path, reason, event_id)
+        return Taken(verdict, trouble={"event": event_id, "reason": reason[:500], "path": path[:200]})
 
     def _park(self, tx: Tx, delivery: Delivery, path: str, reason: str, event_id: str = "") -> Taken:
         path, reason = path[:200], reason[:500]  # keys come from outside, and this goes into a report

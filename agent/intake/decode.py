@@ -4,7 +4,8 @@ CloudEvents 1.0 in structured mode (one JSON object) and, on MQTT 5, in binary m
 What JSON leaves open is refused here: NaN, a key twice in an object, lone surrogates, too deep, too large.
 
 What the kitchen cooks from must be sound, or the event is parked. A time that can't be read is not worth an order's
-paper: it is taken out, and what was written there is printed in the order's note, so that nobody loses it.
+paper: it is taken out, and what was written there is printed in the order's note, so that nobody loses it. A null is
+what many serializers write for a field that is not there: it is taken out too.
 """
 
 import hashlib
@@ -18,12 +19,25 @@ from typing import Any, TypeVar
 import msgspec
 
 from agent.errors import DecodeError
-from agent.model.order import DIALECTS, MAX_ITEMS, Cancel, CanceledOrder, Event, Item, PrintRaw, Quantity, Upsert
+from agent.model.order import (
+    DIALECTS,
+    MAX_ITEMS,
+    Cancel,
+    CanceledOrder,
+    Event,
+    Item,
+    PrintRaw,
+    Quantity,
+    Upsert,
+    raw_channel,
+)
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 T = TypeVar("T")
 _TIMES = ("due_at", "release_at", "expires_at", "placed_at")
+_NO_TIME = ("0001-", "1970-01-01", "1969-12-31")
+"""How the times begin that platforms write for "none": year 1, and second 0 of Unix in any zone."""
 _QUANTITY = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?", re.ASCII)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -98,9 +112,12 @@ def decode_data(envelope: Envelope) -> tuple[Event, bytes]:
     """
     tree = envelope.data
     said, digest = envelope.canonical()
-    if envelope.type == "order.upsert" and (mended := _without_bad_times(tree)) is not tree:
+    mended = _without_nulls(tree) if b"null" in said else tree
+    if envelope.type == "order.upsert":
+        mended = _without_bad_times(mended)
+    if mended is not tree:
         tree, said = mended, msgspec.json.encode(mended, order="sorted")
-    data = _data(envelope.type, tree, envelope.id)
+    data = _data(envelope, tree)
     time = _moment(envelope.time)
     return Event(envelope.id, envelope.source, envelope.type, data, digest, time, envelope.number), said
 
@@ -116,8 +133,8 @@ def decode_tree(payload: bytes) -> Any:
     return tree
 
 
-def _data(kind: str, tree: Any, event_id: str) -> Upsert | Cancel | PrintRaw | None:
-    match kind:
+def _data(envelope: Envelope, tree: Any) -> Upsert | Cancel | PrintRaw | None:
+    match envelope.type:
         case "order.upsert":
             upsert = convert(tree, Upsert, "$.data")
             _check_items(upsert.order.items, "$.data.order.items")
@@ -125,18 +142,18 @@ def _data(kind: str, tree: Any, event_id: str) -> Upsert | Cancel | PrintRaw | N
         case "order.cancel":
             return convert(tree, Cancel, "$.data")
         case "print.raw":
-            return _raw(tree, event_id)
+            return _raw(tree, envelope)
         case "ping":
             return None
-    raise DecodeError("$.type", f"{kind[:50]!r} is not known here: order.upsert, order.cancel, print.raw or ping")
+    raise DecodeError("$.type", f"{envelope.type[:50]!r} is none of order.upsert, order.cancel, print.raw, ping")
 
 
-def _raw(tree: Any, event_id: str) -> PrintRaw:
+def _raw(tree: Any, envelope: Envelope) -> PrintRaw:
     raw = convert(tree, PrintRaw, "$.data").raw
     if raw.dialect not in DIALECTS:
         raise DecodeError("$.data.raw.dialect", f"{raw.dialect[:50]!r} is not known here: {', '.join(DIALECTS)}")
-    short = event_id if len(event_id) <= 200 else hashlib.sha256(event_id.encode()).hexdigest()
-    return PrintRaw(raw, CanceledOrder(short, 0, "print.raw"))
+    name = envelope.id if len(envelope.id) <= 200 else hashlib.sha256(envelope.id.encode()).hexdigest()
+    return PrintRaw(raw, CanceledOrder(name, 0, raw_channel(envelope.source)))
 
 
 def _check_items(items: list[Item], path: str) -> None:
@@ -161,11 +178,18 @@ def _check_quantity(value: Quantity, where: str) -> None:
         raise DecodeError(f"{where}.qty", "must be a plain decimal number of at most 7 digits, such as 2 or 0.5")
 
 
+def _without_nulls(tree: Any) -> Any:
+    """The data without the fields that are null: they take their default, and one that has none is named as missing."""
+    if type(tree) is dict:
+        return {name: _without_nulls(value) for name, value in tree.items() if value is not None}
+    return [_without_nulls(value) for value in tree] if type(tree) is list else tree
+
+
 def _without_bad_times(tree: Any) -> Any:
     """The data with every time that can't be read moved into the order's note; the same object where there is none.
 
     The paper comes first: an order parked for a time would not be cooked until somebody sees the alarm, and an order
-    on paper with the words as they came is right. Year 1 is what some platforms write for "no time".
+    on paper with the words as they came is right. What platforms write for "no time" is not worth a word.
     """
     order = tree.get("order") if type(tree) is dict else None
     if type(order) is not dict:
@@ -173,18 +197,24 @@ def _without_bad_times(tree: Any) -> Any:
     bad = {name: order[name] for name in _TIMES if order.get(name) is not None and _moment(order[name]) is None}
     if not bad or type(order.get("note")) not in (str, type(None)):
         return tree
-    words = [f"{name}: {value}" for name, value in bad.items() if not str(value).startswith("0001-") and value != ""]
+    words = [f"{name}: {value}" for name, value in bad.items() if value not in ("", 0) and not _is_no_time(value)]
     note = "; ".join([*filter(None, [order.get("note")]), *words])
     return {**tree, "order": {**order, **dict.fromkeys(bad), "note": note}}
 
 
 def _moment(value: object) -> datetime | None:
     """An RFC 3339 time of our era, else None."""
+    if _is_no_time(value):
+        return None
     try:
         moment = msgspec.convert(value, datetime)
     except msgspec.ValidationError:
         return None
     return moment if 1970 <= moment.year < 9999 else None
+
+
+def _is_no_time(value: object) -> bool:
+    return type(value) is str and value.startswith(_NO_TIME)
 
 
 def _parse(payload: bytes) -> tuple[Any, bool]:

@@ -1,6 +1,7 @@
 """A platform's own JSON as an event of ours, through a mapping. Pure: the same payload is the same event."""
 
 import hashlib
+import re
 from typing import Any
 
 from agent.errors import DecodeError
@@ -11,6 +12,8 @@ from agent.intake.mapping import Mapping
 from agent.intake.unread import few, unread_words
 
 _MOST_ID = 500
+_PROGRESS = re.compile(r"status|state|progress|stage|状态|进度", re.IGNORECASE)
+"""Fields that say how far an order is: other words there are no news for a cook."""
 
 
 class NotAnOrder(DecodeError):
@@ -49,7 +52,10 @@ def read(tree: Any, digest: str, mapping: Mapping, topic: str, reader: Reader) -
             *few(list(dict.fromkeys(mapped.faults))),
             *unread_words(tree, reader, order, mapped.items, mapping.ignore),
         ]
-        if told:
-            order["note"] = "; ".join([*filter(None, [order.get("note")]), *told])
+        progress = [text for text in told if _PROGRESS.search(text.partition(":")[0])]
+        if progress:
+            order["unread"] = progress
+        if wishes := [text for text in told if text not in progress]:
+            order["note"] = "; ".join([*filter(None, [order.get("note")]), *wishes])
     name = mapped.id if 0 < len(mapped.id) <= _MOST_ID else digest
     return Envelope("1.0", name, f"foreign:{topic}", f"order.{mapped.kind}", data, mapped.time)

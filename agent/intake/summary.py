@@ -75,6 +75,6 @@ def _listed(tx: Tx, order_pk: int) -> Upcoming:
         ref = jobs.order_ref(tx, order_pk)
         return Upcoming(ref.no, ref.channel, None, ())
     order = data.order
-    items = [f"{item.name} ×{item.qty}" for item in order.items[:MOST_ITEMS]]
+    items = [f"{item.name} x{item.qty}{item.unit or ''}" for item in order.items[:MOST_ITEMS]]
     items += ["…"] if len(order.items) > MOST_ITEMS else []
     return Upcoming(order.number, order.channel, order.placed_at or order.due_at, tuple(items))

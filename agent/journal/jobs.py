@@ -9,6 +9,7 @@ import msgspec
 from agent.errors import IllegalTransition
 from agent.journal.file import Tx
 from agent.journal.notes import add_report, clear_alarm, get_meta, keep_number, next_number, now, set_meta
+from agent.journal.pauses import is_paused
 from agent.model.job import (
     FINAL,
     READ_INTENT,
@@ -38,6 +39,12 @@ _FIRST = (
 )
 """Nothing older of its order is in a printer: what takes it back must come out after it, and there."""
 
+_NOT_BEFORE = (
+    "NOT EXISTS (SELECT 1 FROM jobs b INDEXED BY jobs_of_order WHERE b.order_pk = j.order_pk AND b.station = j.station "
+    "AND b.id < j.id AND b.flight IS NOT NULL AND b.printer <> j.home AND (b.rev < j.rev OR j.kind = 'cancel'))"
+)
+"""Nothing that it takes back or amends lies in a stand-in's buffer: that would come out after it."""
+
 _TO_STATES = {new: ", ".join(f"'{old}'" for old, after in TRANSITIONS.items() if new in after) for new in TRANSITIONS}
 _EVIDENCE: dict[JobState, Evidence] = {JobState.HELD: "held", JobState.UNCONFIRMED: "unconfirmed"}
 
@@ -56,6 +63,7 @@ class NewJob(msgspec.Struct, frozen=True):
     copy: int = 1
     copies: int = 1
     mark: Mark | None = None
+    number: int = 0
 
 
 class Settlement(msgspec.Struct, frozen=True):
@@ -85,22 +93,31 @@ def add_jobs(tx: Tx, order_pk: int | None, event_pk: int | None, rev: int, jobs:
     at = now()
     tx.executemany(
         "INSERT INTO jobs "
-        "(order_pk, event_pk, rev, kind, station, home, printer, copy, copies, mark, share, created_at, state) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
+        "(order_pk, event_pk, rev, kind, station, home, printer, copy, copies, mark, number, share, created_at, state) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
         [
-            (order_pk, event_pk, rev, j.kind, j.station, j.printer, j.printer, j.copy, j.copies, j.mark, j.share, at)
+            (order_pk, event_pk, rev, j.kind, j.station, j.printer, j.printer, *_entered(j), at)  # home and printer
             for j in jobs
         ],
     )
 
 
+def _entered(job: NewJob) -> tuple[object, ...]:
+    return job.copy, job.copies, job.mark, job.number, job.share
+
+
 def next_pending(tx: Tx, printer: str, *, after_id: int = 0, stands_in: tuple[Route, ...] = ()) -> Job | None:
     """The oldest ticket that this printer may print, or None: of its own stations, and of those that it stands in for.
 
-    Its own held tickets wait for `release`; a held one of another printer is what standing in is for.
+    Its own held tickets wait for `release`; a held one of another printer is what standing in is for. Those of a paused
+    printer wait for it; only notices are printed there.
     """
-    found = [_next(tx, "j.home = ? AND j.state = 'pending'", (printer,), after_id)]
+    if is_paused(tx, printer):
+        return _next(tx, "j.home = ? AND j.state = 'pending' AND j.kind = 'notice'", (printer,), after_id)
+    found = [_next(tx, f"j.home = ? AND j.state = 'pending' AND {_NOT_BEFORE}", (printer,), after_id)]
     for route in stands_in:
+        if is_paused(tx, route.home):
+            continue
         waits = "j.home = ? AND j.station = ? AND j.kind <> 'notice' AND j.state IN ('pending', 'held')"
         found.append(_next(tx, f"{waits} AND j.intent IS NULL AND {_FIRST}", (route.home, route.station), after_id))
     return min((job for job in found if job is not None), key=lambda job: job.id, default=None)
@@ -155,6 +172,8 @@ def claim(
         "SELECT number FROM jobs WHERE id = ? AND state IN ('pending', 'held') AND intent IS NULL", (job.id,)
     ).fetchone()
     if found is None or job.number != running_number(tx, job, day, int(found[0])):
+        return None
+    if job.kind is not JobKind.NOTICE and (is_paused(tx, printer) or is_paused(tx, job.home)):
         return None
     print_number = next_number(tx, "prints", "")
     keep_number(tx, "prints", "", print_number)
@@ -263,6 +282,16 @@ def waiting(tx: Tx) -> dict[str, int]:
     return {str(printer): int(count) for printer, count in rows}
 
 
+def first_made(tx: Tx, job: Job) -> str:
+    """When this ticket was entered; of a copy that a person asked for, when the first of its kind was."""
+    row = tx.execute(
+        "SELECT created_at FROM jobs INDEXED BY jobs_of_order WHERE order_pk = ? AND station = ? AND copy = ? "
+        "AND rev = ? AND state <> 'canceled' ORDER BY id LIMIT 1",
+        (job.order_pk, job.station, job.copy, job.rev),
+    ).fetchone()
+    return job.created_at if row is None else str(row[0])
+
+
 def oldest_waiting(tx: Tx) -> str | None:
     """When the oldest ticket that is not settled was entered."""
     row = tx.execute(f"SELECT created_at FROM jobs INDEXED BY jobs_open WHERE {_OPEN} ORDER BY id LIMIT 1").fetchone()
@@ -270,20 +299,52 @@ def oldest_waiting(tx: Tx) -> str | None:
 
 
 def close_order(tx: Tx, order_pk: int) -> None:
-    """When an order's last ticket is settled, say what became of the order. The last word at each station counts."""
+    """When an order's last ticket is settled, say what became of the order. The last word at each station counts; a
+    copy of what is on paper that was not printed after all is none.
+    """
     rows = tx.execute(
-        "SELECT station, copy, state, reason FROM jobs WHERE order_pk = ? ORDER BY id", (order_pk,)
+        "SELECT station, copy, state, reason, rev FROM jobs WHERE order_pk = ? ORDER BY id", (order_pk,)
     ).fetchall()
-    if any(JobState(state) not in FINAL for _, _, state, _ in rows):
+    if any(JobState(state) not in FINAL for _, _, state, _, _ in rows):
         return
-    last = {(station, copy): JobState(state) for station, copy, state, _ in rows if state != JobState.CANCELED}
-    discarded = {(station, copy): reason.startswith(DISCARDED) for station, copy, _, reason in rows}
-    rev, canceled = tx.execute("SELECT rev, canceled FROM orders WHERE pk = ?", (order_pk,)).fetchone()
+    last: dict[tuple[str, int], JobState] = {}
+    discarded: dict[tuple[str, int], bool] = {}
+    on_paper: dict[tuple[str, int], int] = {}
+    for station, copy, state, reason, rev in rows:
+        here = (station, copy)
+        if on_paper.get(here) == rev:
+            continue
+        if state == JobState.COMPLETED:
+            on_paper[here] = rev
+        if state != JobState.CANCELED:
+            last[here] = JobState(state)
+        discarded[here] = reason.startswith(DISCARDED)
+    if any(discarded.values()) or JobState.ABORTED in last.values():
+        gone = _left_out(tx, order_pk)
+        last = {here: state for here, state in last.items() if here[0] not in gone}
+        discarded = {here: off for here, off in discarded.items() if here[0] not in gone}
+    _close(tx, order_pk, last, any(discarded.values()))
+
+
+def _left_out(tx: Tx, order_pk: int) -> set[str]:
+    """The stations that make no part of the order any more."""
+    rows = tx.execute(
+        "SELECT json_extract(CAST(share AS TEXT), '$.stations') FROM jobs WHERE order_pk = ? AND kind IN ('order', "
+        "'amend') ORDER BY id",
+        (order_pk,),
+    )
+    makers = [set(msgspec.json.decode(stations, type=list[str])) for (stations,) in rows if stations]
+    return set().union(*makers) - makers[-1] if makers else set()
+
+
+def _close(tx: Tx, order_pk: int, last: dict[tuple[str, int], JobState], discarded: bool) -> None:
+    rev, canceled, before = tx.execute("SELECT rev, canceled, state FROM orders WHERE pk = ?", (order_pk,)).fetchone()
     state: OrderStateName = "canceled" if canceled else "printed"
-    if not canceled and (JobState.ABORTED in last.values() or any(discarded.values())):
+    if not canceled and (JobState.ABORTED in last.values() or discarded):
         state = "partly_printed" if JobState.COMPLETED in last.values() else "rejected"
-    tx.execute("UPDATE orders SET state = ? WHERE pk = ?", (state, order_pk))
-    add_report(tx, OrderState(order_ref(tx, order_pk), rev, state))
+    if state != before:
+        tx.execute("UPDATE orders SET state = ? WHERE pk = ?", (state, order_pk))
+        add_report(tx, OrderState(order_ref(tx, order_pk), rev, state))
 
 
 def order_ref(tx: Tx, order_pk: int) -> OrderRef:
@@ -293,8 +354,12 @@ def order_ref(tx: Tx, order_pk: int) -> OrderRef:
 
 def _overtaken(tx: Tx, job: Job) -> bool:
     """Has its order moved on? Not where a newer revision left this station alone: then this ticket still holds."""
-    if job.kind is JobKind.CANCEL or job.order_pk is None:
+    if job.order_pk is None:
         return False
+    if job.kind is JobKind.CANCEL:  # it voids what came before it; once something newer may be out, it would void that
+        sql = "SELECT 1 FROM jobs WHERE order_pk = ? AND station = ? AND kind <> 'cancel' AND id > ? "
+        newer = f"{sql} AND (state = 'completed' OR intent IS NOT NULL) LIMIT 1"
+        return tx.execute(newer, (job.order_pk, job.station, job.id)).fetchone() is not None
     row = tx.execute(
         "SELECT 1 FROM orders WHERE pk = ? AND canceled UNION ALL SELECT 1 FROM jobs WHERE order_pk = ? "
         "AND station = ? AND (copy = ? OR kind = 'cancel') AND id > ? AND state <> 'canceled' LIMIT 1",

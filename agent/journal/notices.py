@@ -2,16 +2,30 @@
 
 import msgspec
 
+from agent.errors import CommandRefused
 from agent.journal import jobs, notes
 from agent.journal.file import Tx
 from agent.journal.jobs import NewJob, Settlement
 from agent.model.job import JobKind, JobState
-from agent.model.ticket import READ_NOTICE, Notice
+from agent.model.ticket import READ_NOTICE, TEST, Notice
 
 
 def post(tx: Tx, notice: Notice, printer: str) -> None:
     """To be printed by this printer."""
     jobs.add_jobs(tx, None, None, 0, [NewJob(notice.about, printer, JobKind.NOTICE, msgspec.json.encode(notice))])
+
+
+def post_test(tx: Tx, printer: str) -> int:
+    """A page that shows what this printer can do; returns its ticket's number. One at a time.
+
+    Raises:
+        CommandRefused: one waits already.
+    """
+    for job in jobs.unsettled(tx):
+        if job.kind is JobKind.NOTICE and job.station == printer and READ_NOTICE.decode(job.share).trouble == TEST:
+            raise CommandRefused(f"a test page waits for {printer} already (ticket {job.id}); look at the printer")
+    post(tx, Notice(printer, TEST), printer)
+    return int(tx.execute("SELECT max(id) FROM jobs").fetchone()[0])
 
 
 def withdraw(tx: Tx, about: str, trouble: str, order: str = "") -> None:

@@ -79,6 +79,12 @@ def add_event(tx: Tx, event: Event, payload: bytes, order_pk: int | None) -> int
     return int(cursor.lastrowid or 0)
 
 
+def is_cancel(tx: Tx, job_id: int) -> bool:
+    """Does this ticket come of a cancel, not of a revision?"""
+    sql = "SELECT e.kind = 'cancel' FROM jobs j JOIN events e ON e.pk = j.event_pk WHERE j.id = ?"
+    return bool(tx.execute(sql, (job_id,)).fetchone()[0])
+
+
 def kind_of(event: Event) -> str:
     """The event's kind as stored: upsert, cancel, raw or ping."""
     match event.data:
@@ -128,6 +134,12 @@ def park(tx: Tx, topic: str, payload: bytes, digest: str, path: str, reason: str
         (topic, kept, digest, path, reason, now()),
     )
     return cursor.rowcount == 1
+
+
+def newest_cancel(tx: Tx, order_pk: int) -> int:
+    """The key of the event that cancelled an order last."""
+    sql = "SELECT pk FROM events WHERE order_pk = ? AND kind = 'cancel' ORDER BY rev DESC LIMIT 1"
+    return int(tx.execute(sql, (order_pk,)).fetchone()[0])
 
 
 def newest_event(tx: Tx, order_pk: int) -> tuple[int, str, Upsert | PrintRaw]:

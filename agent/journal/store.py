@@ -108,7 +108,7 @@ class Journal:
 
     def reader(self) -> Tx:
         """A connection of the caller's own that can only read. The caller's thread closes it."""
-        return sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
+        return reader_of(self._path)
 
     # -- a service -----------------------------------------------------------------------------------------------
 
@@ -272,6 +272,11 @@ class Journal:
             _log.error("journal.work_failed", reason=f"{type(error).__name__}: {error}")
             if task.otherwise is not None:
                 _call(task.otherwise, error)
+
+
+def reader_of(path: Path) -> Tx:
+    """A connection that can only read, whether or not an agent works there. sqlite3's errors come with its use."""
+    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
 
 
 def _call(told: Callable[[Any], None], what: object) -> None:

@@ -3,6 +3,7 @@
 import msgspec
 
 from agent.journal.file import Tx
+from agent.journal.jobs import DISCARDED
 from agent.model.job import Job, JobKind, JobState
 
 _MAY_BE_ON_PAPER = "(j.state = 'completed' OR j.intent IS NOT NULL OR j.mark IS NOT NULL)"
@@ -31,8 +32,31 @@ def told(tx: Tx, order_pk: int) -> dict[tuple[str, int], Told]:
     return {(str(row[0]), int(row[1])): Told(*row) for row in rows}
 
 
+def doubted(tx: Tx, order_pk: int) -> set[str]:
+    """Stations where a void of this order may be on paper, and nobody knows."""
+    rows = tx.execute(
+        "SELECT DISTINCT station FROM jobs v WHERE order_pk = ? AND kind = 'cancel' AND state <> 'completed' "
+        "AND (intent IS NOT NULL OR mark IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM jobs n WHERE "
+        "n.order_pk = v.order_pk AND n.station = v.station AND n.id > v.id AND n.state = 'completed')",
+        (order_pk,),
+    )
+    return {str(station) for (station,) in rows}
+
+
+def refused(tx: Tx, order_pk: int) -> dict[tuple[str, int], Told]:
+    """By station and copy what a person discarded of this order before it was printed: it comes back only changed."""
+    rows = tx.execute(
+        "SELECT j.station, j.copy, j.rev, j.share, coalesce(e.payload, x'') FROM jobs j "
+        "LEFT JOIN events e ON e.pk = j.event_pk WHERE j.order_pk = ? AND j.kind <> 'cancel' "
+        "AND j.state = 'canceled' AND j.mark IS NULL AND j.reason LIKE ? ORDER BY j.id",
+        (order_pk, f"{DISCARDED}%"),
+    )
+    return {(str(row[0]), int(row[1])): Told(*row) for row in rows}
+
+
 def base(tx: Tx, job: Job) -> tuple[Told | None, bool]:
     """What is on paper at this ticket's station of its order, from the time before it; and whether that is certain.
+    A copy that there was not before is compared with the first one.
 
     None with certainty: nothing is, or it was taken back. Not certain: an older ticket is in a printer, or in doubt, or
     was overtaken when a piece of it may have been on paper.
@@ -40,9 +64,10 @@ def base(tx: Tx, job: Job) -> tuple[Told | None, bool]:
     row = tx.execute(
         "SELECT j.station, j.copy, j.rev, j.share, coalesce(e.payload, x''), j.kind, j.state FROM jobs j "
         "LEFT JOIN events e ON e.pk = j.event_pk "
-        "WHERE j.order_pk = ? AND j.station = ? AND (j.copy = ? OR j.kind = 'cancel') AND j.id < ? "
-        "AND j.state <> 'aborted' AND (j.state <> 'canceled' OR j.mark IS NOT NULL) ORDER BY j.id DESC LIMIT 1",
-        (job.order_pk, job.station, job.copy, job.id),
+        "WHERE j.order_pk = ? AND j.station = ? AND (j.copy IN (?, 1) OR j.kind = 'cancel') AND j.id < ? "
+        "AND j.rev < ? AND j.state <> 'aborted' AND (j.state <> 'canceled' OR j.mark IS NOT NULL) "
+        "ORDER BY j.copy = ? OR j.kind = 'cancel' DESC, j.id DESC LIMIT 1",
+        (job.order_pk, job.station, job.copy, job.id, job.rev, job.copy),
     ).fetchone()
     if row is None:
         return None, True

@@ -21,8 +21,8 @@ class BrokerAddress(msgspec.Struct, frozen=True):
     tls: bool
 
 
-def parse_broker_url(text: str) -> BrokerAddress:
-    """Read mqtt://HOST[:PORT] or mqtts://HOST[:PORT].
+def parse_broker_url(text: str, tls_port: int = BROKER_PORTS["mqtts"]) -> BrokerAddress:
+    """Read mqtt://HOST[:PORT] or mqtts://HOST[:PORT]; `tls_port` where an encrypted line's is not written.
 
     Raises ConfigError, which says what is wrong and what to write instead; never with a password in it.
     """
@@ -31,7 +31,7 @@ def parse_broker_url(text: str) -> BrokerAddress:
         raise ConfigError("it does not begin with mqtts:// or mqtt://; write for example mqtts://broker.example:8883")
     if "@" in rest:
         raise ConfigError("no user and password in the URL; write them as username and password_file")
-    host, port = parse_host_port(rest.removesuffix("/"), BROKER_PORTS[scheme])
+    host, port = parse_host_port(rest.removesuffix("/"), tls_port if scheme == "mqtts" else BROKER_PORTS[scheme])
     return BrokerAddress(host, port, scheme == "mqtts")
 
 
@@ -66,6 +66,9 @@ def _ipv6(text: str) -> str:
         IPv6Address(text)
     except AddressValueError as exc:
         raise ConfigError(f"[{text}] is not an IPv6 address ({exc}); write for example [fd00::5]") from exc
+    _, mark, scope = text.partition("%")
+    if mark and not re.fullmatch(r"[A-Za-z0-9._-]{1,15}", scope):  # Linux: at most 15 characters
+        raise ConfigError(f"'{scope}' is not a network card's name; write for example [fe80::5%eth0]")
     return text
 
 

@@ -33,3 +33,33 @@ class Pick(msgspec.Struct, frozen=True):
     why: Literal["", "old", "flood", "failed", "upcoming", "gap"] = ""
     channel: str = ""
     by: str = ""
+
+
+class Reprint(msgspec.Struct, frozen=True):
+    """What was settled shall be printed once more, marked: an order's tickets, those of one station, or one ticket.
+
+    `order` is its id, or what people call it.
+    """
+
+    ticket: Annotated[int, msgspec.Meta(ge=1, le=2**62)] | None = None
+    order: str = ""
+    channel: str = ""
+    station: str = ""
+    by: str = ""
+
+
+class Aim(msgspec.Struct, frozen=True):
+    """A printer by its name; for pause and resume also `all`."""
+
+    printer: str
+    by: str = ""
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """A command that says all by its type."""
+
+    by: str = ""
+
+
+_BEFORE_THREADS = [msgspec.json.Decoder(each) for each in (Settle, Pick, Reprint, Aim, Ask)]
+"""msgspec builds what it knows of a type at first use, and crashes when two threads do."""

@@ -70,6 +70,8 @@ class Mark(StrEnum):
     POSSIBLE_DUPLICATE = "possible_duplicate"
     DISCARD_PIECE_ABOVE = "discard_piece_above"
     JOURNAL_REBUILT = "journal_rebuilt"
+    ASKED = "asked"
+    """A person wanted it once more."""
 
 
 class Counters(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 Money is integer minor units (分). Quantities are decimal strings, for goods sold by weight.
 """
 
+import hashlib
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
@@ -13,7 +14,12 @@ MAX_ITEMS = 500
 MAX_RAW_COPIES = 50
 DIALECTS = ("native", "feie", "xpyun", "yilian", "receiptline")
 """The markups that ready-made content may be in. It is declared, never guessed: their tags contradict each other."""
-Quantity = str | int
+QUANTITY = "^[0-9]{1,7}(\\.[0-9]{1,6})?$"
+Quantity = Annotated[
+    str | int,
+    msgspec.Meta(extra_json_schema={"pattern": QUANTITY, "minimum": 0, "maximum": 9_999_999, "examples": ["2", "0.5"]}),
+]
+"""Plain digits, as they will stand on paper."""
 
 
 class Modifier(msgspec.Struct, frozen=True):
@@ -79,7 +85,7 @@ class Order(msgspec.Struct, frozen=True):
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     rev: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
     channel: Annotated[str, msgspec.Meta(max_length=100)]
-    items: Annotated[list[Item], msgspec.Meta(max_length=MAX_ITEMS)]
+    items: Annotated[list[Item], msgspec.Meta(max_length=MAX_ITEMS, extra_json_schema={"minItems": 1})]
     no: str | int | None = None
     fulfil: str | None = None
     table: str | int | None = None
@@ -101,6 +107,8 @@ class Order(msgspec.Struct, frozen=True):
     currency: str | None = None
     paid: bool | None = None
     footer: Footer | None = None
+    unread: list[str] = []
+    """Words of the platform's that its mapping has no field for: printed, and no change by themselves."""
 
     @property
     def number(self) -> str:
@@ -133,10 +141,16 @@ class Upsert(msgspec.Struct, frozen=True):
 class Raw(msgspec.Struct, frozen=True):
     """Content that an integrator has made already, in the markup of a vendor. An unknown station's is the default's."""
 
-    dialect: str
+    dialect: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(DIALECTS)})]
     content: Annotated[str, msgspec.Meta(min_length=1)]
     station: str | None = None
     copies: Annotated[int, msgspec.Meta(ge=1, le=MAX_RAW_COPIES)] = 1
+
+
+def raw_channel(source: str) -> str:
+    """Where ready-made content of a source belongs: an event's id is its source's own."""
+    name = f"print.raw {source}"
+    return name if len(name) <= 100 else f"print.raw {hashlib.sha256(source.encode()).hexdigest()}"
 
 
 class PrintRaw(msgspec.Struct, frozen=True):

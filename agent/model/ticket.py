@@ -94,6 +94,8 @@ class Ticket(msgspec.Struct, frozen=True):
     `original_at` is when it was first sent, for a reprint. `printed_at` is in the shop's time zone: every
     other time is shown in that zone too.
 
+    `timeless`: nobody knows whether `printed_at` is right.
+
     `late`: it came after what follows it was printed; `missing`: what should have come before it and has not, as in an
     `Arrival`; `old`: how many minutes old it was when it came, 0 where that is no matter. A ticket
     that says only what changed has `before`, the order as it was when this station was last told, its `changes`, and
@@ -118,6 +120,7 @@ class Ticket(msgspec.Struct, frozen=True):
     language: Language = Language.BOTH
     printed_at: datetime | None = None
     original_at: datetime | None = None
+    timeless: bool = False
     late: bool = False
     missing: tuple[str, ...] = ()
     old: int = 0
@@ -148,8 +151,13 @@ class Summary(msgspec.Struct, frozen=True):
     printed_at: datetime | None = None
 
 
+TEST = "test"
+
+
 class Notice(msgspec.Struct, frozen=True):
-    """What the staff is told on paper: the printer `about` has a `trouble` (an alarm's word, such as paper or away)."""
+    """What the staff is told on paper: the printer `about` has a `trouble` (an alarm's word, such as paper or away).
+    With the trouble `TEST` it has none: a person wants its test page.
+    """
 
     about: str
     trouble: str

@@ -19,6 +19,10 @@ PROBE_FENCES = 3
 """A status byte has no name, and a line that crackles says one now and then."""
 
 
+QUESTION_END = bytes(16)
+"""The link before may have been cut within a question: the printer would eat the beginning of what comes next."""
+
+
 class Patience(msgspec.Struct, frozen=True):
     """How long a printer is waited for, in seconds. The field's printers take up to 8 s for a ticket's answer.
 
@@ -63,6 +67,7 @@ class Meeting:
         self._counts = known.tier is Tier.PROCESS_ID
         self._dialogue.questions = known.realtime or REALTIME_QUESTIONS
         if known.tier is not Tier.NONE:
+            self._dialogue.say(QUESTION_END)
             return True
         return self._dialogue.ask_status(tries=1) is None
 
@@ -73,6 +78,7 @@ class Meeting:
         seconds with a printer that answers nothing at all.
         """
         self._dialogue.forget()
+        self._dialogue.say(QUESTION_END)
         realtime = self._dialogue.find_questions()
         if realtime and self._dialogue.status.need:
             return None

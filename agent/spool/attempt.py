@@ -155,7 +155,8 @@ class Attempts:
         """What was in flight is in doubt, and so is whatever stood before a ticket of which nothing went out."""
         if isinstance(outcome, Unknown) and self._post.stopping.is_set():
             for each in flying:
-                _log.warning("spool.left_in_doubt", ticket=each.job.id, reason=outcome.evidence)
+                about = {"order": each.job.order_id, "ticket": each.job.id, "printer": self._post.name}
+                _log.warning("spool.left_in_doubt", **about, reason=outcome.evidence)
             return
         if isinstance(outcome, NotPrinted):
             self._finish(flying.pop().job, settlement_of(outcome), None, None)

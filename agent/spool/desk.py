@@ -16,7 +16,7 @@ from agent.journal import jobs, notes
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.journal.store import Journal
-from agent.model.job import Expected, Intent, Job, JobState
+from agent.model.job import Expected, Intent, Job, JobKind, JobState
 from agent.printers.session import Session
 from agent.spool.failover import Roster
 from agent.spool.render import Press
@@ -92,7 +92,7 @@ class Desk:
         try:
             return self._render(reader, job)
         except Exception as exc:  # noqa: BLE001  # whatever an order can do to the template, the next ticket prints
-            _log.exception("spool.render_failed", ticket=job.id)
+            _log.exception("spool.render_failed", order=job.order_id, ticket=job.id, printer=self._printer.name)
             reason = f"the ticket can't be rendered: {type(exc).__name__}: {exc}"
             self._journal.write(lambda tx: _abort(tx, job, reason))
             return None
@@ -128,10 +128,10 @@ class Desk:
         job = self.peek(tx)
         if jobs.is_torn(tx, self._printer.name):
             return
-        if job is None or not _is_quick(job.payload):
+        if job is None or not _is_quick(job):
             return
         try:
-            prepared = self._render(tx, job)
+            prepared = self._render(tx, job, quickly=True)
         except Exception:  # noqa: BLE001  # the worker will meet it again, and set it aside
             return
         self._offer = self.claim(tx, session, prepared)
@@ -144,16 +144,18 @@ class Desk:
         self._offer = None
         self._seat.release()
 
-    def _render(self, tx: Tx, job: Job) -> Prepared:
+    def _render(self, tx: Tx, job: Job, *, quickly: bool = False) -> Prepared:
         now = self._clock.utc()
         day = self._press.business_day(now)
         job = msgspec.structs.replace(job, number=jobs.running_number(tx, job, day))
-        return Prepared(job, day, self._press.render(tx, job, self._printer, now))
+        return Prepared(job, day, self._press.render(tx, job, self._printer, now, quickly=quickly))
 
 
-def _is_quick(payload: bytes) -> bool:
-    """Can it be rendered while everybody waits? Not a long order, nor one with lines that must be drawn."""
-    return len(payload) <= QUICK_BYTES and sayable(payload.decode())
+def _is_quick(job: Job) -> bool:
+    """Can it be rendered while everybody waits? Not ready-made content, nor a long order, nor one with lines that must
+    be drawn. What its template makes of it the press sees.
+    """
+    return job.kind is not JobKind.RAW and len(job.payload) <= QUICK_BYTES and sayable(job.payload.decode())
 
 
 def _abort(tx: Tx, job: Job, reason: str) -> None:

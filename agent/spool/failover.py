@@ -48,6 +48,10 @@ class Roster:
         """Why it is down, or last was: a ticket taken over a moment ago still says why. Empty when it never was."""
         return self._reasons.get(printer, "")
 
+    def give_up_after(self, seconds: float) -> None:
+        """From now on another one stands in after so long."""
+        self._after_s = seconds
+
     def is_given_up(self, printer: str) -> bool:
         """Is it down for so long that another one should stand in?"""
         since = self._down.get(printer)

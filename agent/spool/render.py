@@ -8,12 +8,14 @@ import msgspec
 
 from agent.config import Printer
 from agent.encode.escpos import Encoded, encode
+from agent.encode.text import sayable
 from agent.encode.typeset import typeset
+from agent.errors import AgentError
 from agent.journal import jobs, orders
 from agent.journal.file import Tx
 from agent.journal.told import base, shares
 from agent.model.job import Job, JobKind, Mark
-from agent.model.layout import Layout
+from agent.model.layout import Code, Image, Layout, Line
 from agent.model.order import READ_RAW, READ_UPSERT, CanceledOrder, Order
 from agent.model.profile import PROFILES
 from agent.model.station import Station
@@ -21,6 +23,7 @@ from agent.model.ticket import (
     READ_NOTICE,
     READ_SHARE,
     READ_SUMMARY,
+    TEST,
     Arrival,
     ChangeKind,
     Language,
@@ -33,13 +36,18 @@ from agent.tickets.changes import changed_facts, compare, trace
 from agent.tickets.engine import TemplateError
 from agent.tickets.raw import ready_made
 from agent.tickets.routing import route
-from agent.tickets.subject import Alarm, Expo, Subject
+from agent.tickets.subject import Alarm, Expo, Subject, Welcome
 from agent.tickets.template import Book, shipped
 
 _WHOLE_ANEW = ("receipt",)
 """Whoever holds one of these holds all that counts: a revision of it is another whole one."""
 
 _LABEL = "label"
+_QUICK_BLOCKS = 300
+
+
+class NotQuick(AgentError):
+    """Somebody waits who must not wait for this ticket: render it elsewhere."""
 
 
 class _Page(NamedTuple):
@@ -59,7 +67,11 @@ class Press:
         stations: Sequence[Station] = (),
         book: Callable[[], Book] = shipped,
         failed: Callable[[TemplateError], None] = lambda _: None,
+        shop: str = "",
+        timeless: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._shop = shop
+        self._timeless = timeless
         self._language = Language(language)
         self._timezone = timezone
         self._troubled = troubled
@@ -67,9 +79,14 @@ class Press:
         self._book = book
         self._failed = failed
 
-    def render(self, tx: Tx, job: Job, printer: Printer, now: datetime) -> Encoded:
-        """The ticket's bytes, from feed to cut. Reads the ledger and, where one changed, a template's file."""
+    def render(self, tx: Tx, job: Job, printer: Printer, now: datetime, *, quickly: bool = False) -> Encoded:
+        """The ticket's bytes, from feed to cut. Reads the ledger and, where one changed, a template's file.
+
+        `quickly`: only what takes no time; NotQuick for what has to be drawn or is long. Raises TooLong.
+        """
         page = self._page(tx, job, printer, now)
+        if quickly and not is_quick(page.layout, printer.charset):
+            raise NotQuick
         rows = typeset(page.layout, printer.width, charset=printer.charset)
         profile = PROFILES[printer.profile]
         beep, drawer = printer.beep or page.beep, page.drawer and printer.drawer and printer.role == "counter"
@@ -79,11 +96,19 @@ class Press:
         """The day whose running numbers count now: it ends at four in the morning, when the last shop is closed."""
         return (now.astimezone(self._timezone) - timedelta(hours=4)).date().isoformat()
 
+    def speak(self, language: str) -> None:
+        """From now on in this language."""
+        self._language = Language(language)
+
     def _page(self, tx: Tx, job: Job, printer: Printer, now: datetime) -> _Page:
         here, width = now.astimezone(self._timezone), printer.width
         match job.kind:
             case JobKind.NOTICE:
-                return _Page(self._set("alarm", self._alarm(tx, READ_NOTICE.decode(job.share), here), width))
+                notice = READ_NOTICE.decode(job.share)
+                if notice.trouble == TEST:
+                    page = Welcome(self._shop or "shop-agent", printer.name, "", self._language, here)
+                    return _Page(self._set("welcome", page, width))
+                return _Page(self._set("alarm", self._alarm(tx, notice, here), width))
             case JobKind.SUMMARY:
                 summary = READ_SUMMARY.decode(job.share)
                 summary = msgspec.structs.replace(summary, language=self._language, printed_at=here)
@@ -95,21 +120,38 @@ class Press:
         return self._order_page(tx, job, self._ticket(tx, job, printer, here, READ_SHARE.decode(job.share)), width)
 
     def _order_page(self, tx: Tx, job: Job, ticket: Ticket, width: int) -> _Page:
-        station = self._stations.get(job.station, Station(job.station))
-        template = station.template
-        if job.kind is JobKind.AMEND and template not in _WHOLE_ANEW:
+        if job.kind is JobKind.AMEND and self._like(self._station(job.station).template) not in _WHOLE_ANEW:
             ticket = self._compared(tx, job, ticket)
+        return self.page(ticket, width)
+
+    def page(self, ticket: Ticket, width: int) -> _Page:
+        """An order's ticket, with the template that its station or what became of the order asks for."""
+        station = self._station(ticket.station)
+        template, like = station.template, self._like(station.template)
+        if like in _WHOLE_ANEW:
+            ticket = msgspec.structs.replace(ticket, before=None, changes=(), changed_facts=())
         if ticket.kind is JobKind.CANCEL:
             template = "cancel"
-        elif ticket.before is not None and template == _LABEL:
-            return _Page(self._relabelled(ticket, width))
+        elif ticket.before is not None and like == _LABEL:
+            return _Page(self._relabelled(ticket, template, width))
         elif ticket.before is not None:
-            template = "changes"
-        elif station.shows == "all" and template not in _WHOLE_ANEW:
-            return _Page(self._set(template, Expo(ticket, self._shares(ticket.order)), width))
-        return _Page(self._set(template, ticket, width), ticket.kind is JobKind.ORDER and job.mark is None)
+            return _Page(self._set("changes", self._of_pass(ticket) if station.shows == "all" else ticket, width))
+        elif station.shows == "all" and like not in _WHOLE_ANEW:
+            return _Page(self._set(template, self._of_pass(ticket), width))
+        return _Page(self._set(template, ticket, width), ticket.kind is JobKind.ORDER and ticket.mark is None)
 
-    def _relabelled(self, ticket: Ticket, width: int) -> Layout:
+    def _station(self, name: str) -> Station:
+        return self._stations.get(name, Station(name))
+
+    def _like(self, template: str) -> str:
+        """The agent's own template that a shop's one is, or builds on."""
+        return self._book().base(template)
+
+    def _of_pass(self, ticket: Ticket) -> Expo:
+        earlier = () if ticket.before is None else self._shares(ticket.before)
+        return Expo(ticket, self._shares(ticket.order), earlier)
+
+    def _relabelled(self, ticket: Ticket, template: str, width: int) -> Layout:
         """What changed, and a label for each cup or box that is new or other than it was."""
         said = self._set("changes", ticket, width)
         portions = tuple(
@@ -124,9 +166,9 @@ class Press:
         if not portions:
             return said
         labels = msgspec.structs.replace(
-            ticket, kind=JobKind.ORDER, portions=portions, before=None, changes=(), changed_facts=(), mark=None
+            ticket, kind=JobKind.ORDER, portions=portions, before=None, changed_facts=(), mark=None
         )
-        return Layout((*said.blocks, *self._set(_LABEL, labels, width).blocks))
+        return Layout((*said.blocks, *self._set(template, labels, width).blocks))
 
     def _set(self, template: str, subject: Subject, width: int) -> Layout:
         layout, error = self._book().layout(template, subject, width)
@@ -172,7 +214,8 @@ class Press:
             also_at=tuple(name for name in share.stations if makes and name != job.station),
             language=self._language,
             printed_at=here,
-            original_at=datetime.fromisoformat(job.created_at).astimezone(self._timezone),
+            original_at=datetime.fromisoformat(_first_made(tx, job)).astimezone(self._timezone),
+            timeless=order.release_at is not None and self._timeless(),
             late=arrival.late,
             missing=arrival.missing,
             old=arrival.old,
@@ -205,7 +248,7 @@ class Press:
         event = msgspec.json.decode(job.payload, type=dict[str, Any])
         if job.kind is JobKind.RAW:
             return Order(id=job.order_id, rev=0, channel=job.channel, items=[]), ""
-        is_cancel = "items" not in event["order"]
+        is_cancel = job.kind is JobKind.CANCEL and orders.is_cancel(tx, job.id)
         before = None if job.order_pk is None else orders.snapshot(tx, job.order_pk, job.rev + is_cancel)
         reason = str(event.get("reason") or "") if is_cancel else ""
         if before is None:
@@ -214,8 +257,20 @@ class Press:
         return before, reason
 
 
+def is_quick(layout: Layout, charset: str) -> bool:
+    """Does nothing of it have to be drawn, and is it short?"""
+    if len(layout.blocks) > _QUICK_BLOCKS or any(isinstance(block, Code | Image) for block in layout.blocks):
+        return False
+    lines = [block for block in layout.blocks if isinstance(block, Line)]
+    return all(sayable(run.text, charset) for line in lines for run in (*line.left, *line.right))
+
+
 def _by_station(found: dict[str, bytes]) -> dict[str, tuple[Portion, ...]]:
     return {station: READ_SHARE.decode(share).portions for station, share in found.items()}
+
+
+def _first_made(tx: Tx, job: Job) -> str:
+    return job.created_at if job.mark is None else jobs.first_made(tx, job)
 
 
 def _mark(job: Job, printer: Printer) -> Mark | None:

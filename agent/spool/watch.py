@@ -20,6 +20,7 @@ AGAIN_S = 300.0
 BRISK_S = 2.0
 """The longest wait between two tries before the alarm is up, so that it is up in time."""
 
+_NOT_ON_PAPER = ("mute", "unheard")
 _log = log.get("spool")
 
 
@@ -56,12 +57,13 @@ class Watch:
         self.set_alarm("other", "")
         if self.need is None:
             self._roster.well(self._printer)
-        self.is_mute(seen.tier is Tier.NONE)
+        self.set_alarm("unheard", "")
+        self.set_alarm("mute", "it never answers: tickets are presumed printed" if seen.tier is Tier.NONE else "")
         self.seen = {"state": "ready", "tier": seen.tier.name.lower()}
 
-    def is_mute(self, mute: bool) -> None:
-        """Does it never answer, as far as it was asked?"""
-        self.set_alarm("mute", "it never answers: tickets are presumed printed" if mute else "")
+    def unheard(self) -> None:
+        """A new printer says nothing: its tickets wait a little, in case it is only stuck."""
+        self.set_alarm("unheard", "it is new and says nothing yet; soon its tickets will be presumed printed")
 
     def away(self, reason: str, for_s: float = 0.0) -> float:
         """The printer can't be reached, nor for `for_s` seconds before; returns how long to wait until the next try."""
@@ -136,7 +138,7 @@ class Watch:
             _log.error("spool.alarm_raised", printer=self._printer, alarm=what, reason=reason)
             self._alarms.add(what)
             self._journal.write(lambda tx: notes.raise_alarm(tx, key, reason))
-            if what != "mute" and self._clock.monotonic() - self._noticed.get(what, -AGAIN_S) >= AGAIN_S:
+            if what not in _NOT_ON_PAPER and self._clock.monotonic() - self._noticed.get(what, -AGAIN_S) >= AGAIN_S:
                 self._to_notice.add(what)
             self.tell_on_paper()
         else:

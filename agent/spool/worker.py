@@ -224,7 +224,7 @@ class Worker:
             elif self._clock.monotonic() >= patient_until:
                 break
             else:
-                self._watch.is_mute(True)
+                self._watch.unheard()
             if self._post.pause(POLL_S if found is None else ASK_AGAIN_S):
                 return
         self._verified = False

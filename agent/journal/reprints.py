@@ -1,0 +1,143 @@
+"""A person wants what was printed once more: the newest word at each station, as a ticket of its own that is marked."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from agent.errors import CommandRefused
+from agent.journal import jobs
+from agent.journal.file import Tx
+from agent.journal.jobs import DISCARDED, NewJob
+from agent.model.command import Reprint
+from agent.model.job import FINAL, JobKind, JobState, Mark
+
+_NAMED = 20
+Home = Callable[[str], str]
+"""The printer that a station has now; empty for none."""
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """A ticket of the order, as far as it matters for a copy of it."""
+
+    id: int
+    station: str
+    copy: int
+    copies: int
+    kind: JobKind
+    state: JobState
+    reason: str
+    rev: int
+    event_pk: int | None
+    share: bytes
+    number: int
+
+    @property
+    def counts(self) -> bool:
+        """Was it printed, or should it have been? Others were replaced."""
+        return self.state is not JobState.CANCELED or self.reason.startswith(DISCARDED)
+
+
+def reprint(tx: Tx, command: Reprint, home: Home) -> str:
+    """Enter the copies; returns what was done, in words.
+
+    Raises:
+        CommandRefused: there is nothing to print again; the text says why, and what to do instead.
+    """
+    order_pk, chosen = _one(tx, command) if command.ticket is not None else _all(tx, command)
+    ready = [each for each in chosen if each.state in FINAL]
+    if not ready:
+        raise CommandRefused(_why_not(chosen[0]))
+    entered = [_enter(tx, order_pk, each, home) for each in ready]
+    ref = jobs.order_ref(tx, order_pk)
+    tickets = ", ".join(f"ticket {number} at {each.station}" for number, each in zip(entered, ready, strict=True))
+    return f"order {ref.id[:50]} (#{ref.no[:50]}) is printed again, marked: {tickets}"
+
+
+def _one(tx: Tx, command: Reprint) -> tuple[int, list[_Known]]:
+    """The newest word where this ticket is: an old one's content holds no more."""
+    row = tx.execute("SELECT order_pk, station, copy FROM jobs WHERE id = ?", (command.ticket,)).fetchone()
+    if row is None or row[0] is None:
+        raise CommandRefused(f"there is no ticket {command.ticket} of an order; name the order")
+    order_pk, station, copy = row
+    ref = jobs.order_ref(tx, order_pk)
+    named = ((command.channel, (ref.channel,)), (command.station, (station,)), (command.order, (ref.id, ref.no)))
+    if any(said and said not in known for said, known in named):
+        raise CommandRefused(f"ticket {command.ticket} is of order {ref.id} at {station}, another one")
+    chosen = [each for each in _newest(tx, order_pk) if (each.station, each.copy) == (station, copy)]
+    if not chosen:
+        raise CommandRefused(f"order {ref.id} has nothing on paper at {station} any more that could be printed again")
+    return order_pk, chosen
+
+
+def _all(tx: Tx, command: Reprint) -> tuple[int, list[_Known]]:
+    order_pk = _find(tx, command)
+    chosen = [each for each in _newest(tx, order_pk) if command.station in ("", each.station)]
+    if not chosen:
+        waits = tx.execute("SELECT 1 FROM waits WHERE order_pk = ?", (order_pk,)).fetchone()
+        advice = "it waits: shop-agent queue release" if waits else "no ticket of it was printed"
+        where = f" at {command.station[:50]}" if command.station else ""
+        raise CommandRefused(f"order {command.order[:50]} can't be printed again{where}: {advice}")
+    return order_pk, chosen
+
+
+def _find(tx: Tx, command: Reprint) -> int:
+    """By its id, else the newest in each channel that people call so."""
+    name = command.order.removeprefix("#")
+    rows = tx.execute("SELECT pk, order_id, channel FROM orders WHERE order_id = ?", (command.order,)).fetchall()
+    rows = (
+        rows
+        or tx.execute(
+            "SELECT max(pk), order_id, channel FROM orders WHERE number = ? GROUP BY channel", (name,)
+        ).fetchall()
+    )
+    rows = [row for row in rows if command.channel in ("", row[2])]
+    if not rows:
+        raise CommandRefused(f"there is no order {command.order[:50]} here; only the newest are kept")
+    if len(rows) > 1:
+        where = ", ".join(f"{row[1]} ({row[2]})" for row in rows[:_NAMED])
+        raise CommandRefused(
+            f"{len(rows)} orders are called {command.order[:50]}: {where}; name the id, or the channel"
+        )
+    return int(rows[0][0])
+
+
+def _newest(tx: Tx, order_pk: int) -> list[_Known]:
+    """At each station and copy the last word: of a canceled order the voids, else what is to be made."""
+    rows = tx.execute(
+        "SELECT id, station, copy, copies, kind, state, reason, rev, event_pk, share, number FROM jobs "
+        "INDEXED BY jobs_of_order WHERE order_pk = ? ORDER BY id",
+        (order_pk,),
+    )
+    found: dict[tuple[str, int], _Known] = {}
+    for each in map(_known, rows):
+        if not each.counts:
+            continue
+        if each.kind is JobKind.CANCEL:  # it takes back every copy
+            found = {here: known for here, known in found.items() if here[0] != each.station}
+        found[each.station, each.copy] = each
+    (canceled,) = tx.execute("SELECT canceled FROM orders WHERE pk = ?", (order_pk,)).fetchone()
+    return [each for each in found.values() if (each.kind is JobKind.CANCEL) == bool(canceled)]
+
+
+def _known(row: tuple[Any, ...]) -> _Known:
+    values = dict(zip(_Known.__struct_fields__, row, strict=True))
+    return _Known(**{**values, "kind": JobKind(values["kind"]), "state": JobState(values["state"])})
+
+
+def _enter(tx: Tx, order_pk: int, each: _Known, home: Home) -> int:
+    printer = home(each.station)
+    if not printer:
+        raise CommandRefused(f"station {each.station} has no printer: write one into the configuration")
+    kind = JobKind.ORDER if each.kind is JobKind.AMEND else each.kind
+    job = NewJob(each.station, printer, kind, each.share, each.copy, each.copies, Mark.ASKED, each.number)
+    jobs.add_jobs(tx, order_pk, each.event_pk, each.rev, [job])
+    return int(tx.execute("SELECT max(id) FROM jobs").fetchone()[0])
+
+
+def _why_not(ticket: _Known) -> str:
+    match ticket.state:
+        case JobState.PENDING | JobState.PROCESSING:
+            return f"ticket {ticket.id} is on its way to the printer; wait for it"
+        case _:
+            return f"ticket {ticket.id} is {ticket.state}: say what became of it first, or: shop-agent queue again"
