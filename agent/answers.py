@@ -19,16 +19,17 @@ from agent.clock import Clock
 from agent.config import Printer
 from agent.control import Handler, Visit
 from agent.errors import CommandRefused
-from agent.intake.commands import Done, perform
+from agent.intake.commands import Commands, Done
 from agent.journal import jobs, notes, waits
 from agent.journal.file import Tx
 from agent.journal.queue import waiting_tickets
 from agent.journal.store import Journal
 from agent.model.acquaintance import Known
+from agent.model.job import FINAL
 from agent.model.profile import suggest
 
 MOST_TICKETS = 1000
-SETTLE_S, PROBE_S = 20.0, 30.0
+SETTLE_S, PROBE_S, TEST_S = 20.0, 30.0, 15.0
 LOOK_S = 0.1
 STOPPING = "the agent is stopping: ask again once it runs"
 T = TypeVar("T")
@@ -66,8 +67,10 @@ class Answers:
         workers: Mapping[str, Hand],
         clock: Clock,
         stir: Callable[[], None] = lambda: None,
+        commands: Commands | None = None,
     ) -> None:
         self._stir = stir
+        self._commands = commands or Commands(printers=[printer.name for printer in printers])
         self._journal = journal
         self._printers = printers
         self._workers = workers
@@ -82,6 +85,12 @@ class Answers:
             "waiting": self._tell_waiting,
             "release": self._release,
             "drop": self._drop,
+            "reprint": self._reprint,
+            "pause": self._pause,
+            "resume": self._resume,
+            "test": self._test,
+            "reload": self._errand("reload"),
+            "bundle": self._errand("bundle"),
             "probe": self._probe,
             "accept": self._accept,
         }
@@ -128,8 +137,7 @@ class Answers:
         """A person's word on a ticket."""
         answer = self._perform("command.settle", request, visit)
         _log.info("control.ticket_settled", by=visit.by, decision=request.get("decision"), ticket=request.get("ticket"))
-        for worker in self._workers.values():
-            worker.wake()
+        self._wake()
         return {"answer": answer}
 
     def _release(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
@@ -145,11 +153,45 @@ class Answers:
         _log.info("control.orders_dropped", by=visit.by)
         return {"answer": answer}
 
+    def _reprint(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
+        """What was printed, once more."""
+        answer = self._perform("command.reprint", request, visit)
+        _log.info("control.reprint_asked", by=visit.by, order=request.get("order"), ticket=request.get("ticket"))
+        self._wake()
+        return {"answer": answer}
+
+    def _pause(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
+        """A printer's tickets wait until it is resumed."""
+        answer = self._perform("command.pause", request, visit)
+        _log.info("control.printer_paused", by=visit.by, printer=request.get("printer"))
+        return {"answer": answer}
+
+    def _resume(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
+        """They are printed."""
+        answer = self._perform("command.resume", request, visit)
+        _log.info("control.printer_resumed", by=visit.by, printer=request.get("printer"))
+        self._wake()
+        return {"answer": answer}
+
+    def _errand(self, name: str) -> Handler:
+        def answer(request: dict[str, Any], visit: Visit) -> dict[str, Any]:
+            done = self._commands.run(f"command.{name}", {**request, "by": visit.by})
+            if not done.ok:
+                raise CommandRefused(done.answer)
+            _log.info("control.errand_done", by=visit.by, what=name)
+            return {"answer": done.answer}
+
+        return answer
+
+    def _wake(self) -> None:
+        for worker in self._workers.values():
+            worker.wake()
+
     def _perform(self, kind: str, request: dict[str, Any], visit: Visit) -> str:
         """What became of a command, in words. `by` is the user who asks, whatever the request says."""
         kept: Future[Done] = Future()
         command = {**request, "by": visit.by}
-        self._journal.submit(lambda tx: perform(tx, kind, command), kept.set_result, kept.set_exception)
+        self._journal.submit(lambda tx: self._commands.perform(tx, kind, command), kept.set_result, kept.set_exception)
         late = "it is not on disk yet, which is full or very slow: look at the queue again later, it may still be kept"
         done = self._wait(kept, visit, SETTLE_S, late)
         if not done.ok:
@@ -171,6 +213,21 @@ class Answers:
             lambda: _trouble(worker.seen()),
         )
         return {"name": name, **introduce(known)}
+
+    def _test(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
+        """A test page; the answer says what became of it, or after a while that it waits, and why."""
+        name, worker = self._find(request)
+        entered = self._perform("command.test", request, visit)
+        ticket = int(entered.removeprefix("ticket ").partition(":")[0])
+        worker.wake()
+        ends_at = self._clock.monotonic() + TEST_S
+        with closing(self._journal.reader()) as reader:
+            while (job := jobs.find(reader, ticket)) is not None and job.state not in FINAL:
+                if self._clock.monotonic() > ends_at or visit.stopping.wait(LOOK_S):
+                    why = _trouble(worker.seen()) or job.reason or "the printer is busy"
+                    return {"name": name, "ticket": ticket, "state": str(job.state), "why": why}
+        state = "completed" if job is None else str(job.state)
+        return {"name": name, "ticket": ticket, "state": state, "why": "" if job is None else job.reason}
 
     def _accept(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
         """Whatever stands in the printer's place is the printer from now on."""

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import pytest
 from agent.broker.topics import topics
 from agent.errors import CommandRefused
 from agent.intake import commands as table
+from agent.intake.commands import Commands
 from agent.intake.consumer import Consumer
 from agent.journal import commands, jobs, notes
 from agent.journal.file import Tx
 from agent.journal.store import Journal
-from agent.model.command import Settle
+from agent.model.command import Ask, Settle
 from agent.model.job import Job, JobState
 from agent.model.station import Station
 from agent.model.wire import Delivery
@@ -34,21 +35,29 @@ def settle(command_id: str = "c-1", source: str = SOURCE, **data: Any) -> Event:
 class Door:
     """The front door over a real journal, without a printer."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        allow: Collection[str] | None = None,
+        errands: Mapping[str, Callable[[Ask], str]] | None = None,
+    ) -> None:
         self.journal = Journal(folder / "journal.db")
         self.journal.start()
         self.acknowledged: list[int] = []
         self.woken: list[str] = []
         self.on_ack: Callable[[], None] = lambda: None
         self._mid = 0
+        stations = [Station(name="wok", printer="kitchen", default=True)]
+        self.desk = Commands(stations, ["kitchen"], allow, errands)
         self.consumer = Consumer(
             self.journal,
-            [Station(name="wok", printer="kitchen", default=True)],
+            stations,
             "replay",
             self._ack,
             self.woken.extend,
             lambda: None,
             COMMAND,
+            commands=self.desk,
         )
 
     def _ack(self, delivery: Delivery) -> None:
@@ -292,7 +301,7 @@ def test_a_fault_of_ours_is_answered_and_parked(door: Door, monkeypatch: pytest.
     def broken(_tx: Tx, _command: Settle) -> str:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setitem(table._ROWS, "command.settle", table._Row(Settle, broken))
+    monkeypatch.setitem(door.desk._rows, "settle", table._Row(Settle, broken))
     door.send(settle(decision="printed", ticket=1))  # its work fails; then it is given up in another transaction
     (answer,) = door.answers()
     assert (answer["command"], answer["ok"], "ZeroDivisionError" in answer["answer"]) == ("c-1", False, True)
@@ -306,7 +315,7 @@ def test_what_is_refused_changes_nothing(door: Door, monkeypatch: pytest.MonkeyP
         notes.raise_alarm(tx, "half", "done")
         raise CommandRefused("no")
 
-    monkeypatch.setitem(table._ROWS, "command.half", table._Row(Settle, halfway))
+    monkeypatch.setitem(door.desk._rows, "half", table._Row(Settle, halfway))
     (answer,) = door.send({**settle(decision="printed"), "type": "command.half"})
     assert answer == {"command": "c-1", "ok": False, "answer": "no"}
     assert door.journal.write(notes.alarms) == {}

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from agent import answers, control
 from agent.answers import Answers
+from agent.cli import cli
 from agent.clock import SystemClock
 from agent.config import Printer
 from agent.control import Control, Handler, Visit, ask
@@ -478,3 +480,58 @@ def test_the_queue_is_shown_to_a_limit(journal: Journal, monkeypatch: pytest.Mon
     assert [ticket["ticket"] for ticket in told["tickets"]] == [2, 3]
     assert told["count"] == 3
     assert all(ticket["age_s"] >= 0 for ticket in told["tickets"])
+
+
+WAITS = [
+    ({"state": "ready"}, {"state": "ready"}, ""),
+    ({"state": "away", "reason": "x"}, {"state": "ready"}, "wok: 连不上 away  坏 15 s 后由 bar 代打 bar stands in"),
+    ({"state": "away", "reason": "x"}, {"state": "other"}, "wok: 连不上 away  bar: 换了机器 another device"),
+    ({"state": "needs_human", "need": "paper"}, {"state": "ready"}, "wok: 缺纸 paper  坏 15 s 后由 bar 代打"),
+]
+
+
+@pytest.mark.parametrize(("wok", "bar", "words"), WAITS)
+def test_a_ticket_that_waits_says_for_what(
+    tmp_path: Path, journal: Journal, wok: dict[str, Any], bar: dict[str, Any], words: str
+) -> None:
+    """Its printer's trouble, and who stands in; a notice is printed by nobody else."""
+    config = tmp_path / "shop.yaml"
+    config.write_text(
+        f"shop: s1\ndata_dir: {tmp_path}\nbroker: {{url: mqtt://localhost}}\n"
+        "printers: [{name: wok, link: 'virtual://wok'}, {name: bar, link: 'virtual://bar'}]\n"
+        "stations: [{name: hot, printer: wok, backup: bar}]\n"
+    )
+    order = "INSERT INTO orders (pk, channel, order_id, number, rev, state) VALUES (1, 'c', 'o', '42', 1, 'accepted')"
+    job = (
+        "INSERT INTO jobs (order_pk, rev, kind, station, home, printer, copy, copies, state, share, created_at) "
+        "VALUES (?, 1, ?, ?, 'wok', 'wok', 1, 1, 'pending', x'', '2026-11-22T07:31:05.000Z')"
+    )
+    journal.write(lambda tx: tx.execute(order))
+    journal.write(lambda tx: tx.executemany(job, [(1, "order", "hot"), (None, "notice", "wok")]))
+    if wok.get("need"):
+        journal.write(lambda tx: notes.raise_alarm(tx, "printer:wok:paper", "it needs a person"))
+    printers = [Printer(name=name, link=parse_link(f"virtual://{name}")) for name in ("wok", "bar")]
+    hands = {"wok": Hand(**wok), "bar": Hand(**bar)}
+    with door(tmp_path, Answers(journal, printers, hands, SystemClock()).table()):
+        done = CliRunner().invoke(cli, ["queue", "list", "--config", str(config)])
+    first, second = done.output.splitlines()
+    assert first.startswith("1  order 42  hot  wok  等待 pending  ")
+    assert words in first
+    assert "代打" not in second
+    assert [("wok: " in line) for line in (first, second)] == [bool(words)] * 2
+
+
+def test_an_alarm_is_shown_with_what_is_found_now(tmp_path: Path, journal: Journal) -> None:
+    """One that was exchanged for a mute one: first it refused, now it says nothing, and what to write is said."""
+    config = tmp_path / "shop.yaml"
+    config.write_text(f"shop: s1\ndata_dir: {tmp_path}\nbroker: {{url: mqtt://localhost}}\n")
+    journal.write(lambda tx: notes.raise_alarm(tx, "printer:wok:away", "Connection refused"))
+    hand = Hand("away", reason="no answer to a status request")
+    with door(tmp_path, Box(journal, hand).table):
+        said = CliRunner().invoke(cli, ["printers", "list", "--config", str(config)]).output
+        hand.state = {"state": "away", "reason": "Connection refused"}
+        refused = CliRunner().invoke(cli, ["printers", "list", "--config", str(config)]).output
+    assert "报警 alarm  away  it is away (no answer to a status request)" in said
+    assert "confirm: none" in said
+    assert "Connection refused" not in said
+    assert "confirm: none" not in refused

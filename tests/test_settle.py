@@ -20,7 +20,7 @@ from agent.cli.queue import age
 from agent.config import Printing
 from agent.control import ask
 from agent.errors import AgentNotRunning, CommandRefused, DataDirLocked, Unavailable
-from agent.intake.commands import perform
+from agent.intake.commands import Commands
 from agent.journal.queue import waiting_tickets
 from agent.simulator.cloud import Cloud
 from agent.simulator.ports import serve_tcp
@@ -270,7 +270,7 @@ def test_a_ticket_that_was_swallowed_is_printed_at_a_persons_word(tmp_path: Path
         (ticket,) = [each for each in waiting if each.no == "2"]
         assert (ticket.state, ticket.reason) == ("unconfirmed", "perhaps printed: a person must say")
         data = {"decision": "again", "ticket": ticket.ticket}
-        assert here.journal.write(lambda tx: perform(tx, "command.settle", data)).ok
+        assert here.journal.write(lambda tx: Commands().perform(tx, "command.settle", data)).ok
         here.worker.wake()
         here.wait_told(2)
         assert [(ticket.number, ticket.marked) for ticket in here.tickets() if ticket.whole] == [

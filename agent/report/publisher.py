@@ -25,6 +25,7 @@ from agent.journal import jobs, notes, orders, waits
 from agent.journal.file import Tx
 from agent.journal.store import Journal
 from agent.report.outbox import REFUSED_AGAIN_S, Outbox
+from agent.report.presence import Beat, PrinterSeen, ReplayRequest, State
 
 POLL_S = 0.25
 PACE_S = 0.02
@@ -62,10 +63,22 @@ def new_identity(shop: str, agent: str) -> Identity:
 
 def state_payload(identity: Identity, online: bool, at: str = "") -> bytes:
     """The retained status: birth, or death (also as the last will). A death counts only for its own boot."""
-    data: dict[str, Any] = {"online": online, "boot": identity.boot, "version": __version__}
-    if at:
-        data["at"] = at
-    return msgspec.json.encode(data)
+    return msgspec.json.encode(State(online, identity.boot, __version__, at))
+
+
+def envelope_of(journal_id: str, identity: Identity, row: notes.OutboxRow) -> bytes:
+    """A report as a CloudEvent; its id is the same each time that it is sent."""
+    return msgspec.json.encode(
+        {
+            "specversion": "1.0",
+            "id": f"{journal_id}-{row.pk}",
+            "source": identity.source,
+            "type": row.type,
+            "time": row.at,
+            "datacontenttype": "application/json",
+            "data": msgspec.Raw(row.body),
+        }
+    )
 
 
 class Publisher:
@@ -88,7 +101,7 @@ class Publisher:
         self._topics = topics
         self._identity = identity
         self._clock = clock
-        self._beat_s = beat_s
+        self.beat_s = beat_s
         self._printers = printers
         self._thread = threading.Thread(target=self._run, name="report", daemon=True)
         self._stopping = threading.Event()
@@ -189,7 +202,7 @@ class Publisher:
                 if (word := self.line.acknowledged.get()) is not None:
                     self._note(word)
             self._request_missing(reader)
-            if self._clock.monotonic() - self._beat_at >= self._beat_s:
+            if self._clock.monotonic() - self._beat_at >= self.beat_s:
                 self._beat(reader)
             self._send(reader)
             self._doubt_line()
@@ -285,17 +298,7 @@ class Publisher:
         self._urgent.append((what, topic, payload, retain))
 
     def _envelope(self, row: notes.OutboxRow) -> bytes:
-        return msgspec.json.encode(
-            {
-                "specversion": "1.0",
-                "id": f"{self._journal.id}-{row.pk}",
-                "source": self._identity.source,
-                "type": row.type,
-                "time": row.at,
-                "datacontenttype": "application/json",
-                "data": msgspec.Raw(row.body),
-            }
-        )
+        return envelope_of(self._journal.id, self._identity, row)
 
     # -- the broker's word ---------------------------------------------------------------------------------------
 
@@ -346,30 +349,31 @@ class Publisher:
             return
         self._ask = False
         wanted = orders.cursors(reader)
-        requests: list[dict[str, Any]] = [{"source": source, "from": last + 1} for source, last in wanted.items()]
+        requests = [ReplayRequest(source, last + 1) for source, last in wanted.items()]
         if not requests and notes.get_meta(reader, "rebuilt_at"):
-            requests = [{"source": None, "from": 1}]
+            requests = [ReplayRequest(None, 1)]
         self._awaiting = bool(requests)
         if requests:
             self._asked_in_vain = self._asked_in_vain + 1 if wanted == self._asked else 0
             self._asked = wanted
             self._ask_after = now + min(REQUEST_SLOWEST_S, REQUEST_AGAIN_S * 2.0 ** min(self._asked_in_vain, 10))
         for request in requests:
-            self._say("request", self._topics.request, msgspec.json.encode({"type": "replay", **request}))
+            self._say("request", self._topics.request, msgspec.json.encode(request))
 
     def _beat(self, reader: Tx) -> None:
         self._beat_at = self._clock.monotonic()
-        beat = {
-            "at": self._now(),
-            "boot": self._identity.boot,
-            "version": __version__,
-            "sequences": orders.cursors(reader),
-            "printers": self._printers(),
-            "waiting": jobs.waiting(reader),
-            "orders_held": waits.count(reader),
-            "oldest_ticket": jobs.oldest_waiting(reader),
-            "last_order_heard": self.last_heard or None,
-            "clock_synchronised": is_synchronised(),
-            "alarms": {key: reason[:LONGEST_ALARM] for key, reason in notes.alarms(reader).items()},
-        }
+        beat = Beat(
+            at=self._now(),
+            boot=self._identity.boot,
+            version=__version__,
+            sequences=orders.cursors(reader),
+            printers=msgspec.convert(self._printers(), dict[str, PrinterSeen]),
+            waiting=jobs.waiting(reader),
+            orders_held=waits.count(reader),
+            oldest_ticket=jobs.oldest_waiting(reader),
+            last_order_heard=self.last_heard or None,
+            clock_synchronised=is_synchronised(),
+            session=self.line.session,
+            alarms={key: reason[:LONGEST_ALARM] for key, reason in notes.alarms(reader).items()},
+        )
         self._say("beat", self._topics.beat, msgspec.json.encode(beat))

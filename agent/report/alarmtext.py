@@ -1,0 +1,161 @@
+"""An alarm in words for a chat on a telephone: which shop, what is wrong, what to do. Pure.
+
+What came from outside (an order's id, a platform's complaint) can't call anybody: robots read <…> as a mention.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from agent.confignotices import Topic
+from agent.model.ticket import Language
+from agent.tickets.words import remedy, said_in, trouble
+
+MOST_BYTES = 2000
+"""WeCom cuts a text off at 2,048 bytes; the others take more."""
+
+_LONGEST_REASON = 120
+_LINE, _DISK = "line", "disk"
+_TOPICS: dict[str, Topic] = {
+    "printer": "printer",
+    "waiting": "waiting",
+    "ticket": "ticket",
+    "missing": "missing",
+    "number": "missing",
+    _LINE: "line",
+    "broker": "line",
+    "session": "line",
+}
+_AFTER_S: dict[Topic, float] = {"printer": 30, "waiting": 5, "ticket": 60, "missing": 30, "line": 120, "box": 5}
+_NAME = "{name}"
+_NOBODY_CAN_HELP = ("mute", "unheard")
+
+
+class Sentence(msgspec.Struct, frozen=True):
+    """What is wrong, and what a person does about it, in Chinese and English."""
+
+    what: tuple[str, str]
+    do: tuple[str, str] = ("", "")
+
+
+_SENTENCES = {
+    _LINE: Sentence(
+        ("云端连接断开，收不到新订单", "no line to the cloud, new orders do not come"),
+        ("请检查网络和路由器。", "Check the network and the router."),
+    ),
+    _DISK: Sentence(
+        ("磁盘已满，收不到新订单", "the disk is full, new orders are not taken"),
+        ("请清理磁盘。", "Make room on the disk."),
+    ),
+    "session": Sentence(
+        ("服务器忘记了这台盒子，正在追要漏掉的订单", "the broker forgot this box; missed orders are asked for"),
+        ("请与平台核对订单。", "Compare the orders with the platform."),
+    ),
+    "waiting:old": Sentence(
+        ("有订单来得太晚，没有打印", "orders came too late and are not printed"),
+        ("请决定打不打：后台，或 shop-agent queue waiting", "Decide: in the cloud, or shop-agent queue waiting"),
+    ),
+    "waiting:flood": Sentence(
+        ("一下来了太多订单，没有打印", "too many orders at once, not printed"),
+        ("请看是否真单：后台，或 shop-agent queue waiting", "Are they real? In the cloud, or shop-agent queue waiting"),
+    ),
+    "waiting:failed": Sentence(
+        ("有订单做不成小票，没有打印", "orders could not be made into tickets"),
+        ("请手工处理：shop-agent queue waiting", "Handle them by hand: shop-agent queue waiting"),
+    ),
+    "no_printer": Sentence(
+        ("有工位没有打印机", "a station has no printer"),
+        ("请写进配置。", "Write one into the configuration."),
+    ),
+}
+_BY_KIND = {
+    "ticket": (
+        ("小票 {name} 没有确认打出", "ticket {name} is not known to be printed"),
+        ("请看纸，再回复：shop-agent queue list", "Look at the paper, then say: shop-agent queue list"),
+    ),
+    "missing": (("有订单没有送达", "orders did not come"), ("请与平台核对。", "Compare with the platform.")),
+    "number": (("{name} 有单号没出现", "{name}: order numbers not seen"), ("请与平台核对。", "Ask the platform.")),
+    "broker": (("云端连接有问题", "trouble with the line to the cloud"), ("请联系安装方。", "Tell the installer.")),
+    "parked": (
+        ("有一条消息读不懂，没有打印", "an event could not be read and is not printed"),
+        ("请与平台核对，并联系对接方。", "Compare with the platform; tell the integrator."),
+    ),
+    "template": (
+        ("小票模板 {name} 有错，先用简单样式打印", "template {name} is wrong; tickets print plainly"),
+        ("请修改模板。", "Mend the template."),
+    ),
+    "journal": (("账本损坏，已重建", "the journal was broken and begun anew"), ("请与平台核对。", "Compare orders.")),
+    "console": (("本机端口没有打开", "the box's own port is not open"), ("请检查配置。", "Check the configuration.")),
+}
+
+
+def topic_of(key: str) -> Topic:
+    """What an alarm is about, by its key."""
+    return _TOPICS.get(key.partition(":")[0], "box")
+
+
+def after_s(key: str) -> float | None:
+    """How long an alarm is up before it is told: what ends by itself is told to nobody. None: never."""
+    return None if key.startswith("printer:") and key.endswith(_NOBODY_CAN_HELP) else _AFTER_S[topic_of(key)]
+
+
+def sentence(key: str, reason: str = "") -> Sentence:
+    """An alarm's words, with its reason where that says more."""
+    if (known := _SENTENCES.get(key)) is not None:
+        return known
+    kind, _, name = key.partition(":")
+    if kind == "printer":
+        return _of_printer(*name.rpartition(":")[::2])
+    name, why = _plain(name), _plain(reason)
+    (zh, en), do = _BY_KIND.get(kind, ((_plain(key), _plain(key)), ("", "")))
+    said = f" ({why})" if why else ""
+    return Sentence((zh.replace(_NAME, name) + said, en.replace(_NAME, name) + said), do)
+
+
+def text(where: str, language: Language, raised: Mapping[str, str], over: Sequence[str]) -> str:
+    """The whole message, at most 2,000 bytes as UTF-8. It always holds 报警 or ALARM: a robot may want a word."""
+    count = len(raised)
+    head = (f"【报警】{where}", f"ALARM {where}") if raised else (f"【报警解除】{where}", f"ALARM OVER {where}")
+    more = (f"：{count} 条", f": {count} alarms") if count > 1 else ("", "")
+    lines = [said_in(language, head[0] + more[0], head[1] + more[1])]
+    for key, reason in raised.items():
+        said = sentence(key, reason)
+        zh, en = f"⚠ {said.what[0]}。{said.do[0]}", f"⚠ {said.what[1]}. {said.do[1]}"
+        lines.append(said_in(language, zh.rstrip(), en.rstrip()))
+    for key in over:
+        said = sentence(key)
+        lines.append(said_in(language, f"✓ 已恢复：{said.what[0]}", f"✓ over: {said.what[1]}"))
+    return _within(lines)
+
+
+def trial(where: str, language: Language) -> str:
+    """What a test says."""
+    zh, en = f"【测试】{where} 的报警会发到这里。", f"TEST: ALARMs of {where} come here."
+    return "\n".join(said_in(language, zh, en))
+
+
+def _of_printer(name: str, what: str) -> Sentence:
+    name = _plain(name)
+    if what == "paused":
+        how = f"shop-agent printers resume {name}"
+        return Sentence((f"打印机 {name} 已暂停", f"printer {name} is paused"), (f"继续：{how}", f"Go on: {how}"))
+    zh, en = trouble(Language.ZH, what), trouble(Language.EN, what)
+    return Sentence((f"打印机 {name} {zh}", f"printer {name}: {en}"), remedy(what))
+
+
+def _within(lines: list[list[str]]) -> str:
+    """As many alarms as fit, and how many do not."""
+    said, size = "", 0
+    for at, each in enumerate(lines):
+        more = "\n".join(each)
+        size += len(more.encode()) + 1
+        if size > MOST_BYTES - 16:
+            return f"{said}\n… +{len(lines) - at}"
+        said = f"{said}\n{more}" if said else more
+    return said
+
+
+def _plain(text: str) -> str:
+    text = "".join(char if char.isprintable() else " " for char in text)
+    text = text.replace("<", "‹").replace(">", "›").replace("@", "＠")
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
