@@ -1,0 +1,75 @@
+"""The port's manners: who opens a connection and says nothing, drips, or never listens is cut off.
+
+uvicorn bounds neither the time until a request is there nor the number of connections. Timers and counts, nothing else.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+MOST_CONNECTIONS, MOST_OF_ONE = 100, 20
+"""In all, and of one address: one box that goes mad leaves room for the others."""
+HEAD_S, LISTEN_S = 10.0, 10.0
+"""How long one may take to say what one wants, and to take the answer."""
+
+
+class Guarded(H11Protocol):
+    """One connection with an end."""
+
+    _slow: asyncio.TimerHandle | None = None
+    _deaf: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Let somebody in, if there is room."""
+        super().connection_made(transport)
+        others = [each for each in self.connections if _address(each) == _address(self)]
+        if len(self.connections) > MOST_CONNECTIONS or len(others) > MOST_OF_ONE:
+            transport.abort()
+        else:
+            self._slow = self.loop.call_later(HEAD_S, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """From a request's first byte to its last header the clock runs; the body has a clock of its own."""
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            _end(self._slow)
+        elif self._slow is None or self._slow.cancelled():
+            self._slow = self.loop.call_later(HEAD_S, self.transport.abort)
+
+    def on_response_complete(self) -> None:
+        """An answer is written; on a connection that is closed with it somebody may still not take it."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self.loop.call_later(LISTEN_S, self.transport.abort)
+
+    def pause_writing(self) -> None:
+        """The other one does not listen."""
+        super().pause_writing()
+        _end(self._deaf)
+        self._deaf = self.loop.call_later(LISTEN_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        super().resume_writing()
+        _end(self._deaf)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing more is wanted; what is left of an answer has a while to be taken."""
+        super().timeout_keep_alive_handler()
+        self.loop.call_later(LISTEN_S, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over."""
+        _end(self._slow)
+        _end(self._deaf)
+        super().connection_lost(exc)
+
+
+def _address(connection: Any) -> object:
+    return connection.client[0] if connection.client else None
+
+
+def _end(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
