@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, cast
 
 import msgspec
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -25,10 +25,12 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from agent import log
 from agent.broker.backoff import Backoff
 from agent.broker.hold import Hold
-from agent.broker.trust import load_trust, tls_context
+from agent.broker.presets import client_id, password
+from agent.broker.trust import Trust, tls_context
 from agent.clock import Clock
 from agent.config import Broker
 from agent.errors import ConfigError
+from agent.model.preset import preset_of
 from agent.model.wire import Delivery
 
 MOST_UNACKED_IN = 200
@@ -36,6 +38,9 @@ MOST_UNACKED_OUT = 10
 LARGEST_PACKET = 300 * 1024
 CONNECT_TIMEOUT_S = 10.0
 SUBSCRIBE_AGAIN_S = 60.0
+READ_AT_ONCE = 64 * 1024
+MOST_QOS_2 = 20
+MOST_UNREAD = 20_000
 TAKEN_OVER = 142
 OLD_PROTOCOL = 132
 _PROTOCOLS = {"5": mqtt.MQTTv5, "3.1.1": mqtt.MQTTv311}
@@ -57,6 +62,36 @@ class Acknowledged(msgspec.Struct, frozen=True):
     mid: int
     taken: bool
     reason: str = ""
+
+
+class Session(msgspec.Struct, frozen=True):
+    """What the broker keeps for us while we are away: whether it still had it when we came, and for how many seconds
+    it says that it does; None where it does not say, as on MQTT 3.1.1.
+    """
+
+    present: bool
+    expiry_s: int | None
+
+
+class _Client(mqtt.Client):
+    """paho believes every packet: one of 256 MB goes into memory, so do any number of QoS 2 deliveries that are never
+    finished, and of answers that the broker does not read. Of a large packet only the beginning is kept, and a broker
+    that floods us is left.
+    """
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        return super()._sock_recv(min(bufsize, READ_AT_ONCE))
+
+    def _packet_read(self) -> MQTTErrorCode:
+        result = super()._packet_read()
+        packet = self._in_packet["packet"]
+        if len(packet) > 2 * LARGEST_PACKET:
+            del packet[2 * LARGEST_PACKET :]
+        if len(self._in_messages) <= MOST_QOS_2 and len(self._out_packet) <= MOST_UNREAD:
+            return result
+        _log.warning("broker.flooded", qos_2=len(self._in_messages), unread=len(self._out_packet))
+        self._in_messages.clear()
+        return MQTTErrorCode.MQTT_ERR_PROTOCOL
 
 
 def _caught(callback: Callable[P, None]) -> Callable[P, None]:
@@ -112,8 +147,10 @@ class Line:
         self._aliens: set[str] = set()
         self._stopped = False
         self.most_unacked_out = MOST_UNACKED_OUT
+        self.session: Session | None = None
         self.acknowledged: queue.SimpleQueue[Acknowledged | None] = queue.SimpleQueue()
-        self._tls = tls_context() if self._address.tls else None
+        self._preset = preset_of(settings.preset)
+        self._trust = Trust(settings, clock) if self._address.tls else None
         self._client = self._build()
 
     # -- for the rooms above -------------------------------------------------------------------------------------
@@ -133,7 +170,7 @@ class Line:
         """What needs a person: alarm key and reason."""
         if self._up:
             self._backoff.lasted(self._clock.monotonic() - self._up_at)
-        found = {}
+        found = dict(self._trust.faults) if self._trust is not None else {}
         if self._refusal:
             found["broker:refused"] = f"the broker refuses us: {self._refusal}"
         if self._denied:
@@ -168,7 +205,7 @@ class Line:
         """
         if not self._up:
             return None
-        info = self._client.publish(topic, payload, 1, retain)
+        info = self._client.publish(topic, payload, 1, retain and self._preset.retains)
         return info.mid if info.rc == mqtt.MQTT_ERR_SUCCESS else None
 
     def hang_up(self, reason: str) -> None:
@@ -219,7 +256,9 @@ class Line:
             self._downgraded = False
             self._client.disconnect()  # its thread ends
         elif now >= self._subscribe_at and self._up:
-            self._subscribe_at = float("inf")
+            if not self._denied:
+                self._denied = f"it has not answered for {SUBSCRIBE_AGAIN_S:.0f} s"
+                _log.error("broker.subscription_unanswered", again_in_s=SUBSCRIBE_AGAIN_S)
             self._subscribe(self._client)
 
     def _revive(self, now: float) -> None:
@@ -236,9 +275,9 @@ class Line:
     def _build(self) -> mqtt.Client:
         s = self._settings
         v5 = s.protocol == "5"
-        client = mqtt.Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
-            client_id=s.client_id,
+            client_id=client_id(s),
             clean_session=None if v5 else False,
             protocol=_PROTOCOLS[s.protocol],
             manual_ack=True,
@@ -247,9 +286,10 @@ class Line:
         client.suppress_exceptions = True
         client.connect_timeout = CONNECT_TIMEOUT_S
         client.max_inflight_messages_set(0)  # paho's own queue must never hold anything: the outbox counts
-        client.will_set(self._will.topic, self._will.payload, 1, retain=True)
-        if self._tls is not None:
-            client.tls_set_context(self._tls)
+        if self._preset.wills:
+            client.will_set(self._will.topic, self._will.payload, 1, retain=self._preset.retains)
+        if self._trust is not None:
+            client.tls_set_context(tls_context())  # trusts nobody; each connection gets its own
         client.on_pre_connect = self._pre_connect
         client.on_connect = self._connected
         client.on_connect_fail = self._connect_failed
@@ -281,6 +321,7 @@ class Line:
         return properties
 
     def _subscribe(self, client: mqtt.Client) -> None:
+        self._subscribe_at = self._clock.monotonic() + SUBSCRIBE_AGAIN_S
         if self._settings.protocol == "5":
             client.subscribe([(topic, SubscribeOptions(qos=1, retainHandling=2)) for topic in self._subscriptions])
         else:
@@ -306,14 +347,14 @@ class Line:
         self._lost()
         self._open, self._answered = True, False
         client.drop_out_messages()
-        if self._tls is not None:
-            load_trust(self._tls, self._settings)
+        if self._trust is not None:
+            client._ssl_context = self._trust.context()
         try:
-            password = self._settings.password()
+            secret = self._settings.password()
         except ConfigError as exc:
-            password = None
+            secret = None
             _log.error("broker.password_unreadable", reason=str(exc))
-        client.username_pw_set(self._settings.username or None, password)
+        client.username_pw_set(self._settings.username or None, password(self._settings, secret))
 
     @_caught
     def _socket_opened(self, _client: mqtt.Client, _userdata: Any, opened: Any) -> None:
@@ -340,18 +381,30 @@ class Line:
             return
         self.most_unacked_out = max(1, min(MOST_UNACKED_OUT, getattr(properties, "ReceiveMaximum", MOST_UNACKED_OUT)))
         self._trouble = self._refusal = ""
+        if self._trust is not None:
+            self._trust.accepted()
         self._subscribe(client)
         with self._lock:
             self._up = True
             self._up_at = self._clock.monotonic()
-        expiry_s = getattr(properties, "SessionExpiryInterval", self._settings.session_expiry_s)
-        _log.info("broker.connected", session_present=flags.session_present, session_expiry_s=expiry_s)
+        self._note_session(flags.session_present, properties)
         self._on_up(flags.session_present)
+
+    def _note_session(self, present: bool, properties: Properties | None) -> None:
+        """A broker of MQTT 5 that says nothing grants what was asked; one of 3.1.1 never says."""
+        asked_s = self._settings.session_expiry_s
+        granted_s = getattr(properties, "SessionExpiryInterval", asked_s) if self._settings.protocol == "5" else None
+        self.session = Session(present, granted_s)
+        _log.info("broker.connected", session_present=present, session_expiry_s=granted_s, asked_s=asked_s)
+        if granted_s is not None and granted_s < asked_s:
+            _log.warning("broker.session_shortened", session_expiry_s=granted_s, asked_s=asked_s)
 
     @_caught
     def _connect_failed(self, client: mqtt.Client, _userdata: Any) -> None:
         again_s = self._backoff.failed()
-        self._say_trouble("broker.unreachable", str(sys.exception() or "no connection"), again_s)
+        exc = sys.exception()
+        refused = self._trust.refused(exc) if self._trust is not None else ""
+        self._say_trouble("broker.unreachable", refused or str(exc or "no connection"), again_s)
         _wait(client, again_s)
 
     @_caught
@@ -381,6 +434,10 @@ class Line:
         else:
             again_s = self._backoff.failed()
             event = "broker.refused" if self._answered else "broker.never_answered"
+            if not self._answered and self._settings.protocol == "5":
+                why += "; a broker that speaks no MQTT 5 may do so: write protocol: '3.1.1'"
+            if self._trust is not None and not self._answered:
+                why += self._trust.hung_up()
             self._say_trouble(event, self._refusal if self._answered else why, again_s)
         # paho goes down to MQTT 3.1 on its own when 3.1.1 is refused, and would stay there.
         self._downgraded = client.protocol != _PROTOCOLS[self._settings.protocol]
@@ -435,9 +492,9 @@ class Line:
         ]
         self._denied = ", ".join(denied)
         if denied:
-            self._subscribe_at = self._clock.monotonic() + SUBSCRIBE_AGAIN_S
             _log.error("broker.subscription_refused", topics=self._denied, again_in_s=SUBSCRIBE_AGAIN_S)
         else:
+            self._subscribe_at = float("inf")
             _log.info("broker.subscribed", topics=", ".join(self._subscriptions))
 
 
