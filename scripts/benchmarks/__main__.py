@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from scripts.benchmarks import burst, growth, latency, line, machine, memory, render
+from scripts.benchmarks import burst, fleet, fleet_view, growth, latency, line, machine, memory, render
 from scripts.benchmarks.peers import CONTENDERS, REAL
 
 POINTS = (100, 1_000, 10_000, 100_000)
@@ -136,6 +136,46 @@ def render_command(tickets: int, rounds: int, under: Path | None, json: Path | N
     """What a ticket's bytes take to make, and how many they are."""
     bench = Bench(under, json)
     _render(bench, tickets, rounds)
+
+
+@main.command("fleet")
+@click.option("--shops", type=ORDERS, default=500, show_default=True, help="All of them.")
+@click.option("--agents", type=click.IntRange(0), default=20, show_default=True, help="Real agents among them.")
+@click.option(
+    "--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="Idle, and again with orders."
+)
+@click.option(
+    "--rate", type=click.FloatRange(0.1, 1000), default=20.0, show_default=True, help="Orders a second in all."
+)
+@click.option("--down", type=click.FloatRange(0.1), default=10.0, show_default=True, help="Seconds without the broker.")
+@click.option(
+    "--beat", type=click.FloatRange(1), default=fleet.BEAT_S, show_default=True, help="Seconds between beats."
+)
+@_everywhere
+def fleet_command(
+    shops: int,
+    agents: int,
+    seconds: float,
+    rate: float,
+    down: float,
+    beat: float,
+    under: Path | None,
+    json: Path | None,
+) -> None:
+    """What a shop costs its broker, and how all come back after the broker was away."""
+    bench = Bench(under, json)
+    found = fleet.measure(fleet.Plan(max(shops, agents), agents, seconds, rate, down, beat), bench.under)
+    bench.show(f"fleet: {found.shops:,} shops, {found.agents} of them real agents", fleet.table(found), found)
+
+
+@main.command("fleet-view")
+@click.option("--boxes", type=ORDERS, default=100_000, show_default=True)
+@_everywhere
+def fleet_view_command(boxes: int, under: Path | None, json: Path | None) -> None:
+    """What `shop-agent fleet` itself needs for very many boxes."""
+    bench = Bench(under, json)
+    found = fleet_view.measure(boxes)
+    bench.show(f"fleet-view: {boxes:,} boxes", fleet_view.table(found), found)
 
 
 @main.command("all")
