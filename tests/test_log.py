@@ -4,15 +4,19 @@ import io
 import logging
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import log
+from agent.journald import field_name
 
 FIELD = re.compile(r'[^ "\'=\\]+|"(?:[^"\\]|\\.)*"')
 
@@ -23,6 +27,8 @@ def logging_put_back() -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("agent")
     handlers, level = root.handlers[:], ours.level
     yield
+    for handler in set(root.handlers) - set(handlers):
+        handler.close()
     root.handlers[:] = handlers
     ours.setLevel(level)
 
@@ -134,7 +140,7 @@ def test_journal_is_recognised_by_its_own_socket(ours: bool) -> None:
     reader, writer = os.pipe()
     stat = os.fstat(writer)
     stream = f"{stat.st_dev}:{stat.st_ino if ours else 1}"
-    code = "from agent import log; log.configure(); log.get('x').info('x.happened')"
+    code = "from agent import log; log.configure(journal='/nowhere'); log.get('x').info('x.happened')"
     try:
         subprocess.run(
             [sys.executable, "-c", code],
@@ -146,3 +152,220 @@ def test_journal_is_recognised_by_its_own_socket(ours: bool) -> None:
         os.close(writer)
     with os.fdopen(reader) as said:
         assert said.read().startswith("<6>x.happened") is ours
+
+
+SECRETS = [
+    ("password", "hunter2", "***"),
+    ("broker_password", "hunter2", "***"),
+    ("access_token", 4711, "***"),
+    ("apiKey", "k", "***"),
+    ("client_secret", None, "-"),
+    ("url", "mqtts://shop:hunter2@b.example/x", "mqtts://***@b.example/x"),
+    (
+        "reason",
+        "no answer from https://q.example/send?key=hunter2&a=1",
+        '"no answer from https://q.example/send?key=***&a=1"',
+    ),
+    ("reason", "POST https://o.example/s?access_token=hunter2", '"POST https://o.example/s?access_token=***"'),
+    ("monkey", "banana", "banana"),
+    ("order", "a@b?key=1", '"a@b?key=1"'),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "shown"), SECRETS)
+def test_secrets_are_black(name: str, value: object, shown: str) -> None:
+    """What is named like a secret, and what a URL hides; an order's id is nobody's secret."""
+    stream, logger = lines(service=True)
+    logger.error("x.happened", **{name: value})
+    assert stream.getvalue() == f"<3>x.happened {name}={shown}\n"
+
+
+def test_secret_in_a_traceback_and_in_a_librarys_text_is_black() -> None:
+    """Others' words pass through the same sieve."""
+    stream, logger = lines(service=True)
+    try:
+        raise OSError("https://q.example/send?key=hunter2 is away")
+    except OSError:
+        logger.exception("x.failed")
+    logging.getLogger("paho").warning("connect mqtt://u:hunter2@b.example failed")
+    assert "hunter2" not in stream.getvalue()
+    assert stream.getvalue().count("***") == 3  # the line of this file, too
+
+
+def test_record_is_never_endless() -> None:
+    """However many fields, and however deep the traceback: what follows is still read by somebody."""
+    stream, logger = lines(service=True)
+    try:
+        _fall(200)
+    except ValueError:
+        logger.exception("x.failed", **{f"field{number}": "x" * 1000 for number in range(100)})
+    first, *rest = stream.getvalue().splitlines()
+    assert len(first) < log.MAX_LINE + 20
+    assert len(rest) == log.MAX_TRACEBACK_LINES + 1
+    assert re.fullmatch(r"<3>    \| \(\+\d+ lines\)", rest[0])
+    assert rest[-1].endswith("ValueError: bottom")
+
+
+def _fall(depth: int) -> None:
+    if not depth:
+        raise ValueError("bottom")
+    (_fall if depth % 2 else _fall_too)(depth - 1)
+
+
+def _fall_too(depth: int) -> None:
+    _fall(depth)
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_terminal_has_colours_unless_it_is_asked_not_to(monkeypatch: pytest.MonkeyPatch, plain: bool) -> None:
+    """The level stands out; NO_COLOR (no-color.org) is heeded; what a value holds stays escaped."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1" if plain else "")
+    stream = Terminal()
+    log.configure("info", stream)
+    log.get("x").error("x.happened", name="\x1b[2J")
+    assert ("\x1b[1;31merror\x1b[0m" in stream.getvalue()) is not plain
+    assert stream.getvalue().endswith('x.happened name="\\x1b[2J"\n')
+
+
+# -- systemd's journal -----------------------------------------------------------------------------------------------
+
+
+class Journald:
+    """systemd's journal, as far as its socket: it takes entries apart as the protocol says."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        self._line = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._line.bind(self.path)
+        self._line.settimeout(5)
+
+    def close(self) -> None:
+        """It ends, as for an update."""
+        self._line.close()
+        Path(self.path).unlink()
+
+    def entry(self) -> dict[str, str]:
+        """The next one."""
+        data, found = self._line.recv(1 << 20), {}
+        while data:
+            name, _, rest = data.partition(b"\n")
+            if b"=" in name:
+                name, _, value = name.partition(b"=")
+                data = rest
+            else:
+                size = int.from_bytes(rest[:8], "little")
+                value, data = rest[8 : 8 + size], rest[8 + size :]
+                assert data[:1] == b"\n"
+                data = data[1:]
+            assert re.fullmatch(rb"[A-Z][A-Z0-9_]{0,63}", name)
+            assert name.decode() not in found
+            found[name.decode()] = value.decode("utf-8")
+        return found
+
+
+@contextmanager
+def journal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Journald, io.StringIO]]:
+    """The journal, and our stderr, which is its too."""
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    there = Journald(folder / "socket")
+    log.configure("debug", service=True, journal=there.path)
+    yield there, stderr
+    if Path(there.path).exists():
+        there.close()
+
+
+def test_journal_gets_the_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`journalctl ORDER=42` and `-p err` find it; the message is the whole line; stderr says nothing twice."""
+    with journal(tmp_path, monkeypatch) as (there, stderr):
+        log.get("spool").error("spool.ticket_held", order="42", ticket=7, printer="后厨 1", event="e-1", reason="")
+        entry = there.entry()
+        assert entry == {
+            "MESSAGE": 'spool.ticket_held order=42 ticket=7 printer="后厨 1" event=e-1 reason=""',
+            "PRIORITY": "3",
+            "SYSLOG_IDENTIFIER": "shop-agent",
+            "SYSLOG_PID": str(os.getpid()),
+            "ROOM": "agent.spool",
+            "EVENT": "spool.ticket_held",
+            "ORDER": "42",
+            "TICKET": "7",
+            "PRINTER": "后厨 1",
+            "EVENT_ID": "e-1",
+        }
+        assert stderr.getvalue() == ""
+
+
+@given(st.text(), st.text())
+def test_nobodys_text_makes_a_field(order: str, reason: str) -> None:
+    """Whatever an order holds: the journal gets the fields that we gave, and each message is one line."""
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with here, there, pytest.MonkeyPatch.context() as patch:
+        from agent import journald
+
+        record = logging.LogRecord("agent.x", logging.INFO, "", 0, "x.happened", None, None)
+        record.fields = {"order": order, "reason": reason}
+        here.send(journald.datagram(record))
+        reader = object.__new__(Journald)
+        patch.setattr(reader, "_line", there, raising=False)
+        entry = reader.entry()
+    assert set(entry) - {"ORDER", "REASON"} == {
+        "MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "SYSLOG_PID", "ROOM", "EVENT",
+    }  # fmt: skip
+    assert all(value.isprintable() for value in entry.values())
+
+
+def test_traceback_is_a_field_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One entry: the message says the error on its one line, TRACEBACK has the rest."""
+    with journal(tmp_path, monkeypatch) as (there, _):
+        try:
+            raise ValueError("bad\nPRIORITY=0")
+        except ValueError:
+            log.get("x").exception("x.failed", password="hunter2")
+        entry = there.entry()
+        assert entry["MESSAGE"].startswith("x.failed password=*** error=")
+        assert "\n" not in entry["MESSAGE"]
+        assert entry["PRIORITY"] == "3"
+        assert entry["PASSWORD"] == "***"
+        assert entry["TRACEBACK"].startswith("Traceback")
+        assert "hunter2" not in str(entry).replace('password="hunter2"', "")
+
+
+NAMES = [("order", "ORDER"), ("event", "EVENT_ID"), ("again_in_s", "AGAIN_IN_S"), ("message", "FIELD_MESSAGE")]
+ODD_NAMES = [("priority", "FIELD_PRIORITY"), ("_pid", "FIELD__PID"), ("a" * 99, "A" * 58), ("é", "FIELD__")]
+
+
+@pytest.mark.parametrize(("name", "shown"), NAMES + ODD_NAMES)
+def test_field_has_a_name_that_the_journal_takes(name: str, shown: str) -> None:
+    """None takes the place of one that has a meaning of its own, and none begins with an underscore."""
+    assert field_name(name) == shown
+
+
+def test_journal_that_is_away_is_stood_in_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it starts anew, lines with their priority go to stderr; then it gets the fields again."""
+    with journal(tmp_path, monkeypatch) as (there, stderr):
+        there.close()
+        log.get("x").warning("x.happened", order="42")
+        assert stderr.getvalue() == "<4>x.happened order=42\n"
+        again = Journald(tmp_path / "socket")
+        log.get("x").warning("x.happened", order="43")
+        assert again.entry()["ORDER"] == "43"
+        again.close()
+
+
+def test_journal_that_does_not_read_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its socket is full: the printers' threads go on, and nothing is lost."""
+    with journal(tmp_path, monkeypatch) as (there, stderr):
+        for number in range(2000):
+            log.get("x").info("x.happened", order=number, filling="x" * 380)
+        said = stderr.getvalue().splitlines()
+        assert said[-1].startswith("<6>x.happened order=1999 ")
+        assert there.entry()["ORDER"] == "0"
+        assert {int(line.split("order=")[1].split()[0]) for line in said} == set(range(2000 - len(said), 2000))
