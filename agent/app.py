@@ -5,7 +5,7 @@ import fcntl
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -18,10 +18,13 @@ from agent.broker.mqtt import Line, Will
 from agent.broker.topics import topics
 from agent.clock import Clock, SystemClock, is_synchronised, stamp
 from agent.config import Config, Printer
-from agent.configrules import data_dir_unusable
+from agent.configconsole import Console
+from agent.configwarnings import data_dir_unusable
 from agent.control import Control
 from agent.errors import ConfigError, DataDirLocked, JournalError
+from agent.intake.commands import Commands
 from agent.intake.consumer import Consumer
+from agent.intake.keyfile import load_keyring
 from agent.intake.mappingfile import load_all
 from agent.intake.release import Release
 from agent.intake.timekeeper import TimeKeeper
@@ -29,6 +32,8 @@ from agent.journal import jobs, notes, notices, routes
 from agent.journal.file import Tx
 from agent.journal.retention import prune
 from agent.journal.store import Journal
+from agent.lastlines import LastLines
+from agent.model.command import Ask
 from agent.model.link import SerialLink, TcpLink, UsbLink, UsblpLink
 from agent.model.wire import Delivery
 from agent.printers.link import Connector
@@ -37,6 +42,7 @@ from agent.printers.serial import SerialConnector
 from agent.printers.tcp import TcpConnector
 from agent.printers.usb import UsbConnector
 from agent.printers.usblp import UsblpConnector
+from agent.reload import Reload
 from agent.report.publisher import Publisher, new_identity, state_payload
 from agent.service import Service, Watchdog, running, sd_notify, watchdog_period_s
 from agent.spool.failover import Roster
@@ -48,11 +54,12 @@ from agent.spool.worker import Worker
 STOP_S, JOURNAL_STOP_S = 3.8, 0.9
 EXIT_JOURNAL = 74
 EXIT_BROKEN = 70
+FIRST_MEETING_S = 25.0
 TIDY_EACH_S = 60.0
 _log = log.get("app")
 
 
-def run_agent(config: Config) -> int:
+def run_agent(config: Config, reread: Callable[[], Config] | None = None) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code: 0; or, to be started afresh, 74 when the journal failed and
     70 when a thread ended.
 
@@ -66,7 +73,9 @@ def run_agent(config: Config) -> int:
         signal.signal(number, lambda *_: stop.set())
     with _locked(config.data_dir):
         try:
-            return Agent(config, SystemClock()).run(stop)
+            agent = Agent(config, SystemClock(), reread)
+            with agent.lines.listening():
+                return agent.run(stop)
         except JournalError as exc:
             _log.error("app.journal_failed", reason=str(exc))
             return EXIT_JOURNAL
@@ -75,8 +84,9 @@ def run_agent(config: Config) -> int:
 class Agent:
     """All rooms, wired."""
 
-    def __init__(self, config: Config, clock: Clock) -> None:
+    def __init__(self, config: Config, clock: Clock, reread: Callable[[], Config] | None = None) -> None:
         self._config = config
+        self.lines = LastLines()
         self._clock = clock
         self._stations = config.effective_stations()
         self._topics = topics(config.prefix, config.shop, config.agent)
@@ -85,17 +95,33 @@ class Agent:
         roster = Roster(self._stations, names, config.printing.failover_after_s, clock)
         zone = _timezone(config.timezone)
         self._shelf = Shelf(config.templates, clock, self._tell_of_template)
-        press = Press(config.language, zone, roster.reason, self._stations, self._shelf.book, self._shelf.failed)
-        room = Shop(self._journal, press, clock, roster, config.printing, Patience())
+        shelf = self._shelf
+        times = TimeKeeper(clock, zone, is_synchronised if config.intake.clock == "auto" else lambda: True)
+        press = Press(
+            config.language,
+            zone,
+            roster.reason,
+            self._stations,
+            shelf.book,
+            shelf.failed,
+            config.shop,
+            lambda: times.now() is None,
+        )
+        self._press, self._roster = press, roster
+        patience = Patience(first_meeting_s=FIRST_MEETING_S)
+        self._room = room = Shop(self._journal, press, clock, roster, config.printing, patience)
         self._workers = {printer.name: Worker(printer, self._connector(printer), room) for printer in config.printers}
         identity = new_identity(config.shop, config.agent)
         self._publisher = Publisher(
             self._journal, self._topics, identity, clock, config.report.beat_s, self._printers_seen
         )
-        self._times = TimeKeeper(clock, zone, is_synchronised if config.intake.clock == "auto" else lambda: True)
+        self._times = times
         self._release = Release(self._journal, self._stations, config.intake, self._times, clock, self._wake)
         mappings = {topic: file.mapping for topic, file in load_all(config).items()}
         self._orders = (self._topics.order, self._topics.replay, self._topics.command, *mappings)
+        reload = Reload(config, reread or (lambda: config), self._apply, self._shelf.reload, self._shelf.problems)
+        errands: dict[str, Callable[[Ask], str]] = {"reload": reload, "bundle": self._bundle}
+        self._commands = Commands(self._stations, list(self._workers), config.commands.allow, errands)
         self._consumer = Consumer(
             self._journal,
             self._stations,
@@ -108,6 +134,8 @@ class Agent:
             self._times,
             self._release.ring,
             mappings,
+            self._commands,
+            keyring=load_keyring(config, self._topics),
         )
         self._line = Line(
             config.broker,
@@ -118,16 +146,25 @@ class Agent:
             self._line_up,
         )
         self._publisher.line = self._line
-        answers = Answers(self._journal, config.printers, self._workers, clock, self._release.ring)
+        answers = Answers(self._journal, config.printers, self._workers, clock, self._release.ring, self._commands)
         self._control = Control(config.data_dir, answers.table(), clock)
+        self._services: list[Service] = []
+        self._console = self._open_console(config.console) if isinstance(config.console, Console) else None
+        self._notices = self._open_notices() if config.notices else None
 
     def run(self, stop: threading.Event) -> int:
         """Start everything, feed the watchdog, and stop everything when told to or when the journal fails."""
         talkers: list[Service] = [self._line, self._publisher, self._control]
+        if self._console is not None:
+            talkers.append(self._console)
+        if self._notices is not None:
+            talkers.append(self._notices)
         services: list[Service] = [self._journal, *self._workers.values(), self._release, *talkers]
+        self._services += services
         watchdog = Watchdog(services, self._clock, period_s=watchdog_period_s())
         with running(services[:1], JOURNAL_STOP_S, self._clock):
             self._journal.write(self._prepare)
+            self._consumer.resume()
             with running(services[1:], STOP_S, self._clock):
                 sd_notify("READY=1")
                 _log.info("app.started", version=__version__, shop=self._config.shop, printers=len(self._workers))
@@ -153,8 +190,37 @@ class Agent:
                 self._journal.submit(lambda tx: prune(tx, self._config.limits.keep_orders), lambda _: None)
         return 0
 
+    def _open_console(self, settings: Console) -> Service:
+        """The box's own port; who does not want it does not pay for it."""
+        from agent.console.open import open_console
+        from agent.console.rooms import Rooms
+
+        rooms = Rooms(
+            journal=self._journal,
+            receive=self._consumer.receive,
+            workers=self._workers,
+            printers_of={station.name: station.printer for station in self._stations},
+            line_up=lambda: self._line.up,
+            last_heard=lambda: self._publisher.last_heard,
+            stuck=Watchdog(self._services, self._clock).stuck,
+            synchronised=is_synchronised if self._config.intake.clock == "auto" else lambda: True,
+            clock=self._clock,
+        )
+        return open_console(settings, rooms, lambda problem: self._set_alarm("console", problem))
+
+    def _open_notices(self) -> Service:
+        """Alarms are told outside the shop; who does not want that does not pay for it."""
+        from agent.model.ticket import Language
+        from agent.report.notices import Notices, Place
+
+        place = Place(self._config.shop, self._config.agent, Language(self._config.language))
+        return Notices(self._config.notices, place, self._journal, self._clock, lambda: self._line.up)
+
     def _tell_of_template(self, name: str, problem: str) -> None:
-        key = f"template:{name}"
+        self._set_alarm(f"template:{name}", problem)
+
+    def _set_alarm(self, key: str, problem: str) -> None:
+        """Up with a problem, down without."""
         self._journal.submit(
             lambda tx: notes.raise_alarm(tx, key, problem) if problem else notes.clear_alarm(tx, key), lambda _: None
         )
@@ -162,6 +228,7 @@ class Agent:
     def _prepare(self, tx: Tx) -> None:
         """Bring the ledger in line with the configuration."""
         self._times.load(tx)
+        notes.clear_alarm(tx, "console")  # it is tried anew
         self._shelf.book()  # a bad template is known before the first order
         for key in [key for key in notes.alarms(tx) if key.startswith("template:")]:
             if key.removeprefix("template:") not in self._shelf.problems():
@@ -180,6 +247,21 @@ class Agent:
             notes.raise_alarm(
                 tx, "journal", "the journal was broken and set aside; the cloud is asked for everything again"
             )
+
+    # -- errands -------------------------------------------------------------------------------------------------
+
+    def _apply(self, config: Config) -> None:
+        """Take over what may change while tickets print."""
+        self._config, self._room.printing, self._commands.allow = config, config.printing, config.commands.allow
+        self._publisher.beat_s = config.report.beat_s
+        self._press.speak(config.language)
+        self._roster.give_up_after(config.printing.failover_after_s)
+
+    def _bundle(self, _: Ask) -> str:
+        from agent.bundle import make_bundle  # only who wants one pays for it
+
+        more = {"printers.json": self._printers_seen, "log.txt": self.lines.text}
+        return f"support bundle: {make_bundle(self._config, self._clock, self._journal.reader, more)}"
 
     # -- between the rooms ---------------------------------------------------------------------------------------
 

@@ -9,10 +9,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from agent import configrules
+from agent import configconsole, confignotices, configrules, linerules
+from agent.configconsole import Console
+from agent.confignotices import Notice
 from agent.errors import ConfigError
 from agent.model.address import BrokerAddress, parse_broker_url
 from agent.model.link import Link, parse_link
+from agent.model.preset import PresetName, preset_of
 from agent.model.station import Station
 from agent.yamlmarks import Reading, parse
 from agent.yamlstruct import StructReader
@@ -33,7 +36,7 @@ _WRITE_WORD = {"write": "use only the characters a-z, 0-9 and -"}
 _Shop = msgspec.Meta(pattern=_WORD, max_length=32, examples=["s421"], extra=_WRITE_WORD)
 _Agent = msgspec.Meta(pattern=_WORD, max_length=32, examples=["box1", "box2"], extra=_WRITE_WORD)
 _Prefix = msgspec.Meta(
-    pattern="^[a-z0-9-]+(/[a-z0-9-]+)*$",
+    pattern="^/?[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
     max_length=48,
     extra={"write": "use only the characters a-z, 0-9, - and / between two words"},
 )
@@ -42,6 +45,12 @@ _Topic = msgspec.Meta(
     max_length=128,
     examples=["shops/s421/dn/meituan"],
     extra={"write": "write one whole topic, without +, # and spaces"},
+)
+_KeyId = msgspec.Meta(
+    pattern="^[A-Za-z0-9._-]+$",
+    max_length=64,
+    examples=["2026-a"],
+    extra={"write": "use letters a-z, digits, ., - and _"},
 )
 _Name = msgspec.Meta(
     pattern=r"^[\w.-]+$",
@@ -52,15 +61,18 @@ _Name = msgspec.Meta(
 
 
 class Broker(msgspec.Struct, frozen=True, kw_only=True):
-    """The line to the cloud. `client_id` is `{shop}-{agent}` where it is not written."""
+    """The line to the cloud. `client_id` is `{shop}-{agent}` where it is not written. `preset` names the broker's make:
+    what it wants is filled in where it is not written, and what it does not take is an error.
+    """
 
     url: Annotated[str, msgspec.Meta(examples=["mqtts://broker.example:8883"])]
     client_id: Annotated[str, msgspec.Meta(max_length=256)] = ""
     username: str = ""
     password_file: Path | None = None
-    protocol: Literal["5", "3.1.1"] = "5"
-    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 30
-    session_expiry_s: Annotated[int, msgspec.Meta(ge=0, le=4_294_967_295)] = 604_800
+    preset: PresetName | None = None
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 0
+    session_expiry_s: Annotated[int, msgspec.Meta(ge=0, le=4_294_967_295)] = -1
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
@@ -68,7 +80,16 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def address(self) -> BrokerAddress:
         """Host, port and whether the line is encrypted."""
-        return parse_broker_url(self.url)
+        return parse_broker_url(self.url, preset_of(self.preset).tls_port)
+
+    def __post_init__(self) -> None:
+        preset = preset_of(self.preset)
+        if self.protocol == "auto":
+            msgspec.structs.force_setattr(self, "protocol", preset.protocol)
+        if not self.keepalive_s:
+            msgspec.structs.force_setattr(self, "keepalive_s", preset.keepalive_s)
+        if self.session_expiry_s < 0:
+            msgspec.structs.force_setattr(self, "session_expiry_s", preset.session_expiry_s)
 
     def password(self) -> str | None:
         """The password as it is now: from the environment, else `password_file`, else systemd's credential.
@@ -107,12 +128,6 @@ class Printer(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.dots:
             msgspec.structs.force_setattr(self, "dots", 12 * self.width)
-
-
-class Console(msgspec.Struct, frozen=True, kw_only=True):
-    """The page for the shop's staff. Accepted in the file; this version does not serve it yet."""
-
-    listen: str
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,13 +171,48 @@ class Intake(msgspec.Struct, frozen=True, kw_only=True):
 
 class MappedTopic(msgspec.Struct, frozen=True, kw_only=True):
     """A topic on which a platform's own JSON comes. Either `name`, a mapping that we ship, or `file`, one of your own.
-    `channel` stands in for the mapping's: two sites of one platform are two channels.
+    `channel` stands in for the mapping's: two sites of one platform are two channels. `unsigned`: what comes there is
+    taken without a signature, also where `signatures` are required.
     """
 
     topic: Annotated[str, _Topic]
     name: Literal["eleme", "flat", "meituan", "shopify", "square", "toast", "woocommerce"] | None = None
     file: Path | None = None
     channel: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    unsigned: bool = False
+
+
+class SignatureKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key by which the cloud signs. For `ed25519` the public one: in a PEM file, or here, its 32 bytes as Base64; for
+    `hmac-sha256` the file of the shared secret. Events are taken from `not_before` until `not_after`, where written.
+    """
+
+    id: Annotated[str, _KeyId]
+    algorithm: Literal["ed25519", "hmac-sha256"]
+    key_file: Path | None = None
+    public_key: str = ""
+    not_before: str = ""
+    not_after: str = ""
+
+
+class Signatures(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose word counts on the line. `require: false` takes what is not signed, but never what is wrongly signed."""
+
+    keys: list[SignatureKey]
+    require: bool = True
+
+
+CommandName = Literal["settle", "release", "drop", "reprint", "test", "pause", "resume", "reload", "bundle"]
+
+
+def _most_commands() -> list[CommandName]:
+    return ["settle", "release", "drop", "reprint", "test", "pause", "resume", "reload"]
+
+
+class Commands(msgspec.Struct, frozen=True, kw_only=True):
+    """Which commands the cloud may give; whoever stands at the box may give each."""
+
+    allow: list[CommandName] = msgspec.field(default_factory=_most_commands)
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,9 +241,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     printing: Printing = Printing()
     report: Report = Report()
+    commands: Commands = Commands()
     intake: Intake = Intake()
     templates: Path | None = None
     mappings: list[MappedTopic] = []
+    signatures: Signatures | None = None
+    notices: list[Notice] = []
 
     def __post_init__(self) -> None:
         if not self.broker.client_id:
@@ -215,8 +268,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return {printer.name: printer for printer in self.printers}[name]
 
 
-def load(path: Path | str) -> Config:
-    """Read the file. Relative paths in it are taken from its own folder.
+def load(path: Path | str, *, closely: bool = False) -> Config:
+    """Read the file. Relative paths in it are taken from its own folder. `closely` finds fault also with what the agent
+    can print without, such as a template that is not there.
 
     Raises ConfigError with every error, one per line, each as `file:line:col: field: what; what instead`.
     """
@@ -228,7 +282,10 @@ def load(path: Path | str) -> Config:
         folder = path.absolute().parent
         parsers = {Link: parse_link, Path: lambda text: folder / Path(text).expanduser()}
         config = StructReader(reading, parsers, _ADVICE).read(root, Config)
-        configrules.check(reading)
+        configrules.check(reading, closely=closely)
+        linerules.check(reading)
+        configconsole.check(reading)
+        confignotices.check(reading)
     if reading.lines():
         raise ConfigError("\n".join(reading.lines()))
     assert isinstance(config, Config)

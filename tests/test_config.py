@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import Config, load
-from agent.configrules import warnings
+from agent.configwarnings import warnings
 from agent.errors import ConfigError
 from agent.model.link import TcpLink
 from agent.model.station import Station
@@ -116,7 +116,7 @@ def test_console_may_be_off_or_listen(tmp_path: Path) -> None:
     assert read(tmp_path, START + "console: off").console == "off"
     listening = read(tmp_path, START + 'console: {listen: "0.0.0.0:8480"}')
     assert listening.console != "off"
-    assert any("console" in text for text in warnings(listening))
+    assert not any("console" in text for text in warnings(listening))
 
 
 ONE_FAULT = [
@@ -367,3 +367,70 @@ def test_password_over_an_open_line_is_a_warning(tmp_path: Path) -> None:
     far = read(tmp_path, "shop: a\nbroker: {url: mqtt://b.example, username: u}")
     assert not any("clear text" in text for text in warnings(near))
     assert any("clear text" in text for text in warnings(far))
+
+
+PRINTER = "printers: [{name: k, link: 'virtual://k', width: 48}]\n"
+
+
+@pytest.mark.parametrize("width", [58, 80])
+def test_millimetres_as_width_are_a_warning(tmp_path: Path, width: int) -> None:
+    """It is a number of characters."""
+    config = read(tmp_path, START + PRINTER.replace("48", str(width)))
+    text = f"printers[0].width: {width} is in characters, not millimetres; write 48 for 80 mm paper, 32 for 58 mm"
+    assert text in warnings(config)
+    assert not any("millimetres" in text for text in warnings(read(tmp_path, START + PRINTER)))
+
+
+def test_two_stations_with_one_word_and_a_foreign_topic_are_warnings(tmp_path: Path) -> None:
+    """The first station gets the dishes; the broker may not let this box read elsewhere."""
+    text = (
+        "stations: [{name: a, match: {category: [热饮], sku: ['1']}}, {name: b, match: {category: [冷饮, 热饮]}}]\n"
+        "mappings: [{topic: other/mt, name: meituan}, {topic: shops/s421/dn/mt, name: meituan}]\n"
+    )
+    found = warnings(read(tmp_path, START + text))
+    assert [line.partition(":")[0] for line in found if "[" in line] == [
+        "stations[1].match.category",
+        "mappings[0].topic",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("stations: [{name: a, template: expoo}]", "3:32: stations[0].template: there is no template 'expoo'; did you"),
+        ("stations: [{name: a, template: xyz}]", "there is no template 'xyz'; there are: expo, kitchen, label, own, "),
+        ("stations: [{name: a, template: alarm}]", "3:32: stations[0].template: 'alarm' is no station's; the agent"),
+        ("stations: [{name: a, template: _head}]", "there is no template '_head'"),
+        ("templates: ./none", "3:12: templates: there is no folder"),
+        (
+            "stations: [{name: a}, {name: b, shows: all, match: {sku: [x]}}]",
+            "3:52: stations[1].match: it has no effect",
+        ),
+    ],
+)
+def test_a_close_look_finds_what_tickets_print_without(tmp_path: Path, text: str, fault: str) -> None:
+    """`config check` refuses it; the agent starts, as it can print another ticket instead."""
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates/own.j2").write_text("")
+    read(tmp_path, START + text)
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "shop.yaml", closely=True)
+    assert fault in str(caught.value)
+
+
+def test_a_template_of_the_shops_own_is_there(tmp_path: Path) -> None:
+    """In the folder beside the file, or the one that it names."""
+    for folder in ("templates", "elsewhere"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{folder}-own.j2").write_text("")
+    path = tmp_path / "shop.yaml"
+    path.write_text(START + "stations: [{name: a, template: templates-own}]")
+    assert load(path, closely=True).stations[0].template == "templates-own"
+    path.write_text(START + "templates: elsewhere\nstations: [{name: a, template: elsewhere-own}]")
+    assert load(path, closely=True).templates == tmp_path / "elsewhere"
+
+
+def test_a_mapping_that_is_not_there_is_named_with_its_line(tmp_path: Path) -> None:
+    """And not by the file's own name alone."""
+    (fault,) = faults(tmp_path, START + "mappings: [{topic: shops/s421/dn/x, file: none.yaml}]")
+    assert fault.startswith(f"3:43: mappings[0].file: there is no file {tmp_path / 'none.yaml'}")
