@@ -1,6 +1,7 @@
 """The agent as a whole against a broker that does what it likes: the rules of the line and of the reports."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -388,6 +389,9 @@ def test_gap_that_was_filled_is_over(broker: ScriptedBroker, tmp_path: Path) -> 
         for mid, event in enumerate((order(2, 2), order(3, 3), replay_end(3, 2)), 3):
             peer.publish(REPLAY, event, mid)
         peer.expect("PUBACK", lambda packet: packet.mid == 5)
+        deadline = time.monotonic() + 10  # what waited behind the gap is let go by another thread
+        while here.count("jobs") < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert here.count("jobs") == 3
         peer.drop()
         assert told(broker.welcome().expect("PUBLISH", is_request))["from"] == 4

@@ -53,9 +53,11 @@ class Shop:
         self.port = stack.enter_context(serve_tcp(self.device))
         self.data = folder / "data"
         self.config = folder / "agent.yaml"
+        confirm = "none" if spec.tier == 3 else "auto"  # a new mute printer is waited for
         self.config.write_text(
             f"shop: {shop}\ndata_dir: {self.data}\nbroker: {{url: 'mqtt://127.0.0.1:{broker.port}'}}\n"
-            f"printers: [{{name: kitchen, link: '{self.port.link}'}}]\nprinting: {{unconfirmed: ask}}\n"
+            f"printers: [{{name: kitchen, link: '{self.port.link}', confirm: {confirm}}}]\n"
+            "printing: {unconfirmed: ask}\n"
         )
         self.cloud = stack.enter_context(Cloud("127.0.0.1", broker.port, shop=shop))
         self._commands = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
