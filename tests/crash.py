@@ -98,7 +98,8 @@ def campaign(point: str, kills: int, orders: int, seed: int, folder: Path, spec:
         confirm = "none" if spec.tier == 3 else "auto"  # a new mute printer is waited for
         config.write_text(
             f"shop: s1\ndata_dir: {folder}/data\nbroker: {{url: 'mqtt://127.0.0.1:{broker.port}'}}\n"
-            f"printers: [{{name: kitchen, link: '{port.link}', confirm: {confirm}}}]\nprinting: {{reprint_after_s: 2}}\n"
+            f"printers: [{{name: kitchen, link: '{port.link}', confirm: {confirm}}}]\n"
+            "printing: {reprint_after_s: 2}\n"
         )
         agent = AgentProcess(config, folder / "agent.log")
         stack.callback(agent.kill)
