@@ -89,6 +89,8 @@ def _begins(line: Line, current: Printed) -> bool:
         return bool(current.words)
     if reprint := _REPRINT.search(black):  # the first line, and the last one too
         return bool(current.words) and not (current.whole and reprint.group(1) == current.number)
+    if (stands_in := _STANDS_IN.search(black)) and current.whole and stands_in.group(1) == current.station:
+        return False  # its last line
     return current.has_head and (_is_banner(line) or _is_large_head(line))
 
 
@@ -122,6 +124,10 @@ def _read_line(line: Line, ticket: Printed) -> None:
         ticket.station, ticket.running = footer.group(1), int(footer.group(2))
     elif ticket.running and (printed := _PRINTED_AT.search(text)):
         ticket.whole, ticket.at = True, printed.group(1)
+    elif ticket.whole and (stands_in := _STANDS_IN.search(_black(line))):
+        ticket.printed_for = stands_in.group(1)
+    elif ticket.whole and (reprint := _REPRINT.search(_black(line))):
+        ticket.marked = reprint.group(1) == ticket.number or ticket.marked
     # A copy's number stands in the banner's line of a reprint, else in the last lines.
     if (ticket.marked or ticket.running) and (copy := _COPY.search(text)):
         ticket.copy = copy.group(1)

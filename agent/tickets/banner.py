@@ -43,14 +43,18 @@ def banner(ticket: Ticket) -> list[Block]:
 
 
 def bannered(ticket: Ticket, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
-    """A ticket's blocks below its banners. What may be on paper twice says so at its end too: a printer whose cover was
-    opened may cut its head off.
+    """A ticket's blocks below its banners. What may be on paper twice, or lies at another printer, says so at its end
+    too: a printer whose cover was opened may cut its head off.
     """
-    if ticket.mark is None:
+    foot: list[Block] = []
+    if ticket.mark is not None:
+        foot.append(bar(f"补打 REPRINT #{number_of(ticket)}", TALL_BAR))
+    if ticket.printed_for:
+        foot.append(_printed_for(ticket))
+    if not foot:
         return (*banner(ticket), *blocks)
     ends = len(blocks) - isinstance(blocks[-1], Cut) if blocks else 0
-    foot = bar(f"补打 REPRINT #{number_of(ticket)}", TALL_BAR)
-    return (*banner(ticket), *blocks[:ends], foot, *blocks[ends:])
+    return (*banner(ticket), *blocks[:ends], *foot, *blocks[ends:])
 
 
 def bar(text: str, style: Style = BIG_BAR) -> Line:
@@ -91,10 +95,13 @@ def _news(ticket: Ticket) -> list[Block]:
 
 
 def _stand_in(ticket: Ticket) -> list[Block]:
-    words = say(ticket.language, "代打", "printed for")
-    blocks: list[Block] = [bar(f"{words}: {ticket.printed_for}", TALL_BAR)]
+    blocks: list[Block] = [_printed_for(ticket)]
     if ticket.printed_for_why:
         why = trouble(ticket.language, ticket.printed_for_why)
         words = say(ticket.language, "它的打印机", "its printer")
         blocks.append(Line((Run(f"{words}: {why}"),), align=Align.CENTER))
     return blocks
+
+
+def _printed_for(ticket: Ticket) -> Line:
+    return bar(f"{say(ticket.language, '代打', 'printed for')}: {ticket.printed_for}", TALL_BAR)
