@@ -1,5 +1,6 @@
 """A platform's own JSON, without an envelope, from its topic to paper."""
 
+import json
 from importlib import resources
 from pathlib import Path
 
@@ -39,3 +40,20 @@ def test_what_is_no_order_is_parked_and_reported(tmp_path: Path) -> None:
         here.wait_alarm("parked")
         assert here.tickets() == []
         assert here.acknowledged == [1]
+
+
+def test_an_event_of_ours_can_not_speak_as_a_mapping(tmp_path: Path) -> None:
+    """On a platform's topic its own source is the mapping's: who claims it is parked."""
+    order = {"id": "1", "rev": 1, "channel": "x", "items": [{"name": "豆浆", "qty": 1}]}
+    event = {
+        "specversion": "1.0",
+        "id": "e",
+        "source": "foreign:meituan",
+        "type": "order.upsert",
+        "data": {"order": order},
+    }
+    with kitchen(tmp_path) as here:
+        deliver(here, json.dumps(event).encode(), 1)
+        here.wait_alarm("parked")
+        deliver(here, json.dumps({**event, "source": "//cloud"}).encode(), 2)
+        here._wait(lambda: len(here.tickets()) == 1, 20, "the cloud's own event")

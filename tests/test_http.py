@@ -198,10 +198,11 @@ def test_a_changed_token_holds_at_once_and_an_unreadable_one_lets_nobody_in(here
 
 
 def test_guessing_is_slow(here: Shop) -> None:
-    """Ten failures, then a minute of nothing from that address, also with the right token."""
+    """Ten failures, then a minute of nothing from that address; but for who has the right token."""
     statuses = [here.send(event(1), token=f"guess-{number:020}").status for number in range(12)]
     assert statuses == [401] * 10 + [429] * 2
-    late = here.send(event(1))
+    assert here.send(event(1)).status == 202
+    late = here.send(event(2), token="guess-again-guess-again")
     assert late.status == 429
     assert 1 <= int(late.headers["retry-after"]) <= 61
 

@@ -101,8 +101,8 @@ def test_an_amendment_after_a_copy_says_what_changed(here: Kitchen) -> None:
     assert not amended.marked
 
 
-def test_a_copy_that_waits_gives_way_to_news_which_bears_its_mark(here: Kitchen) -> None:
-    """A person asked for it: the whole amended order comes out, marked, once."""
+def test_a_copy_that_waits_gives_way_to_news_which_is_no_copy(here: Kitchen) -> None:
+    """Who throws copies away must not throw the change away; nothing of the copy was ever sent."""
     printed(here, 8)
     ask(here, "pause", printer="wok")
     ask(here, order="8")
@@ -110,7 +110,7 @@ def test_a_copy_that_waits_gives_way_to_news_which_bears_its_mark(here: Kitchen)
     here.journal.write(lambda _: None)
     ask(here, "resume", printer="wok")
     here.wait_told(8, states=("completed",), times=2)
-    assert [ticket.marked for ticket in here.whole(8)] == [False, True]
+    assert [ticket.marked for ticket in here.whole(8)] == [False, False]
     assert "油条" in here.whole(8)[-1].text
 
 

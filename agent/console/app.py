@@ -90,7 +90,10 @@ class _Named:
             await say(error, 421, _SHUT)(scope, receive, send)
 
     def _is_ours(self, host: str) -> bool:
-        name = host.rpartition("]")[0].removeprefix("[") or host.partition(":")[0]
+        bracketed, bracket, port = host.rpartition("]")
+        if bracket and port.removeprefix(":").strip("0123456789"):
+            return False
+        name = bracketed.removeprefix("[") or host.partition(":")[0]
         if name.lower().removesuffix(".") in self._names:
             return True
         try:

@@ -97,7 +97,6 @@ class FeieDoor:
 
     def _check_signature(self, request: Request, form: Form) -> None:
         address = address_of(request)
-        self._throttle.check(address)
         try:
             ukey = self._settings.ukey()
         except ConfigError as exc:
@@ -107,6 +106,7 @@ class FeieDoor:
         right = hashlib.sha1(f"{user}{ukey}{stime}".encode()).hexdigest()
         signed = hmac.compare_digest(right.encode(), sig.strip().lower().encode())
         if user != self._settings.user or not ukey or not signed:
+            self._throttle.check(address)
             self._throttle.failed(address)
             _log.warning("console.signature_wrong", address=address)
             if user != self._settings.user:
@@ -126,7 +126,7 @@ class FeieDoor:
 
     async def _print(self, form: Form) -> str:
         station, content, times = self._station(form), _given(form, "content"), form.get("times") or "1"
-        if not (times.isascii() and times.isdigit() and 1 <= int(times[:5]) <= MAX_RAW_COPIES):
+        if not (times.isascii() and times.isdigit() and len(times) <= 5 and 1 <= int(times) <= MAX_RAW_COPIES):
             raise No(PARAMETER, f"参数错误 : times 应为 1 到 {MAX_RAW_COPIES}.")
         self._check_expiry(form.get("expired") or "0")
         order_id = _order_id(form, times, content)

@@ -31,6 +31,7 @@ _STATES = {
     "ping_answered": (202, "pong"),
     "duplicate_dropped": (200, "duplicate"),
     "stale_dropped": (200, "stale"),
+    "order_refused_again": (200, "rejected"),
     "event_refused": (400, ""),
     "event_conflict": (409, ""),
     "event_parked": (500, ""),
@@ -64,7 +65,6 @@ class Orders:
     def _admit(self, request: Request) -> None:
         """Has this one the token?"""
         address = address_of(request)
-        self._throttle.check(address)
         if self._tokens is None:
             raise Refusal(403, "local intake is off on this box; name a console.token_file to turn it on")
         try:
@@ -74,7 +74,8 @@ class Orders:
             raise Refusal(503, "the box can't read its tokens; see its log", again_s=60) from exc
         scheme, _, said = request.headers.get("authorization", "").partition(" ")
         known = [hmac.compare_digest(said.strip().encode(), token.encode()) for token in tokens]
-        if scheme.lower() != "bearer" or not any(known):
+        if scheme.lower() != "bearer" or not any(known):  # a right one passes, whoever else guesses behind its address
+            self._throttle.check(address)
             self._throttle.failed(address)
             _log.warning("console.token_wrong", address=address)
             raise Refusal(401, "send the header Authorization: Bearer TOKEN, with the token of this box")
@@ -130,7 +131,7 @@ def _attributes(request: Request) -> dict[str, str]:
 
 
 def _answer(taken: Taken) -> tuple[int, dict[str, str]]:
-    status, state = _STATES[taken.verdict]
+    status, state = _STATES.get(taken.verdict, (202, taken.verdict))
     if taken.trouble is not None:
         return status, {"error": taken.trouble["reason"], "path": taken.trouble["path"]}
     said = {"state": state, "order": taken.order, "current": taken.current}

@@ -167,7 +167,7 @@ class Acceptance:
             for copy in range(1, station.copies + 1):
                 kind = past.kind(station, copy, order, share)
                 if kind is not None:
-                    has = past.marks.get((name, copy), mark)
+                    has = past.mark(station, copy, order, share) or mark
                     new.append(jobs.NewJob(name, station.printer or "", kind, said, copy, station.copies, has))
         return new
 
@@ -248,6 +248,13 @@ class _Past(msgspec.Struct):
             off = self.refused.get(here)
             return None if off is not None and not _differs(off, order, share, station) else JobKind.ORDER
         return JobKind.AMEND if _differs(known, order, share, station) else None
+
+    def mark(self, station: Station, copy: int, order: Order, share: Share) -> Mark | None:
+        """What a withdrawn ticket hands on. A copy that was asked for and never sent has no paper: news is no copy."""
+        found, known = self.marks.get((station.name, copy)), self.told.get((station.name, copy))
+        if found is Mark.ASKED and known is not None and _differs(known, order, share, station):
+            return None
+        return found
 
 
 def _differs(known: Told, order: Order, share: Share, station: Station) -> bool:

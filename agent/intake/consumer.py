@@ -166,17 +166,24 @@ class Consumer:
     def _envelope(self, delivery: Delivery) -> Envelope:
         """The event as it came; on a platform's own topic, what its mapping makes of it."""
         mapping, attributes = self._mappings.get(delivery.topic), _attributes(delivery)
-        if mapping is None or attributes is not None:
+        if mapping is None:
             return decode_envelope(delivery.payload, attributes)
-        return foreign.envelope(delivery.payload, mapping, delivery.topic)
+        if attributes is None and not foreign.is_event(delivery.payload):
+            return foreign.envelope(delivery.payload, mapping, delivery.topic)
+        envelope = decode_envelope(delivery.payload, attributes)
+        if envelope.source == foreign.source_of(delivery.topic):
+            raise DecodeError("$.source", "this source is the mapping's own; an event names its sender")
+        return envelope
 
     def _doubt(self, delivery: Delivery, envelope: Envelope) -> DecodeError | None:
         """Why its signature does not count; None when it may be taken."""
         if delivery.topic not in self._keyring.audiences:
             return None
-        now, attributes = self._times.now(), _attributes(delivery)
+        now, attributes, keyring = self._times.now(), _attributes(delivery), self._keyring
+        if envelope.source != foreign.source_of(delivery.topic):  # only what a mapping made may come unsigned there
+            keyring = msgspec.structs.replace(keyring, lax=frozenset())
         try:
-            signature.check(self._keyring, delivery.topic, delivery.payload, attributes, envelope, now)
+            signature.check(keyring, delivery.topic, delivery.payload, attributes, envelope, now)
         except DecodeError as exc:
             return exc
         return None

@@ -274,8 +274,8 @@ def _parse_slowly(payload: bytes) -> tuple[Any, bool]:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # None
         raise _DuplicateKey(f"the key {twice!r} stands twice in one object")
     return found
 

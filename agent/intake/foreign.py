@@ -23,6 +23,21 @@ class NotAnOrder(DecodeError):
         super().__init__("$", "the mapping skips events of this kind")
 
 
+def source_of(topic: str) -> str:
+    """The source of what a mapping makes of a topic's payloads."""
+    return f"foreign:{topic}"
+
+
+def is_event(payload: bytes) -> bool:
+    """Is it an event of ours already?
+
+    Raises:
+        DecodeError: it is no JSON.
+    """
+    tree = decode_tree(payload)
+    return type(tree) is dict and "specversion" in tree
+
+
 def envelope(payload: bytes, mapping: Mapping, topic: str) -> Envelope:
     """The event that a payload is, for `decode_data`. One that is a CloudEvent already is read as such.
 
@@ -58,4 +73,4 @@ def read(tree: Any, digest: str, mapping: Mapping, topic: str, reader: Reader) -
         if wishes := [text for text in told if text not in progress]:
             order["note"] = "; ".join([*filter(None, [order.get("note")]), *wishes])
     name = mapped.id if 0 < len(mapped.id) <= _MOST_ID else digest
-    return Envelope("1.0", name, f"foreign:{topic}", f"order.{mapped.kind}", data, mapped.time)
+    return Envelope("1.0", name, source_of(topic), f"order.{mapped.kind}", data, mapped.time)
