@@ -68,7 +68,7 @@ def test_void_after_reinstated_order(tmp_path: Path) -> None:
         bar = here.devices["bar"]
         bar.swallow()
         here.cancel(42, 2)
-        here.wait_told(42, states=("unconfirmed",))
+        here.wait_told(42, 60, states=("unconfirmed",))
         bar.power_off()
         here.device.heal()
         here.wait_no_alarm("printer:wok:away")

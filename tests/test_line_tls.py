@@ -245,7 +245,9 @@ def test_tls_older_than_1_2_is_refused(tmp_path: Path, said: Said) -> None:
         served = threading.Thread(target=shake_hands, args=(listener, context))
         served.start()
         with office(port, url=f"mqtts://localhost:{port}", ca_file=tmp_path / "own.pem"):
-            assert "knows only TLS older than 1.2" in said.wait("broker.unreachable")["reason"]
+            reason = said.wait("broker.unreachable")["reason"]
+            # The server's reset may overtake its own word.
+            assert "knows only TLS older than 1.2" in reason or "closed the line in the TLS handshake" in reason
         served.join(10)
 
 
