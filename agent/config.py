@@ -1,4 +1,4 @@
-"""The settings of one shop's agent, from one YAML file. `shop` and `broker.url` are enough to start.
+"""The settings of one shop's agent, from one YAML file. `shop` is enough to start, and `broker.url` for the cloud.
 
 Every error is found at once and says where it is and what to write instead. Nothing here acts on a setting.
 """
@@ -92,22 +92,34 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, "session_expiry_s", preset.session_expiry_s)
 
     def password(self) -> str | None:
-        """The password as it is now: from the environment, else `password_file`, else systemd's credential.
+        """The password as it is now: from the environment, where it is not empty; else `password_file`, else systemd's
+        credential.
 
         Reads the file each time, so that a changed password needs no restart. Raises ConfigError when the
         file can't be read: say so and try again at the next connection.
         """
-        if PASSWORD_VARIABLE in os.environ:
-            return os.environ[PASSWORD_VARIABLE]
+        if said := os.environ.get(PASSWORD_VARIABLE):
+            return said
+        file = self.password_file or self._credential()
+        return _read_secret(file) if file else None
+
+    def password_source(self) -> str:
+        """Where it comes from, for a person; "none" without one."""
+        if os.environ.get(PASSWORD_VARIABLE):
+            return f"${PASSWORD_VARIABLE}"
         if self.password_file:
-            return _read_secret(self.password_file)
+            return f"password_file {self.password_file}"
+        return f"the systemd credential {PASSWORD_CREDENTIAL}" if self._credential() else "none"
+
+    def _credential(self) -> Path | None:
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
         credential = Path(folder, PASSWORD_CREDENTIAL) if folder else None
-        return _read_secret(credential) if credential and credential.exists() else None
+        return credential if credential and credential.exists() else None
 
 
 class Printer(msgspec.Struct, frozen=True, kw_only=True):
-    """A printer of the shop. `width` is in cells (Chinese characters take two), `dots` is the paper's.
+    """A printer of the shop. `width` is in cells (Chinese characters take two), `dots` is the paper's. `charset` is
+    what its own font has: with ascii all Chinese is drawn.
 
     `profile` names its family: what its buzzer, its drawer and its knife understand. `beep` sounds the buzzer with each
     ticket. `drawer` opens the cash drawer with each order, and only a printer with the role `counter` may do that.
@@ -117,7 +129,7 @@ class Printer(msgspec.Struct, frozen=True, kw_only=True):
     link: Annotated[Link, msgspec.Meta(examples=["tcp://192.168.1.50:9100"])]
     width: Annotated[int, msgspec.Meta(ge=16, le=96)] = 48
     dots: Annotated[int, msgspec.Meta(ge=96, le=2400)] = 0
-    charset: Literal["gbk", "gb2312"] = "gbk"
+    charset: Literal["gbk", "gb2312", "ascii"] = "gbk"
     confirm: Literal["auto", "process_id", "status", "none"] = "auto"
     connect_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 5.0
     profile: Literal["generic", "epson", "xprinter", "gprinter", "hprt", "rongta", "star"] = "generic"
@@ -141,10 +153,12 @@ class Printing(msgspec.Struct, frozen=True, kw_only=True):
 
     `unconfirmed`: a ticket of which nobody knows whether it was printed is printed again, marked, `reprint_after_s`
     after the doubt arose; or the staff is asked, and nothing is printed until they say. A printer that is away or needs
-    a person for `failover_after_s` is stood in for by its stations' backup.
+    a person for `failover_after_s` is stood in for by its stations' backup. `ready_code`: kitchen tickets bear a
+    barcode; who scans it says that the dish is ready.
     """
 
     unconfirmed: Literal["reprint", "ask"] = "reprint"
+    ready_code: bool = False
     reprint_after_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 20
     failover_after_s: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 15
 
@@ -202,11 +216,25 @@ class Signatures(msgspec.Struct, frozen=True, kw_only=True):
     require: bool = True
 
 
-CommandName = Literal["settle", "release", "drop", "reprint", "test", "pause", "resume", "reload", "bundle"]
+CommandName = Literal[
+    "settle",
+    "release",
+    "drop",
+    "reprint",
+    "move",
+    "test",
+    "pause",
+    "resume",
+    "reload",
+    "ready",
+    "recall",
+    "bundle",
+    "dismiss",
+]
 
 
 def _most_commands() -> list[CommandName]:
-    return ["settle", "release", "drop", "reprint", "test", "pause", "resume", "reload"]
+    return ["settle", "release", "drop", "reprint", "move", "test", "pause", "resume", "reload", "dismiss"]
 
 
 class Commands(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,14 +253,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """All settings. `timezone` is an IANA name; empty means the machine's own.
 
     `templates` is the folder of the shop's own ticket templates and pictures; where it is not written it is the folder
-    `templates` beside this file, if there is one.
+    `templates` beside this file, if there is one. Without `broker` no cloud is configured: orders come from the shop's
+    own network alone.
     """
 
     shop: Annotated[str, _Shop]
     agent: Annotated[str, _Agent] = "box1"
     prefix: Annotated[str, _Prefix] = "shops"
     data_dir: Path = Path("/var/lib/shop-agent")
-    broker: Broker
+    broker: Broker | None = None
     printers: list[Printer] = []
     stations: list[Station] = []
     console: Console | Literal["off"] = "off"
@@ -249,7 +278,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     notices: list[Notice] = []
 
     def __post_init__(self) -> None:
-        if not self.broker.client_id:
+        if self.broker is not None and not self.broker.client_id:
             broker = msgspec.structs.replace(self.broker, client_id=f"{self.shop}-{self.agent}")
             msgspec.structs.force_setattr(self, "broker", broker)
 
@@ -268,15 +297,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return {printer.name: printer for printer in self.printers}[name]
 
 
-def load(path: Path | str, *, closely: bool = False) -> Config:
-    """Read the file. Relative paths in it are taken from its own folder. `closely` finds fault also with what the agent
-    can print without, such as a template that is not there.
+def load(path: Path | str, *, closely: bool = False, data: bytes | None = None) -> Config:
+    """Read the file, or `data` as if it stood there. Relative paths in it are taken from its own folder. `closely`
+    finds fault also with what the agent can print without, such as a template that is not there.
 
     Raises ConfigError with every error, one per line, each as `file:line:col: field: what; what instead`.
     """
     path = Path(path)
     reading = Reading(str(path))
-    root = parse(_read(path), reading)
+    root = parse(read_file(path) if data is None else data, reading)
     config: Config | None = None
     if not reading.lines():
         folder = path.absolute().parent
@@ -293,7 +322,8 @@ def load(path: Path | str, *, closely: bool = False) -> Config:
     return msgspec.structs.replace(config, templates=beside) if not config.templates and beside.is_dir() else config
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """The bytes of a configuration. Raises ConfigError with what to do when it can't be read."""
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_FILE_BYTES + 1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -41,11 +41,14 @@ class Feie(msgspec.Struct, frozen=True, kw_only=True):
 
 class Console(msgspec.Struct, frozen=True, kw_only=True):
     """The box's own port. `hosts` are names that it answers to besides its addresses. With a `token_file`, a token a
-    line, tills bring their orders to it; `feie` lets Feieyun's integrations print; `metrics` are for Prometheus.
+    line, tills bring their orders to it; `feie` lets Feieyun's integrations print; `metrics` are for Prometheus;
+    `pages` are for people: everybody on the shop's network sees whether all is well (`public`: state), or nothing.
     """
 
     listen: Annotated[str, msgspec.Meta(examples=['"0.0.0.0:8480"'])]
     hosts: list[str] = []
+    pages: bool = True
+    public: Literal["state", "nothing"] = "state"
     token_file: Path | None = None
     feie: Feie | None = None
     metrics: bool = True
@@ -67,11 +70,13 @@ class Console(msgspec.Struct, frozen=True, kw_only=True):
 
 def check(reading: Reading) -> None:
     """Add every broken rule to the reading's problems."""
-    listen = reading.values.get("console.listen")
+    listen = reading.values.get("console.listen") or "localhost"
     try:
-        parse_host_port(listen or "localhost", PORT)
+        parse_host_port(listen, PORT)
     except ConfigError as exc:
-        reading.add("console.listen", str(exc))
+        near = f'"127.0.0.1:{listen}" for this machine'
+        alone = f'{listen} is a port alone; write "0.0.0.0:{listen}" for every network, {near}'
+        reading.add("console.listen", alone if listen.isdecimal() else str(exc))
     first: dict[str, str] = {}
     for path, sn in reading.column("console.feie.printers[].sn"):
         if first.setdefault(sn, path) != path:

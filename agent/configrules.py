@@ -18,7 +18,7 @@ from agent.yamlstruct import did_you_mean
 
 MAX_TOPIC = 64
 MAX_COPIES = 9
-_NO_STATIONS_OWN = frozenset({"alarm", "cancel", "changes", "summary", "welcome"})
+NO_STATIONS_OWN = frozenset({"alarm", "cancel", "changes", "summary", "welcome"})
 """Templates that the agent takes by itself, for what is no order or no whole one."""
 _TLS_FILES = ("broker.ca_file", "broker.cert_file", "broker.key_file")
 
@@ -180,9 +180,9 @@ def _templates_are_there(reading: Reading) -> None:
         reading.add("templates", f"there is no folder {folder}; make it, or leave this out")
     own = (file.name for file in folder.glob("*.j2")) if folder.is_dir() else ()
     names = {file.removesuffix(".j2") for file in (*templates.read(), *own) if not file.startswith("_")}
-    fit = sorted(names - _NO_STATIONS_OWN)
+    fit = sorted(names - NO_STATIONS_OWN)
     for path, name in reading.column("stations[].template"):
-        if name in _NO_STATIONS_OWN:
+        if name in NO_STATIONS_OWN:
             reading.add(path, f"'{name}' is no station's; the agent takes it by itself. There are: {', '.join(fit)}")
         elif name not in names:
             guess = did_you_mean(name, fit) or f"there are: {', '.join(fit)}"

@@ -6,21 +6,15 @@ from pathlib import Path
 
 from agent import configconsole, confignotices
 from agent.config import Config
+from agent.unixuser import may, service_user
 
+_MAKE_PASSWORDS = ("alibaba", "alibaba-iot")
 _MILLIMETRES = (57, 58, 76, 80, 112)
 
 
 def warnings(config: Config) -> list[str]:
     """What a person should know though the agent can start: readable secrets, missing files, open lines."""
-    broker = config.broker
-    found = _data_dir_warnings(config.data_dir)
-    found += _secret_warnings(broker.password_file)
-    for name, path in (("ca_file", broker.ca_file), ("cert_file", broker.cert_file)):
-        if path and not path.exists():
-            found.append(f"broker.{name}: {path} is not there; put it there before the agent starts")
-    found += _secret_warnings(broker.key_file)
-    if broker.username and not broker.address.tls and not _is_near(broker.address.host):
-        found.append("broker.url: the password crosses the network in clear text; use mqtts://")
+    found = [*_data_dir_warnings(config.data_dir), *_line_warnings(config)]
     if not config.printers:
         found.append("printers: there is none; orders wait in the journal until one is added")
     for at, printer in enumerate(config.printers):
@@ -36,21 +30,49 @@ def warnings(config: Config) -> list[str]:
     found += _signature_warnings(config)
     if config.console != "off":
         found += configconsole.warnings(config.console)
-        found += _secret_warnings(config.console.token_file)
-        found += _secret_warnings(config.console.feie.ukey_file if config.console.feie else None)
     found += confignotices.warnings(config.notices)
+    for path in _secrets(config):
+        found += [*_secret_warnings(path), *_owner_warnings(path, config.data_dir)]
+    return found
+
+
+def _secrets(config: Config) -> list[Path]:
+    """The files that hold one, each once."""
+    found: list[Path | None] = []
+    if config.broker is not None:
+        found += [config.broker.password_file, config.broker.key_file]
+    if config.signatures is not None:
+        found += [key.key_file for key in config.signatures.keys if key.algorithm == "hmac-sha256"]
+    if config.console != "off":
+        found += [config.console.token_file, config.console.feie.ukey_file if config.console.feie else None]
     for notice in config.notices:
-        found += [*_secret_warnings(notice.url_file), *_secret_warnings(notice.secret_file)]
+        found += [notice.url_file, notice.secret_file]
+    return list(dict.fromkeys(path for path in found if path is not None))
+
+
+def _line_warnings(config: Config) -> list[str]:
+    """Is there a cloud, and does nobody else hear what we tell it?"""
+    broker = config.broker
+    if broker is None:
+        meant = "orders come from the shop's own network alone" if config.console != "off" else "no order can come in"
+        return [f"broker: there is none: {meant}; write for example broker: {{url: mqtts://broker.example:8883}}"]
+    found = []
+    for name, path in (("ca_file", broker.ca_file), ("cert_file", broker.cert_file)):
+        if path and not path.exists():
+            found.append(f"broker.{name}: {path} is not there; put it there before the agent starts")
+    if broker.preset in _MAKE_PASSWORDS and broker.password_source() == "none":
+        advice = "write the file that it is in, unless the service has it as the credential broker-password"
+        found.append(f"broker.password_file: {broker.preset} wants a password that is made of a secret; {advice}")
+    if broker.username and not broker.address.tls and not _is_near(broker.address.host):
+        found.append("broker.url: the password crosses the network in clear text; use mqtts://")
     return found
 
 
 def _signature_warnings(config: Config) -> list[str]:
-    """Secrets that others can read, and topics on which nothing will ever be taken."""
+    """Topics on which nothing will ever be taken."""
     if config.signatures is None:
         return []
     found = []
-    for key in config.signatures.keys:
-        found += _secret_warnings(key.key_file) if key.algorithm == "hmac-sha256" else []
     for at, mapped in enumerate(config.mappings):
         if config.signatures.require and not mapped.unsigned:
             advice = "write unsigned: true there, if they can't be"
@@ -98,9 +120,18 @@ def _data_dir_warnings(data_dir: Path) -> list[str]:
     return []
 
 
-def _secret_warnings(path: Path | None) -> list[str]:
-    if path is None:
+def _owner_warnings(path: Path, data_dir: Path) -> list[str]:
+    """Root reads everything: what he looks at is whether the agent's user does, too."""
+    user = service_user(data_dir)
+    try:
+        if os.geteuid() != 0 or may(user, path):
+            return []
+    except OSError:  # the other warning says it
         return []
+    return [f"{path}: the service's user {user.name} can't read it; run chown {user.name} {path} && chmod 600 {path}"]
+
+
+def _secret_warnings(path: Path) -> list[str]:
     try:
         mode = path.stat().st_mode
     except OSError as exc:

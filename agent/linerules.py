@@ -85,7 +85,7 @@ def _login_has_its_form(reading: Reading, _preset: Preset) -> None:
         case "alibaba":
             mode, *names = username.split("|")
             if mode not in _MODES or len(names) != 2 or not all(names):
-                text = "write Signature|ACCESS_KEY_ID|INSTANCE_ID, with the AccessKey secret in password_file"
+                text = "write DeviceCredential|ACCESS_KEY_ID|INSTANCE_ID, with its secret in password_file"
                 reading.add("broker.username", f"alibaba wants three parts; {text}")
             group, mark, device = reading.values.get("broker.client_id", "").partition("@@@")
             if not (group and mark and device):

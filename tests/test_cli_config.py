@@ -54,7 +54,6 @@ def test_run_with_a_wrong_file_exits_78_and_names_every_error(tmp_path: Path) ->
     done = subprocess.run([sys.executable, "-m", "agent", "run", "--config", str(path)], capture_output=True, text=True)
     assert done.returncode == 78
     assert [line.removeprefix(f"{path}:").partition(": ")[0] for line in done.stderr.splitlines()] == [
-        "1:1",
         "1:7",
         "2:1",
     ]
@@ -101,10 +100,20 @@ def test_version_is_said_both_ways() -> None:
     assert said[0].output.startswith(f"shop-agent {__version__} (Python 3.")
 
 
+def test_show_is_for_programs_too() -> None:
+    """The same in JSON, defaults filled in."""
+    shown = json.loads(CliRunner().invoke(cli, ["config", "show", "--json", "--config", str(EXAMPLE)]).output)
+    assert shown["stations"][1]["match"]["sku"] == ["0421", "DJ01"]
+    assert (shown["printers"][1]["link"], shown["printers"][1]["dots"]) == (
+        "serial:///dev/ttyUSB0?baud=19200&flow=rtscts",
+        384,
+    )
+
+
 def test_schema_knows_every_setting() -> None:
     """The schema is JSON, names what is required and closes every group."""
     schema = json.loads(CliRunner().invoke(cli, ["config", "schema"]).output)
-    assert schema["required"] == ["shop", "broker"]
+    assert schema["required"] == ["shop"]
     assert schema["properties"]["broker"]["required"] == ["url"]
     assert schema["properties"]["printers"]["items"]["properties"]["link"]["type"] == "string"
     on, off = schema["properties"]["console"]["anyOf"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, load
+from agent.config import Broker, Config, load
 from agent.configwarnings import warnings
 from agent.errors import ConfigError
 from agent.model.link import TcpLink
@@ -22,6 +22,12 @@ def read(tmp_path: Path, text: str | bytes) -> Config:
     return load(path)
 
 
+def line_of(config: Config) -> Broker:
+    """The line's settings, where there are any."""
+    assert config.broker is not None
+    return config.broker
+
+
 def faults(tmp_path: Path, text: str | bytes) -> list[str]:
     """The errors of the text, each without the file's name."""
     with pytest.raises(ConfigError) as caught:
@@ -36,10 +42,20 @@ def test_shop_and_url_are_enough(tmp_path: Path) -> None:
     """Two settings start an agent; everything else has a default."""
     config = read(tmp_path, START)
     assert (config.shop, config.agent, config.prefix, config.language) == ("s421", "box1", "shops", "both")
-    assert (config.broker.client_id, config.broker.protocol) == ("s421-box1", "5")
-    assert config.broker.address.port == 1883
+    assert (line_of(config).client_id, line_of(config).protocol) == ("s421-box1", "5")
+    assert line_of(config).address.port == 1883
     assert config.data_dir == Path("/var/lib/shop-agent")
     assert config.effective_stations() == [Station(name="kitchen", printer=None, default=True)]
+
+
+def test_a_shop_may_have_no_cloud(tmp_path: Path) -> None:
+    """Nothing but the shop: orders come from its own network, and whoever did not mean that is told."""
+    assert read(tmp_path, "shop: s421\nbroker:\n").broker is None
+    alone = read(tmp_path, f"shop: s421\ndata_dir: {tmp_path}")
+    assert alone.broker is None
+    assert "broker: there is none: no order can come in" in warnings(alone)[0]
+    local = read(tmp_path, f'shop: s421\ndata_dir: {tmp_path}\nconsole: {{listen: "127.0.0.1:8480"}}')
+    assert "broker: there is none: orders come from the shop's own network alone" in warnings(local)[0]
 
 
 def test_example_file_loads() -> None:
@@ -48,7 +64,7 @@ def test_example_file_loads() -> None:
     config = load(ROOT / "config/shop-agent.example.yaml")
     assert [printer.name for printer in config.printers] == ["kitchen", "bar"]
     assert config.stations[1].match.sku == ["0421", "DJ01"]
-    parts = (config.broker, config.printers[0], config.stations[0], config.limits, config.report, config.intake)
+    parts = (line_of(config), config.printers[0], config.stations[0], config.limits, config.report, config.intake)
     for struct in (config, *parts):
         for field in struct.__struct_fields__:
             assert f"{field}:" in text, f"{field} is not in the example"
@@ -75,7 +91,7 @@ def test_printer_defaults(tmp_path: Path) -> None:
 def test_text_stays_what_was_typed(tmp_path: Path, typed: str) -> None:
     """Where text is wanted, nothing that was typed turns into a number, a date or a truth."""
     config = read(tmp_path, f"shop: {typed}\nbroker: {{url: mqtt://b, username: {typed}}}")
-    assert (config.shop, config.broker.username) == (typed, typed)
+    assert (config.shop, line_of(config).username) == (typed, typed)
 
 
 def test_words_in_lists_stay_what_was_typed(tmp_path: Path) -> None:
@@ -120,7 +136,7 @@ def test_console_may_be_off_or_listen(tmp_path: Path) -> None:
 
 
 ONE_FAULT = [
-    ("shop: s421", "1:1: broker.url: it is missing; write for example url: mqtts://broker.example:8883"),
+    ("shop: a\nbroker: {}", "2:9: broker.url: it is missing; write for example url: mqtts://broker.example:8883"),
     ("broker: {url: mqtt://b}", "1:1: shop: it is missing; write for example shop: s421"),
     (START + "printrs: []", "3:1: printrs: there is no such setting; did you mean 'printers'?"),
     (START + "xyzzy: 1", "3:1: xyzzy: there is no such setting; there are: shop, agent, prefix, "),
@@ -302,8 +318,8 @@ def test_password_comes_from_environment_then_file_then_credential(
     """The password is looked for at every call, so a changed one needs no restart."""
     monkeypatch.delenv("SHOP_AGENT_BROKER_PASSWORD", raising=False)
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
-    with_file = read(tmp_path, "shop: a\nbroker: {url: mqtt://b, password_file: pass}").broker
-    without = read(tmp_path, START).broker
+    with_file = line_of(read(tmp_path, "shop: a\nbroker: {url: mqtt://b, password_file: pass}"))
+    without = line_of(read(tmp_path, START))
     assert without.password() is None
     with pytest.raises(ConfigError, match="the password file can't be read"):
         with_file.password()
@@ -316,6 +332,13 @@ def test_password_comes_from_environment_then_file_then_credential(
     assert (without.password(), with_file.password()) == ("three", "two ")
     monkeypatch.setenv("SHOP_AGENT_BROKER_PASSWORD", "four")
     assert (without.password(), with_file.password()) == ("four", "four")
+    assert with_file.password_source() == "$SHOP_AGENT_BROKER_PASSWORD"
+    monkeypatch.setenv("SHOP_AGENT_BROKER_PASSWORD", "")  # left over from something else: it hides no file
+    assert (without.password(), with_file.password()) == ("three", "two ")
+    assert "broker-password" in without.password_source()
+    assert with_file.password_source() == f"password_file {tmp_path / 'pass'}"
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    assert (without.password(), without.password_source()) == (None, "none")
 
 
 def test_readable_password_file_is_a_warning(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """`shop-agent config`: is the file right, what does it mean, what may be in it."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,9 @@ import yaml
 
 from agent.broker.topics import topics
 from agent.cli.options import config_option
+from agent.cli.talk import json_option, show_json
 from agent.cli.templates import faults
-from agent.config import PASSWORD_VARIABLE, Config, load
+from agent.config import Config, load
 from agent.configschema import schema as schema_of
 from agent.configwarnings import warnings
 from agent.errors import ConfigError
@@ -28,31 +28,44 @@ def config() -> None:
 
 @config.command()
 @config_option
-def check(config_path: Path) -> None:
+@json_option
+def check(config_path: Path, as_json: bool) -> None:
     """Say whether the file is right; name every error at once. Exit 78 when there is one.
 
     The mappings that it names are tried on their fixtures, the shop's own templates on sample tickets.
     """
-    loaded, errors = _loaded(config_path)
-    found = [rehearse(file) for file in {file.path: file for file in load_all(loaded).values()}.values()]
-    load_keyring(loaded, topics(loaded.prefix, loaded.shop, loaded.agent))
-    unwise = [f"{config_path}: warning: {text}" for text in warnings(loaded)]
-    unwise += [f"warning: {text}" for findings in found for text in findings.warnings]
-    for text in unwise:
+    try:
+        loaded, errors = _loaded(config_path)
+        more, unwise = look_closely(loaded)
+    except ConfigError as exc:
+        if as_json:
+            show_json({"ok": False, "errors": str(exc).splitlines(), "warnings": []})
+        raise
+    unwise = [*(f"{config_path}: warning: {text}" for text in warnings(loaded)), *unwise]
+    errors += more
+    if as_json:
+        show_json({"ok": not errors, "errors": errors, "warnings": unwise})
+    for text in () if as_json else unwise:
         click.echo(text, err=True)
-    errors += [*(text for findings in found for text in findings.errors), *faults(loaded)]
     if errors:
         raise ConfigError("\n".join(errors))
+    if as_json:
+        return
     printers = ", ".join(printer.name for printer in loaded.printers) or "none"
-    click.echo(f"{config_path}: ok (shop {loaded.shop}, broker {loaded.broker.url}, printers: {printers})")
+    cloud = f"broker {loaded.broker.url}" if loaded.broker else "no cloud"
+    click.echo(f"{config_path}: ok (shop {loaded.shop}, {cloud}, printers: {printers})")
 
 
 @config.command()
 @config_option
-def show(config_path: Path) -> None:
+@json_option
+def show(config_path: Path, as_json: bool) -> None:
     """Print every setting as it works, with the defaults filled in, as a file that could be loaded."""
     loaded = load(config_path)
     effective = msgspec.structs.replace(loaded, stations=loaded.effective_stations())
+    if as_json:
+        show_json(_plain(effective))
+        return
     click.echo(f"# broker password: {_password_source(loaded)} (never shown)")
     click.echo(yaml.safe_dump(_plain(effective), allow_unicode=True, sort_keys=False), nl=False)
 
@@ -61,6 +74,16 @@ def show(config_path: Path) -> None:
 def schema() -> None:
     """Print the JSON Schema of the file, for editors."""
     click.echo(msgspec.json.format(msgspec.json.encode(schema_of(Config)), indent=2).decode())
+
+
+def look_closely(loaded: Config) -> tuple[list[str], list[str]]:
+    """What is wrong with the files that it names, and what is unwise in them. Raises ConfigError for what can't be
+    read at all.
+    """
+    found = [rehearse(file) for file in {file.path: file for file in load_all(loaded).values()}.values()]
+    load_keyring(loaded, topics(loaded.prefix, loaded.shop, loaded.agent))
+    errors = [*(text for findings in found for text in findings.errors), *faults(loaded)]
+    return errors, [f"warning: {text}" for findings in found for text in findings.warnings]
 
 
 def _loaded(path: Path) -> tuple[Config, list[str]]:
@@ -75,11 +98,10 @@ def _loaded(path: Path) -> tuple[Config, list[str]]:
 
 
 def _password_source(loaded: Config) -> str:
-    if PASSWORD_VARIABLE in os.environ:
-        return f"from ${PASSWORD_VARIABLE}"
-    if loaded.broker.password_file:
-        return "from password_file"
-    return "from the systemd credential" if loaded.broker.password() is not None else "none"
+    if loaded.broker is None:
+        return "no cloud is configured"
+    source = loaded.broker.password_source()
+    return source if source == "none" else f"from {source}"
 
 
 def _plain(value: Any) -> Any:
