@@ -8,6 +8,7 @@ import click
 
 from agent.cli.check import check
 from agent.cli.options import config_option
+from agent.cli.scan import READ_PAPER, add, identify, scan, tell_page
 from agent.cli.talk import LOOK_S, NEEDS, PRINTER_STATES, PROBE_S, SETTLE_S, json_option, plain, show_json
 from agent.config import Config, Printer, load
 from agent.control import ask
@@ -22,7 +23,6 @@ _MUTE = (
     "换成了不会应答的打印机？在配置里写 confirm: none  "
     "exchanged for a printer that never answers? write confirm: none in the configuration"
 )
-TESTED = {"completed": "测试页已打印 the test page is printed", "canceled": "没有打印 not printed"}
 DIRECTED = {"pause": "暂停", "resume": "继续"}
 _name = click.argument("name")
 
@@ -32,7 +32,8 @@ def printers() -> None:
     """See the printers, and ask one of them what it can prove."""
 
 
-printers.add_command(check)
+for _command in (check, scan, add, identify):
+    printers.add_command(_command)
 
 
 @printers.command("list")
@@ -81,17 +82,21 @@ def accept(name: str, config_path: Path, as_json: bool) -> None:
 
 @printers.command()
 @_name
+@click.option(
+    "--page", type=click.Choice(["test", "paper"]), default="test", help="paper: for its width and characters."
+)
 @config_option
 @json_option
-def test(name: str, config_path: Path, as_json: bool) -> None:
+def test(name: str, page: str, config_path: Path, as_json: bool) -> None:
     """Print a test page on the printer NAME, and say what became of it. It is printed also while NAME is paused."""
     config = load(config_path)
-    answer = ask(config.data_dir, {"do": "test", "printer": _configured(config, name).name}, PROBE_S)
+    answer = ask(config.data_dir, {"do": "test", "printer": _configured(config, name).name, "page": page}, PROBE_S)
     if as_json:
         show_json(answer)
         return
-    words = TESTED.get(answer["state"], "测试页在等待 the test page waits")
-    click.echo(plain(answer["name"], words, answer["why"]))
+    tell_page(answer)
+    for line in READ_PAPER if page == "paper" else ():
+        click.echo(f"  {line}")
 
 
 @printers.command()
@@ -133,8 +138,9 @@ def _configured(config: Config, name: str) -> Printer:
 def _ask_directly(config: Config, printer: Printer) -> dict[str, Any]:
     """While no agent works here."""
     from agent.answers import introduce  # they load every room
-    from agent.app import connector, unattended
     from agent.clock import SystemClock
+    from agent.connectors import connector
+    from agent.datadir import unattended
     from agent.model.acquaintance import Facts, Known
     from agent.model.link import VirtualLink
     from agent.model.printer import Tier

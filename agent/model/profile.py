@@ -105,3 +105,9 @@ def suggest(maker: str, model: str, usb_vid: int | None = None) -> str:
         if re.search(pattern, words):
             return name
     return _VENDORS.get(usb_vid or 0, "generic")
+
+
+def suggest_width(model: str) -> int:
+    """Cells a line where a printer's name tells its paper: 32 for one that says 58, 48 for 80, else 0. A hint, too."""
+    found = re.search(r"(?<!\d)(58|80)(?:\d{3})?(?!\d)", model)
+    return 0 if found is None else {"58": 32, "80": 48}[found[1]]

@@ -68,18 +68,30 @@ def describe_usb(device: Path | None, printer_id: str = "") -> str:
     """
     if device is None:
         return ""
-    words = (part.partition(":") for part in printer_id.split(";"))
-    said = {name.strip().upper(): value.strip() for name, _, value in words}
-    maker = said.get("MFG") or said.get("MANUFACTURER") or attribute(device / "manufacturer")
-    model = said.get("MDL") or said.get("MODEL") or attribute(device / "product")
+    said = _said(printer_id)
     numbers = ":".join(filter(None, (attribute(device / "idVendor"), attribute(device / "idProduct"))))
     language = said.get("CMD") or said.get("COMMAND SET") or ""
-    return join_words((numbers, attribute(device / "serial"), maker, model, language))
+    return join_words((numbers, attribute(device / "serial"), *_maker_and_model(device, said), language))
+
+
+def name_usb(device: Path | None, printer_id: str = "") -> str:
+    """What a USB device calls itself: its maker and model, from the same places."""
+    return "" if device is None else join_words(_maker_and_model(device, _said(printer_id)))
 
 
 def join_words(words: Iterable[str]) -> str:
     """The words that are not empty, each on one line and not too long."""
     return " ".join(" ".join(word.split())[:_SHOWN] for word in words if word.strip())
+
+
+def _said(printer_id: str) -> dict[str, str]:
+    words = (part.partition(":") for part in printer_id.split(";"))
+    return {name.strip().upper(): value.strip() for name, _, value in words}
+
+
+def _maker_and_model(device: Path, said: dict[str, str]) -> tuple[str, str]:
+    maker = said.get("MFG") or said.get("MANUFACTURER") or attribute(device / "manufacturer")
+    return maker, said.get("MDL") or said.get("MODEL") or attribute(device / "product")
 
 
 def attribute(path: Path) -> str:
