@@ -1,6 +1,7 @@
 """The command line: click, one file per group of commands, each imported only when it is called."""
 
 import importlib
+import json
 import platform
 
 import click
@@ -8,17 +9,26 @@ import click
 from agent import __version__
 
 COMMANDS = {
+    "alarms": "agent.cli.alarms:alarms",
     "run": "agent.cli.run:run",
     "reload": "agent.cli.support:reload",
     "support-bundle": "agent.cli.support:support_bundle",
     "config": "agent.cli.config:config",
+    "doctor": "agent.cli.doctor:doctor",
     "fleet": "agent.cli.fleet:fleet",
     "mappings": "agent.cli.mappings:mappings",
     "notices": "agent.cli.notices:notices",
+    "pair": "agent.cli.access:pair",
+    "print": "agent.cli.print:print_",
     "preview": "agent.cli.preview:preview",
     "printers": "agent.cli.printers:printers",
     "queue": "agent.cli.queue:queue",
+    "setup": "agent.cli.setup:setup",
+    "reprint": "agent.cli.queue:reprint",
+    "reset-pin": "agent.cli.access:reset_pin",
     "sign": "agent.cli.sign:sign",
+    "status": "agent.cli.status:status",
+    "tail": "agent.cli.status:tail",
     "simulate": "agent.cli.simulate:simulate",
     "templates": "agent.cli.templates:templates",
 }
@@ -52,6 +62,19 @@ def cli() -> None:
 
 
 @cli.command()
-def version() -> None:
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what completes this program's commands in a SHELL: eval "$(shop-agent completion bash)"."""
+    from click.shell_completion import get_completion_class
+
+    make = get_completion_class(shell)
+    assert make is not None
+    click.echo(make(cli, {}, "shop-agent", "_SHOP_AGENT_COMPLETE").source())
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON, for programs.")
+def version(as_json: bool) -> None:
     """Say which version this is."""
-    click.echo(_VERSION)
+    facts = {"version": __version__, "python": platform.python_version(), "machine": platform.machine()}
+    click.echo(json.dumps(facts) if as_json else _VERSION)

@@ -56,7 +56,8 @@ def check(
 
     LINK is a link as in the configuration, such as tcp://192.168.1.50:9100; NAME is a printer of --config.
     """
-    from agent.app import connector, unattended  # it loads every room
+    from agent.connectors import connector
+    from agent.datadir import unattended
     from agent.printers.conformance import run_checks
 
     with ExitStack() as stack:

@@ -16,15 +16,18 @@ import msgspec
 from agent import log
 from agent.clock import SystemClock
 from agent.config import Broker
+from agent.fleet.changes import Changes
 from agent.fleet.exporter import Exporter
 from agent.fleet.look import Look
-from agent.fleet.table import Language, change, frame, gone, line_down, plain, snapshot
+from agent.fleet.table import Language, frame, line_down, plain, snapshot
+from agent.fleet.trouble import Trouble
 from agent.fleet.view import BEAT_S, SLOW_S, STALE_BEATS
 from agent.fleet.watch import CONNECTING, Watch
 from agent.model.address import parse_host_port
 from agent.model.preset import PRESETS
 
 UNREACHABLE = 69
+NOT_HEARD = 3
 EXPORTER_PORT = 9108
 TURN_S = 1.0
 _FIRST, _LAST = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
@@ -49,7 +52,9 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--expect", type=_file, help="Shops that must be there, one name a line.")
 @click.option("--language", type=click.Choice(["zh", "en", "both"]), default="both", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="All of it once, for programs.")
-@click.option("--check", is_flag=True, help="Once, for monitoring: exit 0 all well, 1 a box needs a person.")
+@click.option(
+    "--check", is_flag=True, help="Once, for monitoring: exit 0 all well, 1 a box needs a person, 3 one is not heard."
+)
 @click.option(
     "--for", "for_s", type=click.FloatRange(0.1), help="With --json, --check: listen at most so many seconds."
 )
@@ -74,7 +79,8 @@ def fleet(
 ) -> None:
     """Show every shop's box, those in trouble first: a table that lives on a terminal, else a line for each change.
 
-    Exit codes: with --check 1 when a box needs a person; 69 when the broker can't be heard.
+    Exit codes: with --check 1 when a box needs a person, 3 when of a box no beat was heard in the time, so that nobody
+    knows; 69 when the broker can't be heard.
     """
     log.configure("error")
     settings = Broker(url=line.pop("broker"), **line)
@@ -135,7 +141,9 @@ def _once(
             err=True,
         )
         return 1
-    return 1 if check and look.summary.need_a_person else 0
+    if not check:
+        return 0
+    return 1 if look.summary.need_a_person else NOT_HEARD if look.summary.boxes[Trouble.UNKNOWN] else 0
 
 
 def _live(watch: Watch, stop: threading.Event, language: Language) -> None:
@@ -159,7 +167,7 @@ def _live(watch: Watch, stop: threading.Event, language: Language) -> None:
 
 def _lines(watch: Watch, stop: threading.Event, language: Language) -> None:
     """One line for each change: of the line, of a box. Those that are well from the beginning are not mentioned."""
-    before: dict[tuple[str, str], str] = {}
+    changes = Changes(language)
     up: bool | None = None
     while not stop.is_set():
         began = time.monotonic()
@@ -167,14 +175,8 @@ def _lines(watch: Watch, stop: threading.Event, language: Language) -> None:
         if look.line.up is not up and look.line.why != CONNECTING:
             up = look.line.up
             _say(look, line_down(look.line, language) if not up else f"{look.line.broker}  ok")
-        present = {(row.shop, row.agent): change(row, language) for row in look.boxes}
-        for row in reversed(look.boxes):
-            who = row.shop, row.agent
-            if present[who] != before.get(who) and (row.needs or who in before):
-                _say(look, present[who])
-        for who in sorted(set(before) - set(present)):
-            _say(look, gone(*who, language))
-        before = present
+        for each in changes.turn(look.boxes):
+            _say(look, each)
         if stop.wait(_pause_s(time.monotonic() - began)):
             return
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from agent.cli.talk import json_option, show_json
 from agent.errors import ConfigError
 from agent.intake.mappingfile import MappingFile, find, load, shipped
 from agent.intake.rehearsal import outcome, rehearse
@@ -16,23 +17,33 @@ def mappings() -> None:
 
 
 @mappings.command("list")
-def list_all() -> None:
+@json_option
+def list_all(as_json: bool) -> None:
     """Name the mappings that come with the agent."""
-    for name in shipped():
-        click.echo(f"{name}: {load(find(name)).about}")
+    about = {name: load(find(name)).about for name in shipped()}
+    if as_json:
+        show_json({"mappings": about})
+        return
+    for name, text in about.items():
+        click.echo(f"{name}: {text}")
 
 
 @mappings.command()
 @click.argument("name")
-def check(name: str) -> None:
+@json_option
+def check(name: str, as_json: bool) -> None:
     """Try a mapping (a name, or a .yaml file) on its fixtures. Exit 78 when one comes out otherwise."""
     file = load(find(name))
     findings = rehearse(file)
+    if as_json:
+        told = {"errors": findings.errors, "warnings": findings.warnings, "fixtures": findings.fixtures}
+        show_json({"ok": not findings.errors, "file": str(file.path), **told})
     for text in findings.warnings:
         click.echo(f"warning: {text}", err=True)
     if findings.errors:
         raise ConfigError("\n".join(findings.errors))
-    click.echo(f"{file.path}: ok ({findings.fixtures} fixtures)")
+    if not as_json:
+        click.echo(f"{file.path}: ok ({findings.fixtures} fixtures)")
 
 
 @mappings.command()

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from agent.cli.options import config_option
-from agent.cli.talk import plain
+from agent.cli.talk import json_option, plain, show_json
 from agent.clock import SystemClock, stamp
 from agent.config import load
 from agent.errors import CommandRefused
@@ -20,7 +20,8 @@ def notices() -> None:
 @notices.command()
 @config_option
 @click.argument("kind", required=False)
-def test(config_path: Path, kind: str | None) -> None:
+@json_option
+def test(config_path: Path, kind: str | None, as_json: bool) -> None:
     """Send each receiver a test message; exit 1 unless all took it.
 
     With KIND (wecom, dingtalk, feishu, generic) only those. No agent need run.
@@ -34,15 +35,19 @@ def test(config_path: Path, kind: str | None) -> None:
     if not chosen:
         who = f"no {kind} is" if kind else "nobody is"
         raise CommandRefused(f"{config_path}: {who} under notices; docs/notices.md says how")
-    now, failed = SystemClock().utc(), 0
+    now, told = SystemClock().utc(), []
     for notice in chosen:
         said = trial(f"{config.shop}/{config.agent}", Language(notice.language or config.language))
         facts: dict[str, object] = {"shop": config.shop, "agent": config.agent, "at": stamp(now), "test": True}
         try:
             tell(notice, said, {**facts, "raised": [], "over": []}, now)
-            click.echo(plain("已送达 told", notice.name))
+            told.append((notice.name, ""))
         except Untold as exc:
-            failed += 1
-            click.echo(plain("未送达 not told", notice.name, exc), err=True)
-    if failed:
+            told.append((notice.name, str(exc)))
+        if not as_json:
+            name, why = told[-1]
+            click.echo(plain("未送达 not told" if why else "已送达 told", name, why), err=bool(why))
+    if as_json:
+        show_json({"receivers": [{"name": name, "ok": not why, "why": why} for name, why in told]})
+    if failed := sum(bool(why) for _, why in told):
         raise CommandRefused(f"{failed} of {len(chosen)} were not told")

@@ -17,6 +17,7 @@ from agent.errors import ConfigError, TooLong
 from agent.model.job import JobKind
 from agent.model.layout import Layout
 from agent.model.order import DIALECTS, MAX_RAW_COPIES, Cancel, Order, Raw, Upsert
+from agent.model.readycode import ready_code
 from agent.model.ticket import Language, Ticket
 from agent.spool.render import Press
 from agent.tickets.changes import changed_facts, compare, trace
@@ -167,6 +168,7 @@ def _ticket(data: Upsert | Cancel, was: Order | None, setting: Setting) -> Ticke
         also_at=tuple(name for name in makers if here in makers and name != here),
         language=setting.language,
         printed_at=setting.now(),
+        ready_code=ready_code(order.channel, order.id, here, order.rev) if setting.ready_code else "",
     )
     if was is None or here not in before:
         return ticket

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from agent.cli.kitchen import kitchen, ready, recall
 from agent.cli.options import config_option
 from agent.cli.talk import LOOK_S, NEEDS, PRINTER_STATES, SETTLE_S, ask_agent, json_option, plain, show_json
 from agent.config import Config, load
@@ -154,6 +155,34 @@ def reprint(order: str, channel: str, station: str, config_path: Path, as_json: 
         click.echo(plain(REPRINTED, answer["answer"]))
 
 
+@queue.command()
+@_number
+@config_option
+@json_option
+def retry(number: int, config_path: Path, as_json: bool) -> None:
+    """Try ticket NUMBER now, instead of when its printer is tried next. For one in doubt: printed, again or discard."""
+    answer = ask_agent(config_path, {"do": "retry", "ticket": number}, SETTLE_S)
+    if as_json:
+        show_json(answer)
+        return
+    words = "已打印 printed" if answer["state"] == "completed" else STATES.get(answer["state"], answer["state"])
+    click.echo(plain(number, answer["station"], answer["printer"], words, answer["why"]))
+
+
+@queue.command()
+@_number
+@click.argument("printer")
+@config_option
+@json_option
+def move(number: int, printer: str, config_path: Path, as_json: bool) -> None:
+    """Print ticket NUMBER on PRINTER instead; marked 补打 REPRINT where it may be on paper already."""
+    answer = ask_agent(config_path, {"do": "move", "ticket": number, "printer": printer}, SETTLE_S)
+    if as_json:
+        show_json(answer)
+    else:
+        click.echo(plain("换打印机", answer["answer"]))
+
+
 def _pick(what: str, orders: tuple[str, ...], channel: str, config_path: Path, as_json: bool) -> None:
     chosen: dict[str, Any] = {"all": True} if orders == ("all",) else {"orders": list(orders)}
     answer = ask_agent(config_path, {"do": what, "channel": channel, **chosen}, SETTLE_S)
@@ -221,3 +250,7 @@ def age(seconds: int) -> str:
     if seconds < _DAY_S:
         return f"{seconds // 3600} h {seconds % 3600 // 60} min"
     return f"{seconds // _DAY_S} d"
+
+
+for command in (kitchen, ready, recall):
+    queue.add_command(command)

@@ -1,5 +1,6 @@
 """`shop-agent run`: what the service runs."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -15,13 +16,25 @@ _log = log.get("config")
 
 @click.command()
 @config_option
+@click.option(
+    "--first-run", is_flag=True, help="Without a configuration make one, print a welcome; a phone does the rest."
+)
+@click.option("--printer", "printers", multiple=True, metavar="LINK", help="With --first-run: a printer besides.")
+@click.option("--listen", default="", metavar="HOST:PORT", help="With --first-run: the port for phones.")
 @click.option("--log-level", type=click.Choice(log.LEVELS), default="info", show_default=True)
-def run(config_path: Path, log_level: str) -> None:
+def run(config_path: Path, first_run: bool, printers: tuple[str, ...], listen: str, log_level: str) -> None:
     """Take orders and print them, until stopped."""
     log.configure(log_level)
+    if first_run and not config_path.exists():
+        from agent.firstrun import LISTEN, begin  # a box is new once
+
+        begin(config_path, printers, listen or LISTEN)
     config = load(config_path)
     for text in warnings(config):
         _log.warning("config.doubt_found", text=text)
-    from agent.app import run_agent  # after the configuration is known to be right: it loads every room
+    from agent.app import AGAIN, run_agent  # after the configuration is known to be right: it loads every room
 
-    sys.exit(run_agent(config, lambda: load(config_path)))
+    code = run_agent(config, lambda: load(config_path), config_path)
+    if code == AGAIN:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # a fresh process under the same number
+    sys.exit(code)

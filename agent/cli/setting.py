@@ -28,6 +28,7 @@ class Setting(msgspec.Struct, frozen=True):
     language: Language = Language.BOTH
     zone: tzinfo = UTC
     templates: Path | None = None
+    ready_code: bool = False
 
     def now(self) -> datetime:
         """This moment, in the shop's zone."""
@@ -70,6 +71,7 @@ def settle(asked: Asked) -> Setting:
         language=Language(asked.language or (config.language if config else Language.BOTH)),
         zone=_zone(asked.timezone, config),
         templates=asked.templates or (config.templates if config else None),
+        ready_code=config is not None and config.printing.ready_code,
     )
 
 

@@ -36,6 +36,14 @@ def sign(event: Path, key_file: Path, keyid: str, shop: str, agent: str, show_si
         said = signed_bytes(f"{shop}/{agent}" if agent else shop, keyid, envelope, data)
     except DecodeError as exc:
         raise ConfigError(f"{event}: {exc.reason} - at {exc.path}; mend the event") from exc
+    if envelope.type.startswith("command.") and not agent:
+        click.echo(
+            "警告 warning: a command is signed for one box, add --agent box1: every box refuses this one", err=True
+        )
+    elif agent and not envelope.type.startswith("command."):
+        click.echo(
+            "警告 warning: orders are signed for the shop, leave --agent out: every box refuses this one", err=True
+        )
     if show_signed:
         click.echo(said, nl=False)
         return

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from agent import templates as shipped
+from agent.cli.talk import json_option, show_json
 from agent.clock import SystemClock
 from agent.config import Config
 from agent.errors import ConfigError
@@ -62,10 +63,16 @@ def templates() -> None:
 
 @templates.command("list")
 @templates_option
-def list_all(templates: Path | None) -> None:
+@json_option
+def list_all(templates: Path | None, as_json: bool) -> None:
     """Name every template, and whose it is."""
     book = open_book(templates)
     ours = shipped.read()
+    if as_json:
+        names = [file for file in sorted(book.names) if not file.startswith("_")]
+        files = {file: book.own[file].file if file in book.own else None for file in names}
+        show_json({"templates": [{"name": name.removesuffix(".j2"), "file": file} for name, file in files.items()]})
+        return
     for file in sorted(book.names):
         if not file.startswith("_"):
             own = book.own.get(file)
@@ -75,10 +82,15 @@ def list_all(templates: Path | None) -> None:
 
 @templates.command()
 @templates_option
-def check(templates: Path | None) -> None:
+@json_option
+def check(templates: Path | None, as_json: bool) -> None:
     """Print sample tickets with every template. Exit 78 when one fails; file and line are named."""
     book, problems = _opened(templates)
+    count = sum(not name.startswith("_") for name in book.names)
+    if as_json:
+        show_json({"ok": not problems, "errors": problems, "templates": count, "own": len(book.own)})
     if problems:
         raise ConfigError("\n".join(problems))
-    count = sum(not name.startswith("_") for name in book.names)
+    if as_json:
+        return
     click.echo(f"templates: ok ({count}, {len(book.own)} of them the shop's own)")

@@ -21,7 +21,7 @@ _NO_ITEMS = '; a cancelled order is written as {"type": "order.cancel", "data": 
 
 def read_told(file: Path) -> Told:
     """The order or the event in a file. Raises ConfigError with the place of the fault in that file."""
-    name = "standard input" if str(file) == "-" else str(file)
+    name = name_of(file)
     within = ""
     try:
         tree = decode_tree(read(file))
@@ -36,13 +36,31 @@ def read_told(file: Path) -> Told:
     return data
 
 
+def event_of(file: Path, name: str) -> dict[str, Any]:
+    """What stands in a file, as an event: one that is written whole, or an order alone. Raises ConfigError."""
+    try:
+        event, _ = _event(decode_tree(read(file)), name, {})
+    except DecodeError as exc:
+        raise ConfigError(f"{name}: {exc.reason} - at {exc.path}") from exc
+    if not isinstance(event, dict) or not isinstance(event.get("data", {}), dict):
+        raise ConfigError(f"{name}: it is no order and no event; write a JSON object")
+    return event
+
+
+def name_of(file: Path) -> str:
+    """As a person calls it."""
+    return "standard input" if str(file) == "-" else str(file)
+
+
 def read(file: Path) -> bytes:
     """The file's bytes; - is standard input."""
     return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
 
 
-def _event(tree: Any, name: str) -> tuple[Any, str]:
-    """The tree as an event, and where in that event the tree stands. A cancel is only what says so."""
+def _event(tree: Any, name: str, blank: dict[str, Any] = _BLANK) -> tuple[Any, str]:
+    """The tree as an event, and where in that event the tree stands. A cancel is only what says so. `blank` is what an
+    order has that says nothing of itself.
+    """
     if not isinstance(tree, dict) or "specversion" in tree:
         return tree, ""
     if tree.get("skipped") is True:
@@ -55,4 +73,4 @@ def _event(tree: Any, name: str) -> tuple[Any, str]:
         return {**_FRAME, "type": "print.raw", "data": tree}, "$.data"
     if "order" in tree:
         return {**_FRAME, "type": "order.upsert", "data": tree}, "$.data"
-    return {**_FRAME, "type": "order.upsert", "data": {"order": _BLANK | tree}}, "$.data.order"
+    return {**_FRAME, "type": "order.upsert", "data": {"order": blank | tree}}, "$.data.order"

@@ -1,0 +1,93 @@
+"""`shop-agent reset-pin` and `shop-agent pair`: who may manage the box, and which cloud it belongs to."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from agent.cli.options import config_option
+from agent.cli.talk import json_option, show_json
+from agent.config import load
+from agent.errors import ConfigError
+
+BY = "command line"
+
+
+@click.command("reset-pin")
+@config_option
+@json_option
+def reset_pin(config_path: Path, as_json: bool) -> None:
+    """Make a new code: who types it in at the console's /claim chooses a new PIN. The agent need not run."""
+    from agent.console.access import Access
+
+    config = load(config_path)
+    try:
+        code = Access(config.data_dir).issue_code()
+    except OSError as exc:
+        text = f"{config.data_dir}: the code can't be kept there ({exc.strerror}); run it with sudo"
+        raise ConfigError(text) from exc
+    if as_json:
+        show_json({"code": code})
+        return
+    click.echo(f"代码 code: {code[:4]}-{code[4:]}")
+    click.echo("在手机上打开 http://本机地址:8480/claim，输入代码，选新密码。代码只能用一次。")
+    click.echo("Open http://ADDRESS-OF-THIS-BOX:8480/claim on a phone, type the code, choose a PIN. It works once.")
+
+
+@click.command()
+@click.argument("token", required=False)
+@config_option
+@click.option("--make", is_flag=True, help="Make a token of --shop, --url and so on instead, and show it as a QR code.")
+@click.option("--shop")
+@click.option("--url", help="The broker, such as mqtts://broker.example:8883.")
+@click.option("--username", default="")
+@click.option("--password-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--preset", default="")
+@click.option("--prefix", default="")
+@click.option("--agent", default="")
+@click.option("--ca-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--box", default="http://shop-agent.local:8480", show_default=True, help="Where the QR code leads a phone."
+)
+def pair(
+    token: str | None,
+    config_path: Path,
+    make: bool,
+    shop: str | None,
+    url: str | None,
+    password_file: Path | None,
+    ca_file: Path | None,
+    box: str,
+    **named: str,
+) -> None:
+    """Connect this box to its cloud with a pairing TOKEN; or make one.
+
+    The token holds the broker's password: give it to nobody but the shop. TOKEN - reads it from the pipe.
+    """
+    from agent.configwrite import edit
+    from agent.pairing import Pairing, make_token, read_token, wanted
+
+    if make:
+        if not shop or not url:
+            raise click.UsageError("--make wants --shop and --url")
+        password = password_file.read_text("utf-8").strip() if password_file else ""
+        ca = ca_file.read_text("utf-8") if ca_file else ""
+        made = make_token(Pairing(shop, url, password=password, ca=ca, **named))
+        click.echo(made)
+        _show_code(f"{box}/setup#pair={made}")
+        return
+    if token is None:
+        raise click.UsageError("give the TOKEN, or - to read it from the pipe")
+    said = sys.stdin.read() if token == "-" else token
+    change = wanted(read_token(said))
+    differ = edit(config_path, change.change, by=BY, beside=change.beside)
+    click.echo(f"已保存 saved: {', '.join(differ)}" if differ else "没有变化 nothing was changed")
+    if differ:
+        click.echo("重启后生效 in use after a new start: sudo systemctl restart shop-agent")
+
+
+def _show_code(text: str) -> None:
+    import segno
+
+    if sys.stdout.isatty():
+        segno.make(text, error="l").terminal(compact=True)

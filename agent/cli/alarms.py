@@ -1,0 +1,58 @@
+"""`shop-agent alarms`: what needs a person, and a person's word that he has seen what nothing else ends."""
+
+import shlex
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agent.cli.options import config_option
+from agent.cli.talk import LOOK_S, SETTLE_S, ask_agent, json_option, plain, show_json
+from agent.report.alarmtext import sentence
+
+
+@click.group()
+def alarms() -> None:
+    """See what needs a person, and end an alarm that nothing else ends."""
+
+
+@alarms.command("list")
+@config_option
+@json_option
+def list_(config_path: Path, as_json: bool) -> None:
+    """Show every alarm that is up, oldest first, with what to do."""
+    answer = ask_agent(config_path, {"do": "alarms"}, LOOK_S)
+    if as_json:
+        show_json(answer)
+        return
+    for each in answer["alarms"]:
+        _show(each)
+    if not answer["alarms"]:
+        click.echo("没有报警 no alarm is up")
+
+
+@alarms.command()
+@click.argument("key")
+@config_option
+@json_option
+def dismiss(key: str, config_path: Path, as_json: bool) -> None:
+    """The alarm KEY was seen, and what it speaks of was looked after: it ends. Something new raises it again.
+
+    Only for alarms that nothing else ends, such as parked, journal, missing:SOURCE, number:CHANNEL.
+    """
+    answer = ask_agent(config_path, {"do": "dismiss", "alarm": key}, SETTLE_S)
+    if as_json:
+        show_json(answer)
+    else:
+        click.echo(f"报警已解除 {plain(answer['answer'])}")
+
+
+def _show(alarm: dict[str, Any]) -> None:
+    said, since = sentence(alarm["key"]), datetime.fromisoformat(alarm["since"]).astimezone()
+    click.echo(plain(alarm["key"], f"{since:%m-%d %H:%M}", *said.what))
+    click.echo("  " + plain(alarm["reason"]))
+    if advice := plain(*said.do):
+        click.echo(f"  → {advice}")
+    if alarm["dismissable"]:
+        click.echo(f"  → 处理后解除 then end it: {plain('shop-agent alarms dismiss ' + shlex.quote(alarm['key']))}")

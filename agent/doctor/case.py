@@ -1,0 +1,94 @@
+"""What the doctor knows before the first check: the configuration, what the running agent says, and who it runs as."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agent.clock import Clock, SystemClock, is_synchronised
+from agent.config import Config, Printer, load
+from agent.control import ask
+from agent.errors import AgentNotRunning, CommandRefused, ConfigError
+from agent.overview import Overview
+from agent.printers.link import Connector
+from agent.unixuser import User, service_user
+
+ASK_S = 5.0
+_LINES = 500
+
+
+class Roots(msgspec.Struct, frozen=True):
+    """Where the machine is looked at; tests have folders of their own."""
+
+    sys: Path = Path("/sys")
+    proc: Path = Path("/proc")
+    logs: Path = Path("/var/log/journal")
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """`config` is None where the file can't be used, and `faults` say why; where it can, they are what the agent prints
+    without. `overview` is the running agent's word, None where `silent` says why there is none; `alone`: no agent works
+    here, so that its printers may be opened. `refused` is why the broker would not take what the agent said.
+    """
+
+    path: Path
+    config: Config | None
+    faults: list[str]
+    overview: Overview | None
+    silent: str
+    alone: bool
+    refused: str
+    user: User
+    clock: Clock
+    connect: Callable[[Printer], Connector]
+    synchronised: Callable[[], bool] = is_synchronised
+    roots: Roots = Roots()
+
+
+def open_case(path: Path, connect: Callable[[Printer, Path], Connector], **more: Any) -> Case:
+    """Read the file, and ask the agent that runs with it. Blocks for some seconds at most."""
+    config, faults = _read(path)
+    folder = config.data_dir if config is not None else Path()
+    overview, silent, alone, refused = (None, "", True, "") if config is None else _ask(folder)
+    return Case(
+        path=path,
+        config=config,
+        faults=faults,
+        overview=overview,
+        silent=silent,
+        alone=alone,
+        refused=refused,
+        user=service_user(folder if config is not None else None),
+        clock=more.pop("clock", SystemClock()),
+        connect=lambda printer: connect(printer, folder),
+        **more,
+    )
+
+
+def _read(path: Path) -> tuple[Config | None, list[str]]:
+    try:
+        return load(path, closely=True), []
+    except ConfigError as exc:
+        faults = str(exc).splitlines()
+    try:
+        return load(path), faults
+    except ConfigError:
+        return None, faults
+
+
+def _ask(folder: Path) -> tuple[Overview | None, str, bool, str]:
+    try:
+        told = msgspec.convert(ask(folder, {"do": "status"}, ASK_S), Overview)
+        lines = ask(folder, {"do": "tail", "last": _LINES}, ASK_S)["lines"]
+    except AgentNotRunning as exc:
+        return None, str(exc), "not running" in str(exc), ""
+    except (CommandRefused, msgspec.ValidationError) as exc:  # an older one
+        return None, str(exc), False, ""
+    return told, "", False, _refused(lines)
+
+
+def _refused(lines: Sequence[Mapping[str, Any]]) -> str:
+    """The newest word of the broker on what the agent published and it would not take."""
+    found = [line["fields"].get("reason", "") for line in lines if line["event"] == "report.refused"]
+    return str(found[-1]) if found else ""

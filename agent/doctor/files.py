@@ -1,0 +1,82 @@
+"""The configuration and what it names: is it right, may the agent's user read it, may he write where he must."""
+
+import os
+from collections.abc import Iterable
+
+from agent.configwarnings import warnings
+from agent.doctor.case import Case
+from agent.doctor.finding import Finding, bad, look, well
+from agent.errors import ConfigError
+from agent.unixuser import may
+
+_MEND = ("请改这一行，再运行 shop-agent config check", "Mend this line, then: shop-agent config check")
+
+
+def config(case: Case) -> Iterable[Finding]:
+    """Every error of the file, each with its place."""
+    for fault in case.faults:
+        if case.config is None:
+            yield bad("config", (f"配置有错：{fault}", fault), _MEND)
+        else:
+            yield look("config", (f"配置有问题：{fault}", fault), _MEND)
+    if case.config is None:
+        return
+    for text in warnings(case.config):
+        yield look("config", (f"配置提醒：{text}", text), _MEND)
+    if not case.faults:
+        yield well("config", f"{case.path} 没有错", f"{case.path} is right")
+
+
+def secrets(case: Case) -> Iterable[Finding]:
+    """The password's file, as the agent's user sees it."""
+    broker = case.config.broker if case.config is not None else None
+    file = broker.password_file if broker is not None else None
+    if broker is None or file is None:
+        return
+    name, who = "secrets", case.user.name
+    try:
+        if not may(case.user, file):
+            why = (f"用户 {who} 读不了密码文件 {file}", f"the user {who} may not read the password file {file}")
+            command = f"sudo chown {who} {file} && sudo chmod 600 {file}"
+            yield bad(name, why, (f"运行：{command}", f"Run: {command}"))
+        elif not (broker.password() or "").strip():
+            yield bad(
+                name,
+                (f"密码文件 {file} 是空的", f"the password file {file} is empty"),
+                ("把云端给的密码写进去", "Write the password into it that the cloud gave you"),
+            )
+        else:
+            yield well(name, "密码文件可读", "the password file can be read")
+    except (OSError, ConfigError) as exc:
+        why = (f"密码文件 {file} 打不开：{exc}", f"the password file {file} can't be opened: {exc}")
+        yield bad(name, why, ("请核对 broker.password_file", "Check broker.password_file"))
+
+
+def data_dir(case: Case) -> Iterable[Finding]:
+    """Where the journal lives: there, the agent's, and nobody else's business."""
+    if case.config is None:
+        return
+    folder, who, name = case.config.data_dir, case.user.name, "data_dir"
+    try:
+        about = folder.stat()
+    except OSError as exc:
+        why = (
+            f"数据目录 {folder} 还没有（{exc.strerror}）",
+            f"the data directory {folder} is not there ({exc.strerror})",
+        )
+        yield look(name, why, ("启动一次就会建好", "It is made when the agent starts"))
+        return
+    if not folder.is_dir() or not (may(case.user, folder, write=True) and os.access(folder, os.X_OK)):
+        command = f"sudo chown -R {who} {folder} && sudo chmod 700 {folder}"
+        why = (f"用户 {who} 写不了数据目录 {folder}", f"the user {who} may not write in the data directory {folder}")
+        yield bad(name, why, (f"运行：{command}", f"Run: {command}"))
+    elif strangers := [file.name for file in folder.glob("journal.db*") if file.stat().st_uid != about.st_uid]:
+        command = f"sudo chown -R {who} {folder}"
+        what = ", ".join(strangers)
+        why = (
+            f"{what} 不属于用户 {who}（用 sudo 运行过？）",
+            f"{what} is not the user {who}'s (was it run with sudo?)",
+        )
+        yield bad(name, why, (f"运行：{command}", f"Run: {command}"))
+    else:
+        yield well(name, f"{folder} 可写", f"{folder} can be written")

@@ -1,0 +1,199 @@
+"""The command line as a whole: --json wherever something is shown, exit codes that stay, completion, and a page that
+knows every command.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from agent import __version__
+from agent.__main__ import EXIT_CODES
+from agent.cli import cli
+from agent.errors import AgentError, ConfigError
+from tests.shopfront import run_cli
+
+PAGE = (Path(__file__).parent.parent / "docs/cli.md").read_text()
+WITHOUT_JSON = {
+    "completion",  # a script for a shell
+    "config schema",  # is JSON
+    "mappings test",  # is JSON
+    "pair",  # a QR code, for a person
+    "preview",  # a picture
+    "run",
+    "setup",  # asks a person
+    "sign",  # is JSON
+    "simulate printer",
+}
+
+
+def commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    """Every command with its words."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+def options(command: click.Command) -> set[str]:
+    """The names of its options."""
+    return {name for option in command.params if isinstance(option, click.Option) for name in option.opts}
+
+
+def test_whatever_shows_something_has_json() -> None:
+    """For programs; those without are named here, with why."""
+    without = {words for words, command in commands() if "--json" not in options(command)}
+    assert without == WITHOUT_JSON
+
+
+def test_every_command_says_what_it_does_and_is_on_the_page() -> None:
+    """Nobody reads the code to find one."""
+    for words, command in commands():
+        assert command.help, words
+        assert re.search(rf"`{words}[` ]", PAGE), f"docs/cli.md does not know: {words}"
+
+
+def test_the_issue_promises_are_there() -> None:
+    """The commands by which people know this program."""
+    promised = [
+        "run",
+        "setup",
+        "status",
+        "doctor",
+        "preview",
+        "print",
+        "reprint",
+        "tail",
+        "support-bundle",
+        "reset-pin",
+        "version",
+    ]
+    promised += [f"printers {name}" for name in ("scan", "add", "test", "identify", "probe")]
+    promised += [f"queue {name}" for name in ("list", "retry", "discard", "move")]
+    promised += [f"config {name}" for name in ("check", "show", "schema")]
+    there = {words for words, _ in commands()}
+    assert set(promised) <= there
+    assert any(words.startswith("simulate") for words in there)
+
+
+def test_exit_codes_are_those_of_the_page() -> None:
+    """What the table says and what the code does; every error of ours has one."""
+    said = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}
+    assert set(EXIT_CODES.values()) <= said
+    assert said == {0, 1, 2, 3, 69, 70, 74, 75, 78}
+    assert list(EXIT_CODES)[-1] is AgentError
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["version"], 0),
+        (["moon"], 2),
+        (["queue", "printed", "none"], 2),
+        (["status", "--config", "/nowhere.yaml"], 78),
+        (["mappings", "check", "nothing"], 78),
+    ],
+)
+def test_exit_codes_of_the_program(words: list[str], code: int) -> None:
+    """As a shell sees them; what went wrong is on standard error."""
+    done = subprocess.run([sys.executable, "-m", "agent", *words], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert bool(done.stdout) is (code == 0)
+    assert bool(done.stderr) is (code != 0)
+
+
+def test_nobody_there_is_69(tmp_path: Path) -> None:
+    """Of each command that wants the agent."""
+    config = tmp_path / "agent.yaml"
+    config.write_text(f"shop: s1\ndata_dir: {tmp_path}/data\n")
+    for words in (["status"], ["tail"], ["queue", "list"], ["queue", "retry", "1"], ["reprint", "1"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "agent", *words, "--config", str(config)], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout) == (69, ""), done.stderr
+
+
+# -- json ----------------------------------------------------------------------------------------------------------
+
+
+def told(*words: str) -> Any:
+    """What a command says for programs."""
+    done = CliRunner().invoke(cli, [*words, "--json"])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_version_mappings_and_templates_for_programs() -> None:
+    """One object, and nothing else on standard output."""
+    assert told("version")["version"] == __version__
+    assert set(told("mappings", "list")["mappings"]) >= {"meituan", "eleme", "square"}
+    assert told("mappings", "check", "meituan")["ok"] is True
+    names = [each["name"] for each in told("templates", "list")["templates"]]
+    assert {"kitchen", "receipt"} <= set(names)
+    assert told("templates", "check")["ok"] is True
+
+
+def test_config_check_for_programs(tmp_path: Path) -> None:
+    """Right, with warnings; and wrong, with every error."""
+    file = tmp_path / "agent.yaml"
+    file.write_text("shop: s1\ndata_dir: ./data\nprinters: [{name: wok, link: tcp://10.0.0.9, width: 80}]\n")
+    done = run_cli(file, "config", "check", "--json")
+    said = json.loads(done.stdout)
+    assert (said["ok"], said["errors"], done.exit_code) == (True, [], 0)
+    assert any("millimetres" in text for text in said["warnings"])
+    file.write_text("shop: S 1\nbrokr: 1\n")
+    done = run_cli(file, "config", "check", "--json")
+    said = json.loads(done.stdout)
+    assert (said["ok"], len(said["errors"])) == (False, 2)
+    assert isinstance(done.exception, ConfigError)
+
+
+def test_templates_that_are_wrong_for_programs(tmp_path: Path) -> None:
+    """File and line; the exit code is that of a wrong file."""
+    (tmp_path / "kitchen.j2").write_text("{{ moon }")
+    done = CliRunner().invoke(cli, ["templates", "check", "--templates", str(tmp_path), "--json"])
+    said = json.loads(done.stdout)
+    assert said["ok"] is False
+    assert "kitchen.j2:1" in said["errors"][0]
+    assert isinstance(done.exception, ConfigError)
+
+
+# -- completion ----------------------------------------------------------------------------------------------------
+
+
+def completed(words: str) -> set[str]:
+    """What bash would be offered behind these words."""
+    environment = {**os.environ, "_SHOP_AGENT_COMPLETE": "bash_complete", "COMP_WORDS": words}
+    environment["COMP_CWORD"] = str(len(words.split(" ")) - 1)
+    done = subprocess.run([sys.executable, "-m", "agent"], env=environment, capture_output=True, text=True, check=True)
+    return {line.partition(",")[2] for line in done.stdout.splitlines()}
+
+
+def test_commands_and_options_are_completed() -> None:
+    """Also of commands whose modules are loaded when they are called."""
+    assert {"reload", "reprint"} <= completed("shop-agent re")
+    assert completed("shop-agent queue re") >= {"release", "reprint", "retry"}
+    assert completed("shop-agent status --wat") == {"--watch"}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_is_one_that_the_shell_takes(shell: str) -> None:
+    """bash is asked whether it does; the others where they are installed."""
+    done = CliRunner().invoke(cli, ["completion", shell])
+    assert done.exit_code == 0
+    assert "_SHOP_AGENT_COMPLETE" in done.stdout
+    if (program := shutil.which(shell)) is not None:
+        subprocess.run([program, "-n"], input=done.stdout, text=True, check=True)
