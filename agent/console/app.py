@@ -25,17 +25,21 @@ _SHUT = {**_HEADERS, "connection": "close"}
 
 
 def build(
-    routes: Sequence[BaseRoute], hosts: Iterable[str], count: Callable[[str, int], None] = lambda _path, _status: None
+    routes: Sequence[BaseRoute],
+    hosts: Iterable[str],
+    count: Callable[[str, int], None] = lambda _path, _status: None,
+    inner: Sequence[Middleware] = (),
 ) -> ASGIApp:
     """The application. `hosts` are names that it answers to besides addresses, localhost and this machine's own name.
-    `count` is told each answer's path, empty for one that there is not, and its status.
+    `count` is told each answer's path, empty for one that there is not, and its status; `inner` stands before the
+    routes, behind all that holds for everybody.
     """
     own = socket.gethostname().lower()
     names = {"localhost", own, f"{own}.local", *(name.lower() for name in hosts)}
     paths = {path for route in routes if isinstance(path := getattr(route, "path", None), str)}
     return Starlette(
         routes=routes,
-        middleware=[Middleware(_Counted, paths=paths, count=count), Middleware(_Named, names=names)],
+        middleware=[Middleware(_Counted, paths=paths, count=count), Middleware(_Named, names=names), *inner],
         exception_handlers={Refusal: _refused, HTTPException: _no_such, ClientDisconnect: _gone},
     )
 

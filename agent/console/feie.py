@@ -2,7 +2,8 @@
 
 A request is a form with user, stime (unix seconds), sig (sha1 of user, UKEY and stime, in hex) and apiname. Answers are
 always HTTP 200, with `ret` 0 or an error. Content becomes print.raw in the dialect feie at the station of its SN. The
-same user, stime, sn, times and content again is the same print: it gets the same order id, and no second ticket.
+same user, stime, sn, times and content again is the same print: it gets the same order id, and no second ticket. No
+field of the interface tells a client that asks again from one that wants two, so that is logged, counted and answered.
 """
 
 import hashlib
@@ -35,6 +36,7 @@ SKEW_S = 600
 AGAIN, PARAMETER, SIGNATURE, NOT_YOURS = -1, -2, -3, 1002
 """Values of `ret`. -2, -3 and 1002 as Feieyun answers them; -1 is ours: nothing is wrong with it, send it again."""
 ONLINE, TROUBLE, OFFLINE = "在线，工作状态正常", "在线，工作状态不正常", "离线"
+REPEATED = "ok，重复的请求：只打印一次；要再打印，请换 stime 或用 times. The same request again: printed once."
 _EMPTY = '参数错误 : 参数值不能传空字符，""、"null"、"undefined".'
 _BEIJING = timezone(timedelta(hours=8))
 _log = log.get("console")
@@ -49,16 +51,24 @@ class No(Exception):
         self.ret, self.msg = ret, msg
 
 
-class FeieDoor:
-    """The interface, for one account."""
+class Done(msgspec.Struct, frozen=True):
+    """What a call answers."""
 
-    def __init__(self, settings: Feie, rooms: Rooms, porter: Porter) -> None:
+    data: Any
+    msg: str = "ok"
+
+
+class FeieDoor:
+    """The interface, for one account. `repeated` is told the station of each print that came before."""
+
+    def __init__(self, settings: Feie, rooms: Rooms, porter: Porter, repeated: Callable[[str], None]) -> None:
         self._settings = settings
         self._stations = {printer.sn: printer.station for printer in settings.printers}
         self._rooms = rooms
         self._porter = porter
+        self._repeated = repeated
         self._throttle = Throttle(rooms.clock)
-        self._calls: dict[str, Callable[[Form], Awaitable[Any]]] = {
+        self._calls: dict[str, Callable[[Form], Awaitable[Done]]] = {
             "open_printmsg": self._print,
             "open_queryorderstate": self._order_state,
             "open_queryprinterstatus": self._printer_status,
@@ -73,8 +83,8 @@ class FeieDoor:
     async def _post(self, request: Request) -> Response:
         began = self._rooms.clock.monotonic()
         try:
-            data = await self._call(request, await read_body(request, 4 * MAX_BYTES))
-            said = {"msg": "ok", "ret": 0, "data": data}
+            done = await self._call(request, await read_body(request, 4 * MAX_BYTES))
+            said = {"msg": done.msg, "ret": 0, "data": done.data}
         except No as exc:
             said = {"msg": exc.msg, "ret": exc.ret, "data": None}
         except Refusal as exc:
@@ -82,7 +92,7 @@ class FeieDoor:
         spent_ms = int(1000 * (self._rooms.clock.monotonic() - began))
         return say({**said, "serverExecutedTime": spent_ms})
 
-    async def _call(self, request: Request, body: bytes) -> Any:
+    async def _call(self, request: Request, body: bytes) -> Done:
         try:
             form = read_form(request.headers.get("content-type", ""), body)
         except ValueError as exc:
@@ -124,7 +134,7 @@ class FeieDoor:
 
     # -- the calls -------------------------------------------------------------------------------------------------
 
-    async def _print(self, form: Form) -> str:
+    async def _print(self, form: Form) -> Done:
         station, content, times = self._station(form), _given(form, "content"), form.get("times") or "1"
         if not (times.isascii() and times.isdigit() and len(times) <= 5 and 1 <= int(times) <= MAX_RAW_COPIES):
             raise No(PARAMETER, f"参数错误 : times 应为 1 到 {MAX_RAW_COPIES}.")
@@ -139,7 +149,11 @@ class FeieDoor:
         (taken,) = await self._porter.bring([(payload, None)])
         if taken.trouble is not None:
             raise No(PARAMETER, f"参数错误 : {taken.trouble['reason']}")
-        return order_id
+        if taken.verdict != "duplicate_dropped":
+            return Done(order_id)
+        _log.warning("console.print_repeated", order=order_id, station=station)
+        self._repeated(station)
+        return Done(order_id, REPEATED)
 
     def _check_expiry(self, expired: str) -> None:
         """What is over already is not printed. What is accepted is, or a person is asked: nothing vanishes later."""
@@ -148,30 +162,30 @@ class FeieDoor:
         if 0 < int(expired) < self._rooms.clock.utc().timestamp() and self._rooms.synchronised():
             raise No(PARAMETER, "参数错误 : 订单已过失效时间(expired)，没有打印.")
 
-    async def _order_state(self, form: Form) -> bool:
+    async def _order_state(self, form: Form) -> Done:
         """Is it on paper?"""
         order_id = _given(form, "orderid")
         known = await run_in_threadpool(self._find, order_id)
         if known is None:
             raise No(PARAMETER, "参数错误 : 没有找到该订单.")
-        return known.state == "printed"
+        return Done(known.state == "printed")
 
     def _find(self, order_id: str) -> orders.KnownOrder | None:
         with closing(self._rooms.journal.reader()) as reader:
             return orders.find_order(reader, raw_channel(SOURCE), order_id)
 
-    async def _printer_status(self, form: Form) -> str:
+    async def _printer_status(self, form: Form) -> Done:
         printer = self._rooms.printers_of.get(self._station(form))
         worker = self._rooms.workers.get(printer or "")
         state = "away" if worker is None else worker.seen()["state"]
-        return ONLINE if state == "ready" else OFFLINE if state in ("away", "connecting") else TROUBLE
+        return Done(ONLINE if state == "ready" else OFFLINE if state in ("away", "connecting") else TROUBLE)
 
-    async def _clear(self, form: Form) -> bool:
+    async def _clear(self, form: Form) -> Done:
         """What came by this door for this printer, and of which no byte went out, is not printed any more."""
         station = self._station(form)
         count = await self._porter.write(lambda tx: local.discard_waiting(tx, SOURCE, station, "Open_delPrinterSqs"))
         _log.info("console.queue_cleared", station=station, tickets=count)
-        return True
+        return Done(True)
 
     def _station(self, form: Form) -> str:
         station = self._stations.get(_given(form, "sn"))

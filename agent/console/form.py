@@ -19,23 +19,30 @@ def read_form(content_type: str, body: bytes) -> dict[str, str]:
         ValueError: it can't be read.
     """
     if content_type.strip().lower().startswith("multipart/form-data"):
-        return _multipart(content_type, body)
-    pairs = parse_qsl(body.decode("utf-8"), True, encoding="utf-8", errors="strict", max_num_fields=MOST_FIELDS)
-    return dict(pairs)
+        return {name: content.decode("utf-8") for name, content in read_parts(content_type, body).items()}
+    return dict(read_pairs(body, MOST_FIELDS))
 
 
-def _multipart(content_type: str, body: bytes) -> dict[str, str]:
-    """By hand: the library's parser of headers takes seconds for some that are made for it."""
+def read_pairs(body: bytes, most: int) -> list[tuple[str, str]]:
+    """The fields of application/x-www-form-urlencoded, in order; a name may stand more than once. Raises ValueError."""
+    return parse_qsl(body.decode("utf-8"), True, encoding="utf-8", errors="strict", max_num_fields=most)
+
+
+def read_parts(content_type: str, body: bytes) -> dict[str, bytes]:
+    """The fields of multipart/form-data, a file's content as it is. Raises ValueError.
+
+    By hand: the library's parser of headers takes seconds for some that are made for it.
+    """
     boundary = _BOUNDARY.search(content_type)
     if boundary is None:
         raise ValueError("its parts can't be told apart")
     parts = body.split(b"--" + (boundary[1] or boundary[2]).encode("latin-1", "replace"), MOST_FIELDS + 2)
     if len(parts) > MOST_FIELDS + 2:
         raise ValueError("too many fields")
-    found: dict[str, str] = {}
+    found: dict[str, bytes] = {}
     for part in parts[1:-1]:
         head, _, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
         name = _NAME.search(head[:MOST_HEAD])
         if name is not None:
-            found[name[1].decode("utf-8")] = content.removesuffix(b"\r\n").decode("utf-8")
+            found[name[1].decode("utf-8")] = content.removesuffix(b"\r\n")
     return found

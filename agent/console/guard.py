@@ -8,7 +8,7 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MOST_CONNECTIONS, MOST_OF_ONE = 100, 20
+MOST_CONNECTIONS, MOST_OF_ONE = 100, 40
 """In all, and of one address: one box that goes mad leaves room for the others."""
 HEAD_S, LISTEN_S = 10.0, 10.0
 """How long one may take to say what one wants, and to take the answer."""

@@ -22,6 +22,7 @@ _COUNTERS = {
     "orders": ("shop_agent_orders_total", "Orders by what became of them, as reported; parked: could not be read."),
     "tickets": ("shop_agent_tickets_total", "Reports of tickets, by printer, state and evidence."),
     "marked": ("shop_agent_marked_tickets_total", "Tickets on paper that bear 补打 REPRINT."),
+    "repeated": ("shop_agent_repeated_prints_total", "Open_printMsg that came before: printed once, by station."),
     "http": ("shop_agent_http_requests_total", "Answers of this port, by path and status."),
 }
 Sample = tuple[str, Labels, float]
@@ -71,7 +72,8 @@ class Metrics:
         heard = rooms.last_heard()
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
         states = [(name, worker.seen()) for name, worker in rooms.workers.items()]
-        yield from _gauge("shop_agent_line_up", "Is the line to the cloud up?", rooms.line_up())
+        if rooms.cloud:
+            yield from _gauge("shop_agent_line_up", "Is the line to the cloud up?", rooms.line_up())
         at = datetime.fromisoformat(heard).timestamp() if heard else 0
         yield from _gauge("shop_agent_last_heard_timestamp_seconds", "The cloud's last message; 0: none yet.", at)
         yield from _gauge("shop_agent_clock_synchronised", "Does something set the clock?", rooms.synchronised())

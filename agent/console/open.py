@@ -2,6 +2,10 @@
 
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
+
+from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from agent.configconsole import PORT
 from agent.configconsole import Console as Settings
@@ -11,24 +15,44 @@ from agent.console.health import Health
 from agent.console.metrics import Metrics
 from agent.console.orders import Orders
 from agent.console.porter import Porter
-from agent.console.rooms import Rooms
+from agent.console.rights import Rights
+from agent.console.rooms import Rooms, Window
 from agent.console.server import Console
 from agent.console.tally import Tally
 from agent.model.address import parse_host_port
 
 
-def open_console(settings: Settings, rooms: Rooms, tell: Callable[[str], None]) -> Console:
-    """The service, not started. Call it before the journal is. `tell` gets the reason why the port can't be opened."""
+def open_console(
+    settings: Settings, rooms: Rooms, tell: Callable[[str], None], window: Window | None = None
+) -> Console:
+    """The service, not started. Call it before the journal is. `tell` gets the reason why the port can't be opened.
+    Without a `window` it is for machines only.
+    """
     porter = Porter(rooms.journal, rooms.receive)
     with closing(rooms.journal.reader()) as reader:
         tally = Tally(reader)
     routes = Health(rooms).routes()
     routes += Orders(porter, settings.tokens if settings.token_file else None, rooms.clock).routes()
     if settings.feie is not None:
-        routes += FeieDoor(settings.feie, rooms, porter).routes()
+        routes += FeieDoor(settings.feie, rooms, porter, lambda at: tally.count("repeated", station=at)).routes()
     if settings.metrics:
         rooms.journal.carry(tally)
         routes += Metrics(rooms, tally).routes()
-    app = build(routes, settings.hosts, lambda path, status: tally.count("http", path=path, status=str(status)))
+    machines = {route.path for route in routes if isinstance(route, Route)}
+    inner: list[Middleware] = []
+    hang_up = None
+    if window is not None and settings.pages:
+        from agent.console.window import open_window  # who wants no pages does not pay for them
+
+        live, pages = open_window(rooms, window, porter)
+        hang_up = live.hang_up
+        routes += pages
+        inner = [Middleware(Rights, access=window.access, machines=machines, public=lambda: settings.public == "state")]
+    count = partial(_count, tally)
+    app = build(routes, settings.hosts, count, inner)
     host, port = parse_host_port(settings.listen, PORT)
-    return Console(host, port, app, rooms.clock, tell)
+    return Console(host, port, app, rooms.clock, tell, hang_up)
+
+
+def _count(tally: Tally, path: str, status: int) -> None:
+    tally.count("http", path=path, status=str(status))

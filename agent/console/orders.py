@@ -71,13 +71,19 @@ class Orders:
             tokens = self._tokens()
         except ConfigError as exc:
             _log.error("console.token_unreadable", reason=str(exc))
-            raise Refusal(503, "the box can't read its tokens; see its log", again_s=60) from exc
+            raise Refusal(
+                503, "the box can't read its tokens; there run: sudo shop-agent config check", again_s=60
+            ) from exc
         scheme, _, said = request.headers.get("authorization", "").partition(" ")
         known = [hmac.compare_digest(said.strip().encode(), token.encode()) for token in tokens]
         if scheme.lower() != "bearer" or not any(known):  # a right one passes, whoever else guesses behind its address
             self._throttle.check(address)
             self._throttle.failed(address)
             _log.warning("console.token_wrong", address=address)
+            if scheme.lower() == "bearer" and said.strip():
+                raise Refusal(
+                    401, "this is no token of this box; it stands in the box's token_file, and goes there whole"
+                )
             raise Refusal(401, "send the header Authorization: Bearer TOKEN, with the token of this box")
 
 
@@ -94,6 +100,8 @@ def read_events(request: Request, body: bytes) -> tuple[Sent, bool]:
         raise Refusal(415, "JSON is UTF-8; leave the charset out")
     if kind == BATCH:
         return _batch(body), True
+    if body.lstrip()[:1] == b"[":
+        raise Refusal(400, f"a list of events is a batch; write content-type: {BATCH}", "$")
     if kind == STRUCTURED:
         return [(body, None)], False
     if kind not in ("", PLAIN) and not kind.endswith("+json"):
@@ -134,5 +142,5 @@ def _answer(taken: Taken) -> tuple[int, dict[str, str]]:
     status, state = _STATES.get(taken.verdict, (202, taken.verdict))
     if taken.trouble is not None:
         return status, {"error": taken.trouble["reason"], "path": taken.trouble["path"]}
-    said = {"state": state, "order": taken.order, "current": taken.current}
+    said = {"state": state, "order": taken.order, "current": taken.current, "reason": taken.reason}
     return status, {key: value for key, value in said.items() if value}

@@ -5,7 +5,6 @@ is tried again.
 import asyncio
 import contextlib
 import socket
-import threading
 from collections.abc import Callable
 
 import anyio.to_thread
@@ -15,58 +14,57 @@ from starlette.types import ASGIApp
 from agent import log
 from agent.clock import Clock
 from agent.console.guard import Guarded
+from agent.service import ServiceThread
 
 OPEN_AGAIN_S = 5.0
 TURN_S = 1.0
 GOODBYE_S = 1
-THREADS = 4
+THREADS = 6
 """For answers that read the journal: a box is small."""
 LONGEST_HEAD = 16 * 1024
 _log = log.get("console")
 
 
-class Console:
-    """The thread. `tell` gets the reason why the port is not open, and an empty one once it is."""
+class Console(ServiceThread):
+    """The thread. `tell` gets the reason why the port is not open, and an empty one once it is; `hang_up` ends what
+    never ends by itself.
+    """
 
     name = "console"
-    limit_s = 30.0
 
-    def __init__(self, host: str, port: int, app: ASGIApp, clock: Clock, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        app: ASGIApp,
+        clock: Clock,
+        tell: Callable[[str], None],
+        hang_up: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(clock)
         self._host, self._port = host, port
+        self._hang_up = hang_up
         self._app = app
-        self._clock = clock
         self._tell = tell
         self._trouble: str | None = None
-        self._progress = clock.monotonic()
-        self._stopping = threading.Event()
         self._listener: socket.socket | None = None
         self._server: _Server | None = None
-        self._thread = threading.Thread(target=self._run, name="console", daemon=True)
 
     def start(self) -> None:
         """Open the port, so that it is there once the agent says that it is ready, and start the thread."""
         self._open()
-        self._thread.start()
+        super().start()
 
-    def stop(self, deadline_s: float) -> None:
-        """Let nobody in any more, and end what is under way."""
-        self._stopping.set()
+    def _rouse(self) -> None:
+        """Nobody is let in any more, and what is under way ends."""
+        if self._hang_up is not None:
+            self._hang_up()
         if self._server is not None:
             self._server.end()
-        if self._thread.is_alive():
-            self._thread.join(deadline_s)
-
-    def alive(self) -> bool:
-        """Does the thread run?"""
-        return self._thread.is_alive()
-
-    def progress(self) -> float:
-        """When its loop last turned."""
-        return self._progress
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._progress = self._clock.monotonic()
+            self._turned()
             if self._listener is None and not self._open():
                 self._stopping.wait(OPEN_AGAIN_S)
             elif self._listener is not None:
@@ -85,9 +83,6 @@ class Console:
             self._stopping.wait(OPEN_AGAIN_S)
         finally:
             listener.close()
-
-    def _turned(self) -> None:
-        self._progress = self._clock.monotonic()
 
     def _open(self) -> bool:
         """Listen; what keeps us from it is told once, and so is that it is over."""

@@ -10,8 +10,9 @@ from typing import Any
 import click
 import msgspec
 
-from scripts.benchmarks import burst, fleet, fleet_view, growth, latency, line, machine, memory, render
+from scripts.benchmarks import burst, console, fleet, fleet_view, growth, latency, line, machine, memory, render
 from scripts.benchmarks.peers import CONTENDERS, REAL
+from scripts.benchmarks.table import markdown
 
 POINTS = (100, 1_000, 10_000, 100_000)
 F = Callable[..., None]
@@ -104,6 +105,19 @@ def memory_command(
     """Start, memory, idle processor, bytes a ticket and processor time an order."""
     bench = Bench(under, json)
     _memory(bench, who, orders, idle, rounds)
+
+
+@main.command("console")
+@click.option("--phones", type=click.IntRange(0, 30), default=10, show_default=True, help="Connected.")
+@click.option("--orders", type=ORDERS, default=40, show_default=True)
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Loads of each page.")
+@_everywhere
+def console_command(phones: int, orders: int, rounds: int, under: Path | None, json: Path | None) -> None:
+    """The window: how soon a page is there, how soon it shows what happened, and its memory with phones connected."""
+    bench = Bench(under, json)
+    found = console.measure(phones, orders, rounds, bench.under)
+    table = markdown(("", "median", "99 %", "spread"), console.rows(found, phones))
+    bench.show("console", table, found)
 
 
 @main.command("growth")

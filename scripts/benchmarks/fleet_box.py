@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from agent import __version__
-from agent.broker.backoff import Backoff
+from agent.broker.backoff import SETTLED_AFTER_S, Backoff
 from agent.broker.topics import topics
 from agent.clock import SystemClock, stamp
 from scripts.benchmarks import fleet_wire as wire
@@ -65,6 +65,8 @@ class LightBox:
     def forget_failures(self, backoff: Callable[[], Backoff]) -> None:
         """As if the line had been good for long."""
         self._backoff = backoff()
+        if self._up_at is not None:
+            self._up_at -= SETTLED_AFTER_S
 
     def stop(self) -> None:
         """Hang up for good."""

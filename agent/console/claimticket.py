@@ -1,0 +1,77 @@
+"""The ticket that makes who reads it the box's owner: a code, the box's address, and what was found on the way."""
+
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from agent.config import Config, Printer
+from agent.console.rooms import Refusal, Seen
+from agent.errors import JournalError
+from agent.journal import notices
+from agent.journal.store import Journal
+from agent.model.address import parse_host_port
+from agent.model.ticket import WELCOME, Notice
+
+_PORT = 8480
+_WELL = ("ready", "connecting")
+
+
+class ClaimTicket:
+    """`wake` tells a printer that there is something to print."""
+
+    def __init__(
+        self, config: Config, journal: Journal, workers: Mapping[str, Seen], wake: Callable[[set[str]], None]
+    ) -> None:
+        self._config, self._journal, self._workers, self._wake = config, journal, workers, wake
+
+    def print(self, code: str) -> str:
+        """Print it; returns the printer's name, once the journal has it.
+
+        Raises:
+            Refusal: there is no printer, or the journal takes nothing.
+        """
+        printer = choose(self._config.printers, {name: worker.seen() for name, worker in self._workers.items()})
+        if printer is None:
+            raise Refusal(409, "没有打印机：在盒子上运行 no printer here; at the box run: sudo shop-agent reset-pin")
+        if self._journal.full or self._journal.failed is not None:
+            raise Refusal(503, "磁盘已满或损坏 the disk is full or broken; at the box run: sudo shop-agent reset-pin")
+        address = own_address()
+        link = f"http://{address}:{self._port()}/claim?code={code}" if address else ""
+        notice = Notice(printer.name, WELCOME, code=code, link=link, checks=self._checks(printer, address))
+        try:
+            self._journal.write(lambda tx: notices.post_welcome(tx, notice, printer.name))
+        except JournalError as exc:
+            raise Refusal(503, str(exc)) from exc
+        self._wake({printer.name})
+        return printer.name
+
+    def _port(self) -> int:
+        listen = getattr(self._config.console, "listen", f":{_PORT}")
+        return parse_host_port(listen, _PORT)[1]
+
+    def _checks(self, printer: Printer, address: str) -> tuple[str, ...]:
+        network = f"✓ 网络 network: {address}" if address else "✗ 没有网络 no network: 插网线 plug in the cable"
+        cloud = (
+            "✓ 云端已设置 cloud is set up"
+            if self._config.broker
+            else "! 云端未设置 no cloud yet: 在手机上设置 on the phone"
+        )
+        return (f"✓ 打印机 printer: {printer.name}", network, cloud)
+
+
+def choose(printers: Sequence[Printer], seen: Mapping[str, Mapping[str, Any]]) -> Printer | None:
+    """The printer for what only the staff shall see: one that works, at the counter sooner than in the kitchen."""
+    order = sorted(
+        printers, key=lambda each: (seen.get(each.name, {}).get("state") not in _WELL, each.role != "counter")
+    )
+    return order[0] if order else None
+
+
+def own_address() -> str:
+    """This box's address on the shop's network; empty without one. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+        try:
+            line.connect(("192.0.2.1", 9))  # an address for documentation: only the route to it is looked up
+            return str(line.getsockname()[0])
+        except OSError:
+            return ""

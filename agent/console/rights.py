@@ -1,0 +1,103 @@
+"""What stands before every page: nobody comes in without the right to, and no other site's page acts for somebody.
+
+Whatever is not named as free needs a session, also a path that there is not.
+"""
+
+from collections.abc import Callable, Collection
+from urllib.parse import quote, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from agent.console.access import Access
+from agent.console.app import say
+
+COOKIE = "shop_agent"
+SIGN_IN, CLAIM = "/sign-in", "/claim"
+_STATIC = "/static/"
+_ANYONE = {SIGN_IN, CLAIM, "/claim/code", "/language", "/manifest.webmanifest", "/favicon.ico"}
+PUBLIC = {"/", "/now/board", "/live"}
+"""The state page, which anybody on the shop's network may read where the shop has not closed it."""
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "content-security-policy": _CSP,
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+class Rights:
+    """`machines` are paths that have rules of their own (a token, a signature); `public` says whether the state page is
+    free.
+    """
+
+    def __init__(self, app: ASGIApp, access: Access, machines: Collection[str], public: Callable[[], bool]) -> None:
+        self._app = app
+        self._access = access
+        self._machines = machines
+        self._public = public
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in self._machines:
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        signed_in = self._access.is_session(request.cookies.get(COOKIE, ""))
+        scope.setdefault("state", {})["signed_in"] = signed_in
+        refusal = self._refusal(request, signed_in)
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        await (refusal or self._app)(scope, receive, dressed)
+
+    def _refusal(self, request: Request, signed_in: bool) -> Response | None:
+        if request.method not in _SAFE and not is_own(request.headers):
+            return say({"error": "this was sent by a page of another site, and is refused"}, 403)
+        path = request.url.path
+        if signed_in or path in _ANYONE or path.startswith(_STATIC):
+            return None
+        if path in PUBLIC and request.method in _SAFE and self._public():
+            return None
+        where = SIGN_IN if self._access.claimed else CLAIM
+        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+            asked = path + (f"?{request.url.query}" if request.url.query else "")
+            return RedirectResponse(f"{where}?next={quote(asked, safe='')}", 303)
+        return say(
+            {"error": "请先登录 sign in first"}, 401, {"hx-redirect": where} if "hx-request" in request.headers else {}
+        )
+
+
+def is_own(headers: Headers) -> bool:
+    """Does a page of this very address ask, or no browser at all?"""
+    site = headers.get("sec-fetch-site", "same-origin")
+    origin = headers.get("origin")
+    if site not in ("same-origin", "none"):
+        return False
+    if origin is None:
+        return True
+    try:
+        return urlsplit(origin).scheme in ("http", "https") and urlsplit(origin).netloc == headers.get("host", "")
+    except ValueError:
+        return False
+
+
+def local(where: str) -> str:
+    """A path of ours to go on to; never another site."""
+    parts = urlsplit(where)
+    safe = where.startswith("/") and not where.startswith(("//", "/\\")) and not parts.netloc and where.isprintable()
+    return where if safe and "\\" not in where else "/"

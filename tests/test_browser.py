@@ -1,0 +1,174 @@
+"""The window as a person in the shop uses it, on a phone: from the claim to bumped, and over outages."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.pairing import Pairing, make_token
+from agent.simulator.ports import serve_tcp
+from agent.simulator.printer import PrinterSpec, VirtualPrinter
+from agent.simulator.stage import Mosquitto, free_port
+from tests.browser import DESK, PHONE, needs_chromium, phone
+from tests.scan import scan_piece
+from tests.test_access import code_on
+from tests.test_firstrun import agent, welcome
+from tests.window import PIN, ShopWindow, window
+
+pytestmark = [needs_chromium, pytest.mark.timeout(300)]
+PAGES = ("/", "/tickets", "/late", "/kitchen", "/printers", "/stations", "/templates", "/day", "/setup", "/log")
+SHOTS = os.environ.get("SHOP_AGENT_SCREENSHOTS", "")
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShopWindow]:
+    """A shop in which something has happened."""
+    with window(tmp_path_factory.mktemp("busy")) as shop:
+        for number in range(1, 6):
+            drink = {"name": "豆浆", "qty": "2", "category": "热饮", "note": "不要糖"}
+            shop.order(number, items=[{"name": "鲜肉小笼包", "qty": 12}, drink])
+        shop.wait_ticket(5)
+        yield shop
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("language", ["zh-CN", "en-GB"])
+def test_a_page_keeps_nobody_out(busy: ShopWindow, tmp_path: Path, path: str, language: str) -> None:
+    """axe finds nothing serious; nothing is wider than the phone; no page says anything on its console."""
+    with phone(busy.port, tmp_path, PHONE, language, busy.me.session) as there:
+        page = there.go(path)
+        page.wait_for_load_state("load")
+        if SHOTS:
+            page.screenshot(path=f"{SHOTS}/{path.strip('/') or 'now'}-{language[:2]}.png", full_page=True)
+        assert there.serious() == []
+        too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert too_wide <= 0, f"{path} is {too_wide} px too wide"
+
+
+@pytest.mark.parametrize("path", ["/", "/sign-in", "/claim"])
+def test_so_do_those_before_the_door(busy: ShopWindow, tmp_path: Path, path: str) -> None:
+    with phone(busy.port, tmp_path) as there:
+        there.go(path)
+        assert there.serious() == []
+
+
+def test_a_forgotten_pin(tmp_path: Path) -> None:
+    """What somebody does who has lost the PIN, without a laptop."""
+    with window(tmp_path) as shop, phone(shop.port, tmp_path) as there:
+        page = there.go("/setup")
+        page.click("text=忘了密码")
+        page.click("text=打印代码")
+        page.wait_for_selector("text=代码正在 wok 上打印")
+        shop.on_paper("WELCOME")
+        page.fill("#code", code_on(shop.devices["wok"]))
+        page.fill("input[name=pin]", "998877")
+        page.fill("input[name=again]", "998877")
+        page.click("text=完成")
+        page.wait_for_selector("text=一切正常")
+        assert shop.access.is_pin("998877")
+        assert not shop.access.is_pin(PIN)
+
+
+def test_what_happens_is_on_the_screen_without_a_tap(tmp_path: Path) -> None:
+    """The page hears of a commit; how long that takes is `scripts/bench console`'s to say."""
+    with window(tmp_path) as shop, phone(shop.port, tmp_path, session=shop.me.session) as there:
+        page = there.go("/")
+        page.wait_for_selector("text=一切正常")
+        shop.devices["wok"].open_cover()
+        shop.order(7)
+        page.wait_for_selector(".well.trouble")
+        assert "wok" in page.inner_text("#board")
+        shop.devices["wok"].close_cover()
+        page.wait_for_selector(".well.well")
+        shop.on_paper(7)
+
+
+def test_a_page_says_when_the_box_is_gone_and_when_it_is_back(tmp_path: Path) -> None:
+    with window(tmp_path) as shop, phone(shop.port, tmp_path, DESK, session=shop.me.session) as there:
+        page = there.go("/")
+        page.wait_for_selector("text=一切正常")
+        port = shop.port
+        shop.stop()
+        page.wait_for_selector("#lost:not([hidden])")
+        again = ShopWindow(shop.folder, shop.devices, shop.config_path.read_text(), port)
+        again.start()
+        try:
+            page.wait_for_selector("#lost", state="hidden")
+        finally:
+            again.stop()
+        shop.stop = lambda: None  # type: ignore[method-assign]
+
+
+def test_the_words_are_the_readers(tmp_path: Path) -> None:
+    with window(tmp_path) as shop, phone(shop.port, tmp_path, DESK, "en-GB", shop.me.session) as there:
+        page = there.go("/")
+        page.wait_for_selector("text=All is well")
+        page.click("button:has-text('中文')")
+        page.wait_for_selector("text=一切正常")
+        page.reload()
+        page.wait_for_selector("text=一切正常")
+
+
+def test_the_whole_first_run_with_a_phone_and_no_keyboard_at_the_box(tmp_path: Path) -> None:
+    """Switch it on; scan the ticket; a PIN; the shop's code; a demo order; the cloud's token."""
+    port = free_port()
+    with (
+        Mosquitto(tmp_path / "broker") as cloud,
+        VirtualPrinter(PrinterSpec()) as paper,
+        serve_tcp(paper) as line,
+        agent(tmp_path, "--printer", str(line.link), "--listen", f"127.0.0.1:{port}"),
+    ):
+        assert paper.wait_for(lambda _: bool(welcome(paper)), 20)
+        (link,) = [each.text for each in scan_piece(welcome(paper)[0]) if "/claim" in each.text]
+        with phone(port, tmp_path) as there:
+            page = there.go(link[link.index("/claim") :])
+            page.fill("input[name=pin]", PIN)
+            page.fill("input[name=again]", PIN)
+            page.click("text=完成")
+            page.wait_for_selector("text=一切正常")
+            page = there.go("/setup")
+            page.fill("input[name=shop]", "s421")
+            page.click("#step-shop button")
+            page.wait_for_selector("#steps li.done:has-text('给店铺一个编号')")
+            page.click("text=打印示例订单")
+            page.wait_for_selector("#steps li.done:has-text('试打一单')")
+            assert paper.wait_for(lambda _: any("豆浆" in piece.text for piece in paper.paper.pieces), 20)
+            token = make_token(Pairing("s421", f"mqtt://127.0.0.1:{cloud.port}"))
+            page = there.go(f"/setup?again=1#pair={token}")
+            assert page.input_value("#token") == token
+            assert token not in page.url
+            page.click("#step-cloud button[type=submit]")
+            page.wait_for_selector("#steps li.done:has-text('连上云端')")
+            page = there.go("/")
+            page.wait_for_selector(".tile.good:has-text('云端')")
+        assert len(welcome(paper)) == 1
+
+
+def test_no_paper_is_seen_told_and_over(tmp_path: Path) -> None:
+    """From the red page with what to do, to the ticket on paper, without a tap."""
+    with window(tmp_path) as shop, phone(shop.port, tmp_path, session=shop.me.session) as there:
+        page = there.go("/")
+        page.wait_for_selector("text=一切正常")
+        shop.devices["wok"].run_out_of_paper()
+        shop.order(11)
+        page.wait_for_selector(".well.trouble")
+        page.wait_for_selector(".tile.bad:has-text('缺纸')")
+        assert "纸" in page.inner_text(".alarm.grave")
+        assert "#11" in there.go("/tickets?only=open").inner_text("#board")
+        page = there.go("/")
+        shop.devices["wok"].load_paper()
+        page.wait_for_selector(".well.well")
+        shop.on_paper(11)
+
+
+def test_an_outage_of_a_printer_and_its_recovery(tmp_path: Path) -> None:
+    with window(tmp_path) as shop, phone(shop.port, tmp_path, session=shop.me.session) as there:
+        page = there.go("/")
+        page.wait_for_selector("text=一切正常")
+        shop.devices["bar"].power_off()
+        shop.order(12, items=[{"name": "豆浆", "qty": 1, "category": "热饮"}])
+        page.wait_for_selector(".tile.bad:has-text('bar')")
+        shop.devices["bar"].power_on()
+        page.wait_for_selector(".well.well", timeout=40_000)
+        shop.on_paper(12, "bar")
