@@ -5,28 +5,32 @@ import sys
 import click
 
 from agent.cli import cli
-from agent.errors import AgentError, AgentNotRunning, CommandRefused, ConfigError, DataDirLocked, PrinterError
+from agent.errors import AgentError, AgentNotRunning, ConfigError, DataDirLocked, JournalError
 
 REFUSED = 1
 EX_UNAVAILABLE = 69
+EX_IOERR = 74
 EX_TEMPFAIL = 75
 EX_CONFIG = 78
 EXIT_CODES: dict[type[AgentError], int] = {
-    CommandRefused: REFUSED,
-    PrinterError: REFUSED,
     AgentNotRunning: EX_UNAVAILABLE,
     DataDirLocked: EX_TEMPFAIL,
     ConfigError: EX_CONFIG,
+    JournalError: EX_IOERR,
+    AgentError: REFUSED,
 }
+"""The first that fits; docs/cli.md has them in words."""
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 1 refused, 2 wrong usage (click's); and of sysexits(3): 69 no agent runs here,
-    75 data directory in use, 78 wrong configuration.
+    """Run the command line. Exit codes: 1 refused, or not well, 2 wrong usage (click's); and of sysexits(3): 69 nobody
+    answers, 74 the disk failed, 75 data directory in use, 78 wrong configuration.
     """
     try:
         cli(prog_name="shop-agent")
     except tuple(EXIT_CODES) as exc:
+        if zh := getattr(exc, "zh", ""):
+            click.echo(zh, err=True)
         click.echo(str(exc), err=True)
         sys.exit(next(code for kind, code in EXIT_CODES.items() if isinstance(exc, kind)))
 

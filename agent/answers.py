@@ -19,19 +19,23 @@ from agent.clock import Clock
 from agent.config import Printer
 from agent.control import Handler, Visit
 from agent.errors import CommandRefused
+from agent.finder import Finder
 from agent.intake.commands import Commands, Done
-from agent.journal import jobs, notes, waits
+from agent.journal import jobs, kitchen, notes, waits
+from agent.journal.dismissals import can_be_dismissed
 from agent.journal.file import Tx
 from agent.journal.queue import waiting_tickets
 from agent.journal.store import Journal
 from agent.model.acquaintance import Known
 from agent.model.job import FINAL
 from agent.model.profile import suggest
+from agent.model.ticket import Language
+from agent.tickets.kitchenboard import board, day_began
 
 MOST_TICKETS = 1000
 SETTLE_S, PROBE_S, TEST_S = 20.0, 30.0, 15.0
 LOOK_S = 0.1
-STOPPING = "the agent is stopping: ask again once it runs"
+STOPPING = ("the agent is stopping: ask again once it runs", "程序正在停止：请稍后再试")
 T = TypeVar("T")
 _USB_NUMBERS = re.compile(r"([0-9a-f]{4}):[0-9a-f]{4}")
 _log = log.get("control")
@@ -68,8 +72,10 @@ class Answers:
         clock: Clock,
         stir: Callable[[], None] = lambda: None,
         commands: Commands | None = None,
+        finder: Finder | None = None,
     ) -> None:
         self._stir = stir
+        self._finder = finder or Finder(printers)
         self._commands = commands or Commands(printers=[printer.name for printer in printers])
         self._journal = journal
         self._printers = printers
@@ -86,9 +92,17 @@ class Answers:
             "release": self._release,
             "drop": self._drop,
             "reprint": self._reprint,
+            "move": self._move,
+            "kitchen": self._tell_kitchen,
+            "ready": self._bump("ready"),
+            "recall": self._bump("recall"),
             "pause": self._pause,
             "resume": self._resume,
+            "alarms": self._tell_alarms,
+            "dismiss": self._dismiss,
             "test": self._test,
+            "identify": self._identify,
+            **self._finder.table(),
             "reload": self._errand("reload"),
             "bundle": self._errand("bundle"),
             "probe": self._probe,
@@ -160,6 +174,31 @@ class Answers:
         self._wake()
         return {"answer": answer}
 
+    def _move(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
+        """A ticket is printed on another printer."""
+        answer = self._perform("command.move", request, visit)
+        _log.info("control.ticket_moved", by=visit.by, ticket=request.get("ticket"), printer=request.get("printer"))
+        self._wake()
+        return {"answer": answer}
+
+    def _tell_kitchen(self, request: dict[str, Any], _visit: Visit) -> dict[str, Any]:
+        """What is to be made, and what was finished last; of one station where the request names it."""
+        now = self._clock.utc().astimezone()
+        with closing(self._journal.reader()) as reader:
+            seen = kitchen.look(reader, day_began(now))
+        told: dict[str, Any] = msgspec.to_builtins(board(seen, now, Language.BOTH, str(request.get("station") or "")))
+        return told
+
+    def _bump(self, what: str) -> Handler:
+        """Something is finished, or is not after all."""
+
+        def answer(request: dict[str, Any], visit: Visit) -> dict[str, Any]:
+            said = self._perform(f"command.{what}", request, visit)
+            _log.info(f"control.order_{what}", by=visit.by, order=request.get("order"), ticket=request.get("ticket"))
+            return {"answer": said}
+
+        return answer
+
     def _pause(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
         """A printer's tickets wait until it is resumed."""
         answer = self._perform("command.pause", request, visit)
@@ -173,11 +212,24 @@ class Answers:
         self._wake()
         return {"answer": answer}
 
+    def _tell_alarms(self, _request: dict[str, Any], _visit: Visit) -> dict[str, Any]:
+        """What needs a person, oldest first, and which of it a person may end."""
+        with closing(self._journal.reader()) as reader:
+            up = notes.alarms_since(reader)
+        told = [(key, {"key": key, "reason": reason, "since": since}) for key, reason, since in up]
+        return {"alarms": [{**about, "dismissable": can_be_dismissed(key)} for key, about in told]}
+
+    def _dismiss(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
+        """Somebody has seen an alarm that nothing else ends."""
+        answer = self._perform("command.dismiss", request, visit)
+        _log.info("control.alarm_dismissed", by=visit.by, alarm=request.get("alarm"))
+        return {"answer": answer}
+
     def _errand(self, name: str) -> Handler:
         def answer(request: dict[str, Any], visit: Visit) -> dict[str, Any]:
             done = self._commands.run(f"command.{name}", {**request, "by": visit.by})
             if not done.ok:
-                raise CommandRefused(done.answer)
+                raise CommandRefused(done.answer, done.zh)
             _log.info("control.errand_done", by=visit.by, what=name)
             return {"answer": done.answer}
 
@@ -195,7 +247,7 @@ class Answers:
         late = "it is not on disk yet, which is full or very slow: look at the queue again later, it may still be kept"
         done = self._wait(kept, visit, SETTLE_S, late)
         if not done.ok:
-            raise CommandRefused(done.answer)
+            raise CommandRefused(done.answer, done.zh)
         return done.answer
 
     # -- the printers --------------------------------------------------------------------------------------------
@@ -204,7 +256,9 @@ class Answers:
         """Ask a printer again what it can prove."""
         name, worker = self._find(request)
         if trouble := _trouble(worker.seen()):
-            raise CommandRefused(f"{name} can't be asked now: {trouble}")
+            raise CommandRefused(
+                f"{name} can't be asked now: {trouble}", f"现在问不了 {name}：{_trouble_zh(worker.seen())}"
+            )
         known = self._wait(
             worker.probe(),
             visit,
@@ -229,6 +283,15 @@ class Answers:
         state = "completed" if job is None else str(job.state)
         return {"name": name, "ticket": ticket, "state": state, "why": "" if job is None else job.reason}
 
+    def _identify(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
+        """A `printer`'s name on its own paper, in large letters; or that of whatever is at a `link`."""
+        link = str(request.get("link") or "")
+        if not link:
+            return self._test({**request, "page": "identify"}, visit)
+        if owner := self._finder.owner(link):
+            return self._test({"printer": owner, "page": "identify"}, visit)
+        return self._finder.identify(link, by=visit.by, stopping=visit.stopping)
+
     def _accept(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
         """Whatever stands in the printer's place is the printer from now on."""
         name, worker = self._find(request)
@@ -246,17 +309,23 @@ class Answers:
         ends_at = self._clock.monotonic() + PROBE_S
         while trouble := _trouble(worker.seen()):
             if self._clock.monotonic() > ends_at:
-                raise CommandRefused(f"what is found next as {name} will be taken for it; but now {trouble}")
+                raise CommandRefused(
+                    f"what is found next as {name} will be taken for it; but now {trouble}",
+                    f"下次找到的就当作 {name}；但现在：{_trouble_zh(worker.seen())}",
+                )
             if visit.stopping.wait(LOOK_S):
-                raise CommandRefused(STOPPING)
+                raise CommandRefused(*STOPPING)
 
     def _find(self, request: dict[str, Any]) -> tuple[str, Hand]:
         try:
             name = msgspec.convert(request, _Named).printer
         except msgspec.ValidationError as exc:
-            raise CommandRefused(f"name a printer: {exc}") from exc
+            raise CommandRefused(f"name a printer: {exc}", "请指定打印机") from exc
         if name not in self._workers:
-            raise CommandRefused(f"there is no printer {name[:50]!r}; there is {', '.join(self._workers) or 'none'}")
+            raise CommandRefused(
+                f"there is no printer {name[:50]!r}; there is {', '.join(self._workers) or 'none'}",
+                f"没有打印机 {name[:50]}：请刷新页面",
+            )
         return name, self._workers[name]
 
     def _wait(
@@ -266,11 +335,11 @@ class Answers:
         ends_at = self._clock.monotonic() + limit_s
         while not future.done():
             if why := trouble():
-                raise CommandRefused(why)
+                raise CommandRefused(why, "打印机现在用不了：请看打印机页")
             if visit.stopping.is_set():
-                raise CommandRefused(STOPPING)
+                raise CommandRefused(*STOPPING)
             if self._clock.monotonic() > ends_at:
-                raise CommandRefused(late)
+                raise CommandRefused(late, "还没有完成，可能稍后完成：请过一会儿再看")
             futures.wait([future], LOOK_S)
         return future.result()
 
@@ -304,6 +373,18 @@ def _trouble(seen: dict[str, Any]) -> str:
         case "connecting":
             return "it was not met yet; try again in a moment"
     return ""
+
+
+def _trouble_zh(seen: dict[str, Any]) -> str:
+    """The same in Chinese."""
+    match seen["state"]:
+        case "away":
+            return "连不上：请看电源和线"
+        case "other":
+            return "换了设备：请在打印机页认下它"
+        case "needs_human":
+            return "需要人：请看缺纸、开盖、切刀"
+    return "还没连上：请稍后再试"
 
 
 def _age_s(created_at: str, now: datetime) -> int:

@@ -1,15 +1,13 @@
 """The composition root: builds every room, starts them in order, stops them in reverse. Only this file sees all."""
 
-import errno
-import fcntl
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 from agent import __version__, log
@@ -17,11 +15,14 @@ from agent.answers import Answers
 from agent.broker.mqtt import Line, Will
 from agent.broker.topics import topics
 from agent.clock import Clock, SystemClock, is_synchronised, stamp
-from agent.config import Config, Printer
+from agent.config import Broker, Config, Printer
 from agent.configconsole import Console
-from agent.configwarnings import data_dir_unusable
+from agent.connectors import connector
 from agent.control import Control
-from agent.errors import ConfigError, DataDirLocked, JournalError
+from agent.datadir import locked
+from agent.errors import JournalError
+from agent.finder import Finder
+from agent.handwork import Handwork
 from agent.intake.commands import Commands
 from agent.intake.consumer import Consumer
 from agent.intake.keyfile import load_keyring
@@ -30,38 +31,45 @@ from agent.intake.release import Release
 from agent.intake.timekeeper import TimeKeeper
 from agent.journal import jobs, notes, notices, routes
 from agent.journal.file import Tx
-from agent.journal.retention import prune
+from agent.journal.retention import forget_cloud, prune
 from agent.journal.store import Journal
 from agent.lastlines import LastLines
+from agent.lookout import Lookout
 from agent.model.command import Ask
-from agent.model.link import SerialLink, TcpLink, UsbLink, UsblpLink
+from agent.model.link import SerialLink
 from agent.model.wire import Delivery
+from agent.overview import LineNow
+from agent.people import People
 from agent.printers.link import Connector
 from agent.printers.meeting import Patience
 from agent.printers.serial import SerialConnector
-from agent.printers.tcp import TcpConnector
-from agent.printers.usb import UsbConnector
-from agent.printers.usblp import UsblpConnector
 from agent.reload import Reload
-from agent.report.publisher import Publisher, new_identity, state_payload
+from agent.report.envelope import Identity, new_identity, state_payload
+from agent.report.publisher import Publisher
 from agent.service import Service, Watchdog, running, sd_notify, watchdog_period_s
 from agent.spool.failover import Roster
 from agent.spool.post import Shop
 from agent.spool.render import Press
 from agent.spool.shelf import Shelf
 from agent.spool.worker import Worker
+from agent.standing import Standing
+
+if TYPE_CHECKING:
+    from agent.console.rooms import Window
 
 STOP_S, JOURNAL_STOP_S = 3.8, 0.9
 EXIT_JOURNAL = 74
 EXIT_BROKEN = 70
+AGAIN = -1
+"""Not an exit code: start anew, with the configuration as it is now."""
 FIRST_MEETING_S = 25.0
 TIDY_EACH_S = 60.0
 _log = log.get("app")
 
 
-def run_agent(config: Config, reread: Callable[[], Config] | None = None) -> int:
+def run_agent(config: Config, reread: Callable[[], Config] | None = None, path: Path | None = None) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code: 0; or, to be started afresh, 74 when the journal failed and
-    70 when a thread ended.
+    70 when a thread ended; or AGAIN. `path` is the configuration's file, for who changes it on the console.
 
     Raises:
         ConfigError: the data directory can't be made or written.
@@ -71,9 +79,9 @@ def run_agent(config: Config, reread: Callable[[], Config] | None = None) -> int
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with _locked(config.data_dir):
+    with locked(config.data_dir):
         try:
-            agent = Agent(config, SystemClock(), reread)
+            agent = Agent(config, SystemClock(), reread, path)
             with agent.lines.listening():
                 return agent.run(stop)
         except JournalError as exc:
@@ -84,9 +92,13 @@ def run_agent(config: Config, reread: Callable[[], Config] | None = None) -> int
 class Agent:
     """All rooms, wired."""
 
-    def __init__(self, config: Config, clock: Clock, reread: Callable[[], Config] | None = None) -> None:
+    def __init__(
+        self, config: Config, clock: Clock, reread: Callable[[], Config] | None = None, path: Path | None = None
+    ) -> None:
         self._config = config
-        self.lines = LastLines()
+        self._path = path
+        self._again, self._stopping = threading.Event(), threading.Event()
+        self.lines = LastLines(People(config.data_dir))
         self._clock = clock
         self._stations = config.effective_stations()
         self._topics = topics(config.prefix, config.shop, config.agent)
@@ -94,7 +106,8 @@ class Agent:
         names = [printer.name for printer in config.printers]
         roster = Roster(self._stations, names, config.printing.failover_after_s, clock)
         zone = _timezone(config.timezone)
-        self._shelf = Shelf(config.templates, clock, self._tell_of_template)
+        own = config.templates or (path.absolute().parent / "templates" if path else None)  # it may be made later
+        self._shelf = Shelf(own, clock, self._tell_of_template)
         shelf = self._shelf
         times = TimeKeeper(clock, zone, is_synchronised if config.intake.clock == "auto" else lambda: True)
         press = Press(
@@ -106,6 +119,7 @@ class Agent:
             shelf.failed,
             config.shop,
             lambda: times.now() is None,
+            config.printing.ready_code,
         )
         self._press, self._roster = press, roster
         patience = Patience(first_meeting_s=FIRST_MEETING_S)
@@ -137,28 +151,31 @@ class Agent:
             self._commands,
             keyring=load_keyring(config, self._topics),
         )
-        self._line = Line(
-            config.broker,
-            self._orders,
-            Will(self._topics.state, state_payload(identity, False)),
-            clock,
-            self._receive,
-            self._line_up,
-        )
-        self._publisher.line = self._line
-        answers = Answers(self._journal, config.printers, self._workers, clock, self._release.ring, self._commands)
-        self._control = Control(config.data_dir, answers.table(), clock)
+        self._line = None if config.broker is None else self._open_line(config.broker, identity)
+        sure = is_synchronised if config.intake.clock == "auto" else lambda: True
+        self.lookout = Lookout(config, self._journal, clock, self._printers_seen, self._line_now, sure)
+        self.finder = Finder(config.printers, lambda printer: connector(printer, config.data_dir))
+        rooms = (self._journal, config.printers, self._workers, clock, self._release.ring, self._commands)
+        answers = Answers(*rooms, self.finder)
+        standing = Standing(self.lookout.now, self.lines)
+        handwork = Handwork(self._journal, self._consumer.receive, self._workers)
+        self._handlers = {**answers.table(), **standing.table(), **handwork.table()}
+        self._control = Control(config.data_dir, self._handlers, clock)
         self._services: list[Service] = []
+        self._talkers: list[Service] = []
         self._console = self._open_console(config.console) if isinstance(config.console, Console) else None
         self._notices = self._open_notices() if config.notices else None
 
     def run(self, stop: threading.Event) -> int:
         """Start everything, feed the watchdog, and stop everything when told to or when the journal fails."""
-        talkers: list[Service] = [self._line, self._publisher, self._control]
+        talkers: list[Service] = [self._control]
+        if self._line is not None:
+            talkers = [self._line, self._publisher, self._control]
         if self._console is not None:
             talkers.append(self._console)
         if self._notices is not None:
             talkers.append(self._notices)
+        talkers += self._talkers
         services: list[Service] = [self._journal, *self._workers.values(), self._release, *talkers]
         self._services += services
         watchdog = Watchdog(services, self._clock, period_s=watchdog_period_s())
@@ -170,6 +187,10 @@ class Agent:
                 _log.info("app.started", version=__version__, shop=self._config.shop, printers=len(self._workers))
                 code = self._watch(stop, watchdog)
                 sd_notify("STOPPING=1")
+                self._stopping.set()
+        if self._again.is_set() and not stop.is_set():
+            _log.info("app.starts_anew")
+            return AGAIN
         if code:
             return code
         _log.info("app.stopped")
@@ -182,13 +203,27 @@ class Agent:
         while not stop.wait(min(1.0, watchdog.turn())):
             if self._journal.failed is not None:
                 return EXIT_JOURNAL
+            if self._again.is_set():
+                return 0
             if dead := [service.name for service in vital if not service.alive()]:
                 _log.error("app.thread_ended", services=dead)
                 return EXIT_BROKEN
             if self._clock.monotonic() - tidied_at > TIDY_EACH_S:
                 tidied_at = self._clock.monotonic()
-                self._journal.submit(lambda tx: prune(tx, self._config.limits.keep_orders), lambda _: None)
+                self._journal.submit(self._tidy, lambda _: None)
         return 0
+
+    def _tidy(self, tx: Tx) -> None:
+        prune(tx, self._config.limits.keep_orders)
+        if self._line is None:
+            forget_cloud(tx)
+
+    def _open_line(self, broker: Broker, identity: Identity) -> Line:
+        """The line to the cloud, which the publisher looks after; without a broker there is neither."""
+        will = Will(self._topics.state, state_payload(identity, False))
+        line = Line(broker, self._orders, will, self._clock, self._receive, self._line_up)
+        self._publisher.line = line
+        return line
 
     def _open_console(self, settings: Console) -> Service:
         """The box's own port; who does not want it does not pay for it."""
@@ -200,13 +235,41 @@ class Agent:
             receive=self._consumer.receive,
             workers=self._workers,
             printers_of={station.name: station.printer for station in self._stations},
-            line_up=lambda: self._line.up,
+            line_up=self._line_is_up,
+            cloud=self._line is not None,
             last_heard=lambda: self._publisher.last_heard,
             stuck=Watchdog(self._services, self._clock).stuck,
             synchronised=is_synchronised if self._config.intake.clock == "auto" else lambda: True,
             clock=self._clock,
         )
-        return open_console(settings, rooms, lambda problem: self._set_alarm("console", problem))
+        window = self._window()
+        if window.access.welcome_due:
+            from agent.firstrun import FirstRun
+
+            new = (self._config, self._path, window.access, self._clock, window.print_code, window.restart)
+            self._talkers.append(FirstRun(*new))
+        return open_console(settings, rooms, lambda problem: self._set_alarm("console", problem), window)
+
+    def _window(self) -> "Window":
+        """What people's pages look at."""
+        from agent.console.access import Access
+        from agent.console.claimticket import ClaimTicket
+        from agent.console.rooms import Window
+
+        return Window(
+            access=Access(self._config.data_dir),
+            overview=self.lookout.now,
+            handlers=self._handlers,
+            config=lambda: self._config,
+            config_path=self._path,
+            press=self._press,
+            shelf=self._shelf,
+            log_text=self.lines.text,
+            restart=self._again.set,
+            print_code=ClaimTicket(self._config, self._journal, self._workers, self._wake).print,
+            alarm=self._set_alarm,
+            stopping=self._stopping,
+        )
 
     def _open_notices(self) -> Service:
         """Alarms are told outside the shop; who does not want that does not pay for it."""
@@ -214,7 +277,9 @@ class Agent:
         from agent.report.notices import Notices, Place
 
         place = Place(self._config.shop, self._config.agent, Language(self._config.language))
-        return Notices(self._config.notices, place, self._journal, self._clock, lambda: self._line.up)
+        return Notices(
+            self._config.notices, place, self._journal, self._clock, lambda: self._line is None or self._line.up
+        )
 
     def _tell_of_template(self, name: str, problem: str) -> None:
         self._set_alarm(f"template:{name}", problem)
@@ -228,6 +293,8 @@ class Agent:
     def _prepare(self, tx: Tx) -> None:
         """Bring the ledger in line with the configuration."""
         self._times.load(tx)
+        if self._line is None:
+            forget_cloud(tx)
         notes.clear_alarm(tx, "console")  # it is tried anew
         self._shelf.book()  # a bad template is known before the first order
         for key in [key for key in notes.alarms(tx) if key.startswith("template:")]:
@@ -255,6 +322,7 @@ class Agent:
         self._config, self._room.printing, self._commands.allow = config, config.printing, config.commands.allow
         self._publisher.beat_s = config.report.beat_s
         self._press.speak(config.language)
+        self._press.ready_code = config.printing.ready_code
         self._roster.give_up_after(config.printing.failover_after_s)
 
     def _bundle(self, _: Ask) -> str:
@@ -275,7 +343,8 @@ class Agent:
 
     def _acknowledge(self, delivery: Delivery) -> None:
         self._publisher.last_heard = stamp(self._clock.utc())
-        self._line.acknowledge(delivery)
+        if self._line is not None:
+            self._line.acknowledge(delivery)
 
     def _wake(self, printers: set[str]) -> None:
         for name in printers:
@@ -284,6 +353,16 @@ class Agent:
 
     def _line_up(self, session_present: bool) -> None:
         self._publisher.connected(session_present)
+
+    def _line_is_up(self) -> bool:
+        return self._line is not None and self._line.up
+
+    def _line_now(self) -> LineNow:
+        if self._line is None:
+            return LineNow("off")
+        session = self._line.session
+        state: Literal["up", "down"] = "up" if self._line.up else "down"
+        return LineNow(state, session.present if session is not None else None, self._publisher.last_heard)
 
     def _connector(self, printer: Printer) -> Connector:
         if not isinstance(printer.link, SerialLink):
@@ -297,86 +376,5 @@ class Agent:
         return {name: worker.seen() for name, worker in self._workers.items()}
 
 
-def connector(printer: Printer, data_dir: Path) -> Connector:
-    """The way to a printer, by its link."""
-    match printer.link:
-        case TcpLink(host, port):
-            return TcpConnector(host, port, printer.connect_timeout_s)
-        case SerialLink():
-            return SerialConnector(printer.link)
-        case UsblpLink():
-            return UsblpConnector(printer.link)
-        case UsbLink():
-            return UsbConnector(printer.link)
-        case _:
-            from agent.simulator.resident import start_resident  # only a virtual printer pays for it
-
-            folder = data_dir / "virtual" / printer.link.name
-            return TcpConnector(*start_resident(printer.link.name, printer.width, folder))
-
-
 def _timezone(name: str) -> tzinfo:
     return ZoneInfo(name) if name else datetime.now(UTC).astimezone().tzinfo or UTC
-
-
-def _lock_file(data_dir: Path) -> TextIO:
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        return (data_dir / "lock").open("a+")
-    except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):  # nothing that the configuration could mend
-            raise
-        raise ConfigError(data_dir_unusable(data_dir, str(exc.strerror))) from exc
-
-
-@contextmanager
-def _locked(data_dir: Path) -> Iterator[None]:
-    """One agent a data directory, for as long as it lives: the kernel lets go when the process dies.
-
-    The folder itself is locked, because a file in it may be deleted; the file says who holds it.
-    """
-    with _lock_file(data_dir) as file, _opened(data_dir) as folder:
-        _lock(folder, data_dir)
-        file.truncate(0)
-        file.write(f"shop-agent, process {os.getpid()}\n")
-        file.flush()
-        yield
-
-
-@contextmanager
-def unattended(data_dir: Path) -> Iterator[None]:
-    """As long as no agent works here, so that its printers may be asked by somebody else; none starts meanwhile.
-
-    Nothing is made: what root made here the service's user could not use.
-
-    Raises:
-        DataDirLocked: one does.
-    """
-    with ExitStack() as stack:
-        try:
-            _lock(stack.enter_context(_opened(data_dir)), data_dir)
-        except FileNotFoundError:
-            pass  # then none ever did
-        except OSError as exc:
-            raise ConfigError(data_dir_unusable(data_dir, str(exc.strerror))) from exc
-        yield
-
-
-def _lock(folder: int, data_dir: Path) -> None:
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
-        holder = (data_dir / "lock").read_text().strip() if (data_dir / "lock").exists() else ""
-        raise DataDirLocked(
-            f"{data_dir} is in use by {holder or 'another process'}; "
-            "stop that one first, or give this one its own data_dir"
-        ) from exc
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

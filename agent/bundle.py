@@ -22,13 +22,12 @@ from agent.clock import Clock, is_synchronised, stamp
 from agent.config import PASSWORD_VARIABLE, Config
 from agent.journal.file import Tx
 from agent.journal.statistics import statistics
+from agent.log import BLACK, without_user
 
 KEEP = 5
 MOST_BYTES = 256 * 1024
 """Of each part, before it is packed: a bundle has at most six of them."""
-BLACK = "***"
 _SECRET_KEY = re.compile(r"password|passwd|secret|token|ukey|api_?key|credential|webhook", re.IGNORECASE)
-_USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 _QUERY = re.compile(r"(https?://[^\s?\"]+)\?[^\s\"]+")
 _PUBLIC_FILES = ("ca_file", "cert_file", "file")
 _SHORTEST_SECRET = 6
@@ -79,7 +78,7 @@ def redacted(value: Any, key: str = "") -> Any:
         return value
     if _SECRET_KEY.search(key) and not key.endswith("_file"):
         return BLACK if value else ""
-    return _QUERY.sub(rf"\1?{BLACK}", _USER_INFO.sub(f"{BLACK}@", str(value)))
+    return _QUERY.sub(rf"\1?{BLACK}", without_user(str(value)))
 
 
 def secrets_of(config: Config) -> list[str]:

@@ -184,7 +184,7 @@ class Control:
         try:
             return _encode({"ok": True, **self._handle(line, Visit(by, self._stopping))})
         except AgentError as exc:
-            return _encode({"ok": False, "error": str(exc)})
+            return _encode({"ok": False, "error": str(exc), **_in_chinese(exc)})
         except Exception as exc:  # noqa: BLE001  the outermost frame of a visitor's thread: the next one is served
             _log.exception("control.request_failed")
             return _encode({"ok": False, "error": f"the agent could not answer: {type(exc).__name__}: {exc}"})
@@ -227,7 +227,7 @@ def ask(data_dir: Path, request: Mapping[str, Any], timeout_s: float) -> dict[st
         )
     told = msgspec.json.decode(answer, type=dict[str, Any])
     if not told.pop("ok", False):
-        raise CommandRefused(str(told.get("error", "refused, without a word")))
+        raise CommandRefused(str(told.get("error", "refused, without a word")), str(told.get("zh", "")))
     return told
 
 
@@ -286,6 +286,11 @@ def _user_of(line: socket.socket) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"user {uid}"
+
+
+def _in_chinese(exc: AgentError) -> dict[str, str]:
+    zh = getattr(exc, "zh", "")
+    return {"zh": zh} if zh else {}
 
 
 def _encode(said: dict[str, Any]) -> bytes:

@@ -46,7 +46,13 @@ class IllegalTransition(JournalError):
 
 
 class CommandRefused(AgentError):
-    """A person's command can't be carried out; the message says why, and what to do instead."""
+    """A person's command can't be carried out; the message says why, and what to do instead: in English, and as `zh` in
+    Chinese where there is one.
+    """
+
+    def __init__(self, said: str, zh: str = "") -> None:
+        super().__init__(said)
+        self.zh = zh
 
 
 class TooLong(AgentError):

@@ -28,7 +28,8 @@ _PLAIN_BREAKERS = frozenset(" \"'=\\")
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 _COLOURS = {logging.DEBUG: "2", logging.INFO: "32", logging.WARNING: "33", logging.ERROR: "1;31"}
 _SECRET_NAME = re.compile(r"password|passwd|secret|token|ukey|api_?key|private_?key|credential|authorization", re.I)
-_IN_URL = re.compile(r"(?<=://)[^\s/@]+(?=@)|(?<=[?&])([^\s=&]*(?:key|token|secret|sign|password))=[^\s&\"]+", re.I)
+_WORD = re.compile(r"\S+")
+_IN_QUERY = re.compile(r"(?<=[?&])([^\s=&?]*(?:key|token|secret|sign|password))=[^\s&\"]+", re.I)
 
 
 class Logger:
@@ -161,6 +162,13 @@ def priority(level: int) -> int:
     return _PRIORITY.get(level, 5)
 
 
+def without_user(text: str) -> str:
+    """With the user and password of each URL black, up to the last `@` before a blank: a password may hold an `@`, a
+    `/` or a `?` that should have been escaped. Rather too much is black than the end of one left.
+    """
+    return _WORD.sub(lambda word: _user_black(word[0]), text) if "://" in text else text
+
+
 def _seen(name: str, value: object) -> object:
     if value is None:
         return None
@@ -171,7 +179,13 @@ def _without_secrets(text: str) -> str:
     """The user in a URL, and what it calls key, token, secret or sign, is black."""
     if "://" not in text:
         return text
-    return _IN_URL.sub(lambda found: f"{found[1]}={BLACK}" if found[1] else BLACK, text)
+    return _IN_QUERY.sub(rf"\1={BLACK}", without_user(text))
+
+
+def _user_black(word: str) -> str:
+    scheme, mark, rest = word.partition("://")
+    user, at, host = rest.rpartition("@")
+    return f"{scheme}{mark}{BLACK}{at}{host}" if user else word
 
 
 def _shortened(text: str) -> str:

@@ -10,7 +10,7 @@ import msgspec
 
 from agent.broker.topics import topics
 from agent.intake.decode import Envelope
-from agent.model.command import Aim, Ask, Pick, Reprint, Settle
+from agent.model.command import Aim, Ask, Dismiss, Move, Page, Pick, Ready, Reprint, Settle
 from agent.model.order import Cancel, Raw, Upsert
 from agent.model.report import AlarmState, CommandAnswer, OrderState, Pong, Rejected, TicketState
 from agent.model.wire import ReplayEnd
@@ -63,6 +63,7 @@ class Channel(msgspec.Struct, frozen=True):
 
 
 _EITHER = {"anyOf": [{"required": ["ticket"]}, {"required": ["order"]}]}
+_ANY = {"anyOf": [{"required": ["ticket"]}, {"required": ["order"]}, {"required": ["code"]}]}
 _SOME = {"anyOf": [{"required": ["orders"]}, {"required": ["all"]}]}
 EVENTS = (
     Message("order.upsert", "The whole order, new or changed", Upsert),
@@ -79,9 +80,13 @@ COMMANDS = (
     Message("command.release", "Orders that wait are printed now", Pick, also=_SOME),
     Message("command.drop", "Orders that wait are not printed", Pick, also=_SOME),
     Message("command.reprint", "What was printed, once more, marked", Reprint, also=_EITHER),
-    Message("command.test", "A test page", Aim),
+    Message("command.move", "A ticket is printed on another printer", Move),
+    Message("command.ready", "The kitchen has finished something", Ready, also=_ANY),
+    Message("command.recall", "It has not, after all", Ready, also=_ANY),
+    Message("command.test", "A test page", Page),
     Message("command.pause", "A printer's tickets wait", Aim),
     Message("command.resume", "They are printed", Aim),
+    Message("command.dismiss", "A person has seen an alarm that nothing else ends", Dismiss),
     Message("command.reload", "Read templates and configuration anew", Ask),
     Message("command.bundle", "Write a support bundle on the box", Ask),
 )

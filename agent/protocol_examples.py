@@ -11,6 +11,7 @@ import msgspec
 from agent.broker.mqtt import Session
 from agent.journal.notes import OutboxRow
 from agent.model.job import JobKind, JobState, Mark
+from agent.model.readycode import ready_code
 from agent.model.report import (
     AlarmState,
     CommandAnswer,
@@ -21,8 +22,8 @@ from agent.model.report import (
     Report,
     TicketState,
 )
+from agent.report.envelope import Identity, envelope_of
 from agent.report.presence import Beat, PrinterSeen, ReplayRequest, State
-from agent.report.publisher import Identity, envelope_of
 
 CLOUD, STAFF = "//orders.example/shops/s421/e1", "//staff.example/s421"
 BOX = Identity("//shop-agent/s421/box1", "5f0c2a7b9d3e4f61a8b7c6d5e4f30211")
@@ -87,9 +88,14 @@ _DOWN: tuple[tuple[str, str, Any], ...] = (
     ("command.drop", "", {"orders": ["43"], "channel": "alipay", "by": "王店长"}),
     ("command.reprint", "", {"order": "8812", "channel": "alipay", "by": "王店长"}),
     ("command.reprint", "ticket", {"ticket": 12, "order": "8812"}),
+    ("command.move", "", {"ticket": 12, "printer": "kitchen", "by": "王店长"}),
+    ("command.ready", "", {"order": "8812", "channel": "alipay", "station": "wok", "by": "王店长"}),
+    ("command.ready", "scanned", {"code": ready_code("alipay", "8812", "wok", 1)}),
+    ("command.recall", "", {"ticket": 12, "order": "8812"}),
     ("command.test", "", {"printer": "kitchen"}),
     ("command.pause", "", {"printer": "kitchen", "by": "王店长"}),
     ("command.resume", "", {"printer": "all"}),
+    ("command.dismiss", "", {"alarm": "parked", "by": "王店长"}),
     ("command.reload", "", {"by": "王店长"}),
     ("command.bundle", "", None),
 )
@@ -98,6 +104,8 @@ _UP: tuple[tuple[str, Report], ...] = (
     ("duplicate", OrderState(_REF, 1, "duplicate", event="01JD3Z41", current="printed")),
     ("held", OrderState(OrderRef("8814", "alipay", "43"), 1, "held", reason="upcoming", until="2026-11-22T03:30:00Z")),
     ("printed", OrderState(_REF, 1, "printed")),
+    ("ready", OrderState(_REF, 1, "ready")),
+    ("recalled", OrderState(_REF, 1, "printed", reason="recalled")),
     ("", TicketState(_REF, 1, 12, JobKind.ORDER, *_PRINT, JobState.COMPLETED, 1, "confirmed", "process_id", number=17)),
     ("held", TicketState(_REF, 1, 12, JobKind.ORDER, *_PRINT, JobState.HELD, 1, "held", "paper", number=17)),
     (
@@ -108,7 +116,7 @@ _UP: tuple[tuple[str, Report], ...] = (
     ),
     (
         "",
-        Rejected("shops/s421/dn/order", "$.data.order.items[0].qty", "Object missing required field `qty`", "01JD3Z9"),
+        Rejected("shops/s421/dn/order", "$.data.order.items[0].qty", "the field `qty` is missing", "01JD3Z9"),
     ),
     ("", AlarmState("printer:kitchen:paper", "raised", "the printer needs a person: paper")),
     ("cleared", AlarmState("printer:kitchen:paper", "cleared")),

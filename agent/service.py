@@ -5,6 +5,7 @@ The watchdog is fed only while every service turns: a process that is up but has
 
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Protocol
@@ -43,6 +44,47 @@ class Service(Protocol):
 
     def progress(self) -> float:
         """When its loop last turned, on the monotonic clock; before the first turn, when it was started."""
+
+
+class ServiceThread:
+    """A `Service` that is one thread. Its `_run` goes round until `_stopping` is set, and says `_turned` each time."""
+
+    name = ""
+    limit_s = 30.0
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._progress = clock.monotonic()
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, deadline_s: float) -> None:
+        """Ask it to end and wait."""
+        self._stopping.set()
+        self._rouse()
+        if self._thread.is_alive():
+            self._thread.join(deadline_s)
+
+    def alive(self) -> bool:
+        """Does the thread run?"""
+        return self._thread.is_alive()
+
+    def progress(self) -> float:
+        """When its loop last turned."""
+        return self._progress
+
+    def _turned(self) -> None:
+        self._progress = self._clock.monotonic()
+
+    def _rouse(self) -> None:
+        """It is to end: wake it, where it waits for something else than `_stopping`."""
+
+    def _run(self) -> None:
+        raise NotImplementedError
 
 
 def sd_notify(message: str) -> bool:

@@ -86,6 +86,11 @@ class StructReader:
         if structs and (isinstance(node, yaml.MappingNode) or not others):
             return self._struct(node, structs[0], path)
         inner, own = split_annotated(others[0])
+        if structs and get_origin(inner) is Literal and isinstance(node, yaml.ScalarNode):
+            words = get_args(inner)
+            if node.value not in words and not did_you_mean(node.value, words):
+                example = _example(structs[0], path)
+                return self._bad(path, f"'{node.value}' is not possible; write {' or '.join(words)}, or {example}")
         return self._value(node, inner, own or meta, path)
 
     def _list(self, node: Node, kind: Any, path: str) -> Any:
@@ -154,6 +159,14 @@ def did_you_mean(word: str, among: Iterable[str]) -> str:
     by_lower = {known.lower(): known for known in among}
     close = difflib.get_close_matches(word.lower(), by_lower, 1)
     return f"did you mean '{by_lower[close[0]]}'?" if close else ""
+
+
+def _example(kind: type[msgspec.Struct], path: str) -> str:
+    """A group as it is written, with what must be in it."""
+    wanted = [field for field in msgspec.structs.fields(kind) if field.required]
+    metas = [(field.name, split_annotated(field.type)[1]) for field in wanted]
+    inner = ", ".join(f"{name}: {meta.examples[0] if meta and meta.examples else '…'}" for name, meta in metas)
+    return f"for example {path}: {{{inner}}}"
 
 
 def _join(path: str, name: str) -> str:

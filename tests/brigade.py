@@ -5,9 +5,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from agent.app import connector
 from agent.clock import SystemClock
 from agent.config import Printer, Printing
+from agent.connectors import connector
 from agent.intake.consumer import Consumer
 from agent.journal.store import Journal
 from agent.model.link import parse_link

@@ -46,6 +46,7 @@ class House:
         broker = Broker(url=f"mqtt://127.0.0.1:{port}", **settings)
         config = Config(shop="s1", data_dir=folder, broker=broker, report=Report(beat_s=60))
         self.agent = Agent(config, clock or SystemClock())
+        assert self.agent._line is not None
         self.agent._line._backoff = Backoff(pace=0.001)
         self.journal = self.agent._journal
         self.line = self.agent._line

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from agent.app import connector
 from agent.clock import SystemClock
 from agent.config import Printer, Printing
+from agent.connectors import connector
 from agent.intake.consumer import Consumer
 from agent.intake.mappingfile import find, load
 from agent.journal import notes

@@ -19,7 +19,7 @@ from agent.broker.topics import topics
 from agent.simulator.stage import Mosquitto, find_mosquitto
 
 LISTS = Path(__file__).parent.parent / "docs/brokers/acl"
-USERS = ("s421-box1", "s421-box2", "s422-box1", "cloud")
+USERS = ("s421-box1", "s421-box2", "s422-box1", "cloud", "fleet")
 OURS, THEIRS, NEXT_DOOR = (topics("shops", *names) for names in (("s421", "box1"), ("s422", "box1"), ("s421", "box2")))
 REFUSED = 135
 WAIT_S = 10.0
@@ -60,20 +60,30 @@ class Client:
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    """mosquitto with our list, as it stands."""
+    """mosquitto with our list and our recipe, as they stand, but without TLS."""
     program = shutil.which("mosquitto_passwd") or str(Path(sys.prefix, "debian/usr/bin/mosquitto_passwd"))
     if not Path(program).exists():
         pytest.skip("mosquitto_passwd is not installed")
     folder = tmp_path_factory.mktemp("acl")
+    here = Mosquitto(folder)
     passwords = folder / "passwords"
     passwords.touch()
     environment = {**os.environ, **find_mosquitto()[1]}
     for user in USERS:
         words = [program, "-b", str(passwords), user, f"password of {user}"]
         subprocess.run(words, check=True, env=environment, capture_output=True)
-    settings = f"allow_anonymous false\npassword_file {passwords}\nacl_file {LISTS / 'mosquitto.acl'}\n"
-    settings += "use_username_as_clientid true\n"
-    with Mosquitto(folder, settings=settings) as here:
+    recipe = (LISTS / "mosquitto.conf").read_text()
+    for written, ours in (
+        ("/etc/mosquitto/shops.passwords", str(passwords)),
+        ("/etc/mosquitto/shops.acl", str(LISTS / "mosquitto.acl")),
+        ("listener 8883", f"listener {here.port} 127.0.0.1"),
+        ("certfile ", "# "),
+        ("keyfile ", "# "),
+    ):
+        assert recipe.count(written) == 1
+        recipe = recipe.replace(written, ours)
+    (folder / "mosquitto.conf").write_text(f"user root\npersistence_location {folder}/\n{recipe}")
+    with here:
         yield here
 
 
@@ -149,6 +159,24 @@ def test_nobody_takes_anothers_session(broker: Mosquitto, stack: ExitStack) -> N
     cloud.publish(THEIRS.order, b"theirs")
     assert box.heard.get(timeout=WAIT_S) == (OURS.order, b"ours")
     assert thief.heard.get(timeout=WAIT_S) == (THEIRS.order, b"theirs")
+
+
+def test_nothing_listens_but_what_the_recipe_names(broker: Mosquitto, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A listener's setting above the first listener would open 1883 to every network."""
+    log = tmp_path_factory.getbasetemp() / "acl0/mosquitto.log"
+    opened = [line.rpartition(" ")[2] for line in log.read_text().splitlines() if "listen socket on port" in line]
+    assert opened == [f"{broker.port}."]
+
+
+def test_who_looks_at_the_fleet_reads_no_order(broker: Mosquitto, stack: ExitStack) -> None:
+    """Statuses and beats, nothing with a customer in it; and nothing is written."""
+    fleet, box = enter(stack, broker, "fleet"), enter(stack, broker, "s421-box1")
+    for topic in ("shops/+/up/+/state", "shops/+/up/+/beat", "#"):
+        fleet.subscribe(topic)
+    assert fleet.publish(OURS.state, b"forged") == REFUSED
+    box.publish(OURS.report, b"secret")
+    box.publish(OURS.beat, b"beat")
+    assert fleet.heard.get(timeout=WAIT_S) == (OURS.beat, b"beat")
 
 
 def test_lists_for_other_brokers_can_be_read_by_a_machine() -> None:

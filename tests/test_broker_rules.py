@@ -1,18 +1,26 @@
 """The agent as a whole against a broker that does what it likes: the rules of the line and of the reports."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.broker.topics import topics
+from agent.clock import SystemClock
 from agent.journal import notes
 from agent.journal.file import Tx
+from agent.journal.store import Journal
 from agent.model.report import Pong
 from agent.report import publisher as publisher_module
+from agent.report.bell import Bell
+from agent.report.envelope import new_identity
+from agent.report.publisher import Publisher
 from tests.house import ORDER, REPLAY, SOURCE, UP, House, house, order, replay_end, told, until
 from tests.office import HandClock, Said, listening
 from tests.scripted_broker import Packet, Peer, ScriptedBroker
@@ -187,6 +195,22 @@ def test_retained_order_is_acknowledged_ignored_and_reported(
         assert (here.count("orders"), here.count("parked")) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("attributes", "flaw"),
+    [({"sequence": "7a"}, "a gap before it is not seen"), ({"time": "gestern"}, "old it is")],
+)
+def test_what_guards_nothing_is_told_with_the_accepted_order(
+    broker: ScriptedBroker, tmp_path: Path, said: Said, attributes: dict[str, str], flaw: str
+) -> None:
+    """The order prints; the integrator hears that its number or its time was not understood, and so does the log."""
+    with house(tmp_path, broker.port):
+        peer = broker.welcome()
+        peer.publish(ORDER, json.dumps({**json.loads(order(1)), **attributes}).encode(), 1)
+        accepted = told(peer.expect("PUBLISH", report_of("order.state", state="accepted")))["data"]
+        assert flaw in accepted["reason"]
+        assert flaw in said.wait("intake.event_flawed")["reason"]
+
+
 @pytest.mark.parametrize("topic", ["shops/other/dn/order", "shops/s1/dn/+", b"shops/\xff", "", f"{UP}/report"])
 def test_order_on_a_wrong_topic_is_kept_and_never_printed(
     broker: ScriptedBroker, tmp_path: Path, topic: str | bytes
@@ -316,6 +340,45 @@ def test_replay_is_asked_for_on_every_connect_for_every_source(broker: ScriptedB
             peer = broker.welcome(session_present=present)
             asked = [told(peer.expect("PUBLISH", is_request)) for _ in range(2)]
             assert sorted((each["source"], each["from"]) for each in asked) == [(SOURCE, 7), (other, 2)]
+
+
+def test_only_the_sources_that_were_heard_last_are_asked_for(broker: ScriptedBroker, tmp_path: Path) -> None:
+    """A cloud that begins a new epoch each day leaves many: the eight newest, also in the beat."""
+    with house(tmp_path, broker.port) as here:
+        peer = broker.welcome()
+        names = [f"{SOURCE}{number}" for number in range(12)]
+        for number, source in enumerate([*names, names[0]], 1):  # the first one lives again
+            peer.publish(ORDER, order(number, number, source), number)
+            peer.expect("PUBACK")
+        peer.drop()
+        again = broker.welcome()
+        asked = {told(again.expect("PUBLISH", is_request))["source"] for _ in range(8)}
+        here.turns()
+        here.fence(again)
+        assert asked == {names[0], *names[-7:]}
+        assert sum(map(is_request, again.seen)) == 8
+        beat = told(again.expect("PUBLISH", lambda packet: packet.topic == f"{UP}/beat"))
+        assert set(beat["sequences"]) == asked
+
+
+@pytest.mark.parametrize("gap", [False, True])
+def test_end_marker_without_a_source_ends_the_alarm_unless_something_is_missing(
+    broker: ScriptedBroker, tmp_path: Path, gap: bool
+) -> None:
+    """The answer to a request that names none, as after a lost journal."""
+    with house(tmp_path, broker.port) as here:
+        broker.welcome().drop()
+        peer = broker.welcome(session_present=False)
+        until(lambda: "session" in here.alarms(), "the alarm")
+        for mid, number in enumerate((1, 3) if gap else (1, 2), 1):
+            peer.publish(ORDER, order(number, number), mid)
+        marker: dict[str, Any] = {"source": None, "from": 1, "to": 2, "head": 2, "unavailable": []}
+        peer.publish(REPLAY, json.dumps(marker).encode(), 3)
+        here.pubacks(peer)
+        until(lambda: ("session" in here.alarms()) is gap, "the end of the alarm")
+        assert "parked" not in here.alarms()
+        peer.publish(REPLAY, json.dumps({**marker, "unavailable": [2]}).encode(), 4)
+        until(lambda: "parked" in here.alarms(), "an alarm: unavailable of which source?")
 
 
 def test_fresh_box_asks_for_nothing(broker: ScriptedBroker, tmp_path: Path) -> None:
@@ -598,6 +661,45 @@ def test_refused_request_is_made_again(broker: ScriptedBroker, tmp_path: Path) -
         assert told(again.expect("PUBLISH", is_request))["from"] == 2
 
 
+@pytest.mark.parametrize("reason", (135, 144))
+def test_box_that_may_not_write_its_topics_needs_a_person_until_it_may(
+    broker: ScriptedBroker, tmp_path: Path, said: Said, reason: int
+) -> None:
+    """The subscription is granted, nothing is taken: that is all that a wrong prefix looks like. The alarm names the
+    topics, who we are, and the right that is missing; it ends when the broker takes what it denied, birth included.
+    """
+    broker.acks = False
+    clock = HandClock()
+    with house(tmp_path, broker.port, clock=clock, username="s9-box1") as here:
+        peer = broker.welcome()
+        for _ in range(2):
+            peer.puback(peer.expect("PUBLISH").mid, reason)
+        until(lambda: "/beat" in here.alarms().get("broker:topics", ""), "the alarm")
+        for words in (f"{UP}/state", f"let the user s9-box1 read {ORDER.removesuffix('order')}# and write {UP}/#"):
+            assert words in here.alarms()["broker:topics"]
+        assert said.wait("report.topic_denied")["topic"] == f"{UP}/state"
+        peer.acks = True
+        here.turns()
+        clock.pass_s(61)
+        birth = peer.expect("PUBLISH", lambda packet: packet.topic == f"{UP}/state")
+        assert (told(birth)["online"], birth.retain) == (True, True)
+        until(lambda: "broker:topics" not in here.alarms(), "the end of the alarm")
+        peer.expect("PUBLISH", report_of("alarm", key="broker:topics", state="cleared"))
+        assert said.wait("report.topic_allowed")
+
+
+def test_a_quota_is_no_missing_right(broker: ScriptedBroker, tmp_path: Path) -> None:
+    """What the broker refuses for the moment is tried again; nobody is called for it."""
+    broker.acks = False
+    clock = HandClock()
+    with house(tmp_path, broker.port, clock=clock) as here:
+        peer = broker.welcome()
+        for _ in range(2):
+            peer.puback(peer.expect("PUBLISH").mid, 151)
+        here.turns()
+        assert here.alarms() == {}
+
+
 def test_broker_that_never_says_a_word_is_left_for_a_new_connection(
     broker: ScriptedBroker, tmp_path: Path, said: Said
 ) -> None:
@@ -623,6 +725,46 @@ def test_burst_of_reports_drains_in_order(broker: ScriptedBroker, tmp_path: Path
         assert [name for _, name in pongs(peer, 600)] == names
         until(lambda: here.count("outbox") == 0, "an empty outbox")
         assert sum(map(is_report, peer.seen)) == 600
+
+
+def test_a_report_leaves_with_its_commit(
+    broker: ScriptedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each commit that brings one wakes the publisher: it does not wait until it would look by itself."""
+    monkeypatch.setattr(publisher_module, "POLL_S", 600.0)
+    with house(tmp_path, broker.port) as here:
+        peer = broker.welcome()
+        until(lambda: here.line.up, "the line")
+        for name in ("one", "two", "three"):
+            put_reports(here, name)
+            assert pongs(peer, 1)[0][1] == name
+
+
+def test_a_lost_signal_costs_a_moment_and_no_report(
+    broker: ScriptedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The publisher looks by itself, too."""
+    monkeypatch.setattr(Bell, "leave", lambda _bell, _committed: None)
+    with house(tmp_path, broker.port) as here:
+        peer = broker.welcome()
+        until(lambda: here.line.up, "the line")
+        for name in ("one", "two"):
+            put_reports(here, name)
+            assert pongs(peer, 1)[0][1] == name
+
+
+def test_reports_wait_in_peace_where_there_is_no_line(tmp_path: Path) -> None:
+    """A box that has no broker yet: the publisher is there and never starts, and the journal goes on."""
+    journal = Journal(tmp_path / "journal.db")
+    publisher = Publisher(journal, topics("shops", "s1", "box1"), new_identity("s1", "box1"), SystemClock(), 60.0, dict)
+    journal.start()
+    for name in ("one", "two"):
+        journal.write(lambda tx, name=name: notes.add_report(tx, Pong(name)))  # type: ignore[misc]  # a default
+    publisher.stop(1)
+    with closing(journal.reader()) as reader:
+        assert len(notes.waiting_reports(reader, 0, 10)) == 2
+    journal.stop(5)
+    assert journal.failed is None
 
 
 def test_beats_go_on_while_the_journal_can_not_write(broker: ScriptedBroker, tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
-from agent.app import _locked, connector
 from agent.cli.check import Terminal
 from agent.cli.check import check as check_command
 from agent.config import Printer
+from agent.connectors import connector
+from agent.datadir import locked
 from agent.errors import ConfigError, DataDirLocked
 from agent.model.link import UsblpLink, VirtualLink, parse_link
 from agent.model.printer import Tier
@@ -366,7 +367,7 @@ def test_a_printer_that_the_agent_prints_on_is_left_alone(tmp_path: Path, by: st
     """Whichever way it is named."""
     with VirtualPrinter(spec()) as printer, serve_tcp(printer) as port:
         config_file(tmp_path, port.link)
-        with _locked(tmp_path / "data"):
+        with locked(tmp_path / "data"):
             result = run(tmp_path, "wok" if by == "name" else port.link)
         assert isinstance(result.exception, DataDirLocked)
         assert "systemctl stop shop-agent" in str(result.exception)

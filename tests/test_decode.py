@@ -3,7 +3,7 @@
 import json
 import time
 from copy import deepcopy
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import DecodeError
-from agent.intake.decode import MAX_BYTES, decode_event
+from agent.intake.decode import MAX_BYTES, convert, decode_event
+from agent.model.command import Pick, Settle
 from agent.model.order import Cancel, PrintRaw, Upsert
 
 ITEM = {"name": "豆浆", "qty": "2"}
@@ -234,8 +235,8 @@ def test_items_are_counted_with_parts_and_modifiers(counts: tuple[int, int, int]
 
 HOSTILE = [
     (b"", "not JSON"),
-    (b"null", "Expected `object`"),
-    (b"[]", "Expected `object`"),
+    (b"null", "must be an object, not null"),
+    (b"[]", "must be an object, not a list"),
     (b'"\\ud800"', "half a character"),
     (b'{"a":1,}', "not JSON"),
     (b"{'a':1}", "not JSON"),
@@ -445,7 +446,60 @@ def test_null_where_something_must_be_is_named(path: str) -> None:
     item = {**ITEM, "mods": [{"name": "加热"}], "children": [ITEM]}
     error = refused(changed(json.loads(with_order(items=[item])), path, None))
     assert error.path == f"$.{path}"
-    assert "missing required field" in error.reason
+    assert "is missing" in error.reason
+
+
+@pytest.mark.parametrize(
+    ("attributes", "flaws"),
+    [
+        ({"sequence": "7a"}, ['sequence "7a" is no decimal number']),
+        ({"time": "yesterday"}, ['time "yesterday" is no RFC 3339 time']),
+        ({"sequence": -1, "time": {"a": 1}}, ["sequence -1", 'time {"a":1}']),
+        ({"sequence": 42, "time": "2026-11-22T07:31:05+08:00"}, []),
+        ({"sequence": None, "time": None}, []),
+        ({"sequence": "x" * 5000}, ["…"]),
+    ],
+)
+def test_what_guards_nothing_because_it_can_not_be_read_is_said(attributes: dict[str, Any], flaws: list[str]) -> None:
+    """Not worth an order's paper, but worth a word to the integrator: a gap, or an age, that nobody will see."""
+    event, _ = decode_event(json.dumps({**UPSERT, **attributes}).encode())
+    assert len(event.flaws) == len(flaws)
+    assert all(wanted in said and len(said) < 150 for wanted, said in zip(flaws, event.flaws, strict=True))
+
+
+class _Nested(msgspec.Struct):
+    inner: list[Settle | None]
+    number: int | None = None
+    many: Annotated[list[Pick], msgspec.Meta(max_length=2)] = []
+
+
+@pytest.mark.parametrize(
+    ("tree", "path", "words"),
+    [
+        (
+            {"inner": [{"decision": "print"}]},
+            "$.inner[0].decision",
+            "'print' is not possible; there is printed, again, discard",
+        ),
+        (
+            {"inner": [], "many": [{"why": "x"}]},
+            "$.many[0].why",
+            "'x' is not possible; there is old, flood, failed, upcoming, gap",
+        ),
+        ({"inner": [{}]}, "$.inner[0].decision", "the field `decision` is missing"),
+        ({"inner": [], "number": 1.5}, "$.number", "must be a whole number, not a number with decimals"),
+        ({"inner": [], "number": "1"}, "$.number", "must be a whole number, not text"),
+        ({"inner": [{"decision": "again", "ticket": 0}]}, "$.inner[0].ticket", "must be a whole number, at least 1"),
+        ({"inner": {}}, "$.inner", "must be a list, not an object"),
+        ({"inner": [], "many": [{}] * 3}, "$.many", "must be a list of at most 2 members"),
+        ([], "$", "must be an object, not a list"),
+    ],
+)
+def test_faults_are_said_in_the_words_of_json(tree: Any, path: str, words: str) -> None:
+    """Not in a programming language's; with the choices where there are some."""
+    with pytest.raises(DecodeError) as caught:
+        convert(tree, _Nested, "$")
+    assert (caught.value.path, caught.value.reason) == (path, words)
 
 
 NEVER = ["0001-01-01T00:00:00", "1970-01-01T00:00:00Z", "1970-01-01T08:00:00+08:00", "1969-12-31T19:00:00-05:00", "", 0]

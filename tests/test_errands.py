@@ -175,7 +175,7 @@ def test_by_default_the_cloud_may_do_all_but_write_bundles(tmp_path: Path) -> No
     """A bundle stays on the box: whoever wants it is there anyway."""
     (tmp_path / "a.yaml").write_text(FILE)
     allowed = set(load(tmp_path / "a.yaml").commands.allow)
-    assert allowed == {"settle", "release", "drop", "reprint", "test", "pause", "resume", "reload"}
+    assert allowed == {"settle", "release", "drop", "reprint", "move", "test", "pause", "resume", "reload", "dismiss"}
     (tmp_path / "b.yaml").write_text(FILE + "commands: {allow: []}\n")
     assert load(tmp_path / "b.yaml").commands.allow == []
     (tmp_path / "c.yaml").write_text(FILE + "commands: {allow: [reprnt]}\n")

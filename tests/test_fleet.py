@@ -29,6 +29,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from agent.clock import SystemClock, stamp
 from agent.config import Broker
 from agent.fleet.beat import Beat, PrinterSeen, Status, read_beat, read_status
+from agent.fleet.changes import Changes
 from agent.fleet.exporter import Exporter, text
 from agent.fleet.look import Line, Look, summary
 from agent.fleet.table import Language, age, cells, frame, snapshot
@@ -167,25 +168,27 @@ def test_what_the_agent_writes_is_what_the_fleet_reads() -> None:
 @pytest.mark.parametrize(
     ("said", "now", "trouble"),
     (
-        ([(1.0, status(True), None)], 2.0, Trouble.WELL),
+        ([(1.0, status(True), None)], 2.0, Trouble.UNKNOWN),
         ([(1.0, status(True), beat()), (5.0, status(False), None)], 6.0, Trouble.OFFLINE),
         (
             [(1.0, status(True, "b1"), None), (2.0, status(True, "b2"), None), (3.0, status(False, "b1"), None)],
             4,
-            "well",
+            "unknown",
         ),
         ([(1.0, status(False, "b0"), None), (2.0, None, beat())], 3.0, Trouble.WELL),
         ([(1.0, status(True), beat()), (2.0, status(False), None), (2.1, None, beat())], 3.0, Trouble.OFFLINE),
-        ([(1.0, status(False), None), (2.0, status(True), None)], 3.0, Trouble.WELL),
+        ([(1.0, status(False), None), (2.0, status(True), None)], 3.0, Trouble.UNKNOWN),
         ([(1.0, status(True), beat())], 180.0, Trouble.WELL),
         ([(1.0, status(True), beat())], 182.0, Trouble.DOUBTFUL),
         ([(1.0, status(True), None)], 182.0, Trouble.DOUBTFUL),
         ([(1.0, None, beat())], 2.0, Trouble.WELL),
         ([(1.0, None, beat())], 182.0, Trouble.DOUBTFUL),
         ([(1.0, status(False), None)], 9999.0, Trouble.OFFLINE),
-        ([(1.0, status(True), b"{")], 2.0, Trouble.NOTE),
+        ([(1.0, status(True), b"{")], 2.0, Trouble.UNKNOWN),
+        ([(1.0, status(True), beat()), (2.0, None, b"{")], 3.0, Trouble.NOTE),
         ([(1.0, status(True), b"\xff"), (2.0, None, beat())], 3.0, Trouble.WELL),
-        ([(1.0, b'{"online":"yes"}', None)], 2.0, Trouble.NOTE),
+        ([(1.0, b'{"online":"yes"}', None)], 2.0, Trouble.UNKNOWN),
+        ([(1.0, b'{"online":"yes"}', None), (2.0, None, beat())], 3.0, Trouble.WELL),
     ),
     ids=(
         *(
@@ -196,11 +199,11 @@ def test_what_the_agent_writes_is_what_the_fleet_reads() -> None:
             "its own beat overtaken by its death",
         ),
         *("back", "not yet stale", "stale", "never a beat", "no status but beats", "no status, beats end", "long dead"),
-        *("garbage", "garbage, then well", "a status that is none"),
+        *("garbage", "well, then garbage", "garbage, then well", "a status that is none", "such a status, then a beat"),
     ),
 )
 def test_a_box_is_there_or_not(said: list[tuple[float, Any, Any]], now: float, trouble: str) -> None:
-    """A death counts only for its own boot; three beats missing are a doubt."""
+    """A death counts only for its own boot; three beats missing are a doubt; before the first beat nobody knows."""
     assert row(fleet(*said), now).trouble == trouble
 
 
@@ -249,8 +252,48 @@ def test_a_retained_beat_says_nothing_and_an_empty_status_forgets_the_box() -> N
 def test_an_expected_shop_that_was_never_heard_is_a_row() -> None:
     """Also when the broker swallowed its status."""
     here = fleet((1.0, status(True), beat()), expected=("s1", "s2"))
+    (never,) = (each for each in here.rows(9.0) if each.shop == "s2")
+    assert never.trouble is Trouble.NEVER
     assert [(each.shop, each.trouble) for each in here.rows(9.0)] == [("s2", Trouble.NEVER), ("s1", Trouble.WELL)]
     assert not here.settled(9.0)
+
+
+def test_where_nothing_is_retained_a_check_listens_for_a_whole_beats_time() -> None:
+    """Of a shop that has not beaten yet nothing is known there, not even that it is."""
+    said = (1.0, None, beat())
+    assert fleet(said).settled(3.0)
+    assert not fleet(said, retained=False).settled(61.0)
+    assert fleet(said, retained=False).settled(62.0)
+
+
+def test_a_log_has_a_line_for_each_change_and_none_for_what_is_not_known() -> None:
+    """Well from the beginning: no line. A shop that was missed and comes is not "removed"; a removed one is."""
+    here, changes = Fleet(0.0, expected=("s1", "s2")), Changes("en")
+    well, paper = beat(), beat(**seen("needs_human", need="paper"))
+    two = BoxId("s2", "box1")
+    here.heard_status(BOX, status(True), True, 1.0)
+    assert changes.turn(here.rows(1.5)) == ["s2  never heard"]
+    here.heard_beat(BOX, well, False, 2.0, UTC_NOW)
+    assert changes.turn(here.rows(2.5)) == []
+    here.heard_status(two, status(True), False, 3.0)
+    assert changes.turn(here.rows(3.5)) == []
+    here.heard_beat(two, well, False, 4.0, UTC_NOW)
+    assert changes.turn(here.rows(4.5)) == ["s2 box1  well"]
+    here.heard_beat(two, paper, False, 5.0, UTC_NOW)
+    assert changes.turn(here.rows(5.5)) == ["s2 box1  paper: kitchen"]
+    here.heard_status(BOX, b"", True, 6.0)
+    assert changes.turn(here.rows(6.5)) == ["s1  never heard", "s1 box1  removed"]
+
+
+def test_a_box_that_was_gone_and_comes_is_mentioned_once_it_is_known_to_be_well() -> None:
+    """Offline, then born, then its first beat: one line at the end."""
+    here, changes = Fleet(0.0), Changes("en")
+    here.heard_status(BOX, status(False), True, 1.0)
+    assert changes.turn(here.rows(1.5)) == ["s1 box1  offline"]
+    here.heard_status(BOX, status(True, "b2"), False, 2.0)
+    assert changes.turn(here.rows(2.5)) == []
+    here.heard_beat(BOX, beat(boot="b2"), False, 3.0, UTC_NOW)
+    assert changes.turn(here.rows(3.5)) == ["s1 box1  well"]
 
 
 def test_the_worst_comes_first_and_the_longest_of_these() -> None:
@@ -515,6 +558,39 @@ def test_thousands_of_retained_statuses_all_come(broker: Mosquitto, stack: ExitS
     assert watch.look().summary.boxes[Trouble.OFFLINE] == 1500
 
 
+def test_a_box_whose_beat_was_not_heard_is_not_well(broker: Mosquitto, stack: ExitStack) -> None:
+    """Exit 3, the box in the list, "unknown" for programs and Prometheus; whatever its beat would have said."""
+    client = publisher(stack, broker.port)
+    client.publish("mum/s1/up/box1/state", status(True), 1, retain=True).wait_for_publish(10)
+    check = shop_agent(broker.port, "mum", "--check", "--for", "2.5")
+    assert check.returncode == 3
+    assert check.stdout.splitlines()[-1].split()[:3] == ["s1", "box1", "还没听到"]
+    assert "正常 well" not in check.stdout
+    (box,) = msgspec.json.decode(shop_agent(broker.port, "mum", "--json", "--for", "2.5").stdout)["boxes"]
+    assert (box["trouble"], box["beat_s"]) == ("unknown", None)
+    watch = watching(stack, broker.port, "mum")
+    until(watch, {"s1": "unknown"})
+    found = metrics(text(watch.look(), 5))
+    assert (metric(found, "boxes", trouble="unknown"), metric(found, "boxes", trouble="well")) == (1, 0)
+    client.publish("mum/s1/up/box1/beat", beat(datetime.now(UTC), alarms={"broker:tls": "r", "journal": "r"}), 1)
+    until(watch, {"s1": "alarm"})
+
+
+def test_two_that_kick_each_other_out_are_told_why(tmp_path: Path, stack: ExitStack) -> None:
+    """A broker that makes the user name the client id takes one connection of a user: the second watcher hears it."""
+    rules = "use_username_as_clientid true"
+    mosquitto = stack.enter_context(Mosquitto(tmp_path / "broker", settings=rules))
+    url = f"mqtt://127.0.0.1:{mosquitto.port}"
+    watches = [
+        stack.enter_context(Watch(Broker(url=url, username="fleet", protocol=protocol), SystemClock()))
+        for protocol in ("5", "3.1.1")
+    ]
+    deadline = time.monotonic() + 60
+    while not any("user name the client id" in watch.look().line.why for watch in watches):
+        assert time.monotonic() < deadline, [watch.look().line for watch in watches]
+        threading.Event().wait(0.05)
+
+
 def test_a_broker_that_is_not_there_is_said(broker: Mosquitto) -> None:
     """Exit 69, and why; also when nobody was heard under the prefix, which is most likely a mistake: exit 1."""
     away = shop_agent(free_port(), "live", "--check", "--for", "1")
@@ -533,6 +609,8 @@ def test_a_watcher_survives_its_broker(tmp_path: Path, stack: ExitStack) -> None
     client = publisher(stack, mosquitto.port)
     client.publish("again/s1/up/box1/state", status(True), 1, retain=True).wait_for_publish(10)
     watch = watching(stack, mosquitto.port, "again")
+    until(watch, {"s1": "unknown"})
+    client.publish("again/s1/up/box1/beat", beat(datetime.now(UTC)), 1)
     until(watch, {"s1": "well"})
     mosquitto.stop()
     wait_line(watch, False)
@@ -566,7 +644,7 @@ def test_the_table_lives_on_a_terminal_and_a_pipe_gets_the_changes(broker: Mosqu
         stack.callback(process.kill)
     assert piped.stdout is not None
     stack.enter_context(piped.stdout)
-    shown = read_until(ours, "正常 well 1")
+    shown = read_until(ours, "还没听到 not heard yet 1")
     assert piped.stdout.readline().split()[1:] == [f"127.0.0.1:{broker.port}", "ok"]
     client.publish("tty/s1/up/box1/state", status(False), 1, retain=True)
     shown += read_until(ours, "离线 offline 1")
@@ -621,7 +699,7 @@ def test_the_fleets_user_reads_statuses_and_beats_and_nothing_else(tmp_path: Pat
         threading.Event().wait(0.02)
     assert heard == ["shops/s1/up/box1/beat", "shops/s1/up/box1/state"]
     allowed = shop_agent(mosquitto.port, "shops", "--check", "--all", "--for", "3", "--username", "fleet")
-    assert allowed.returncode == 0
+    assert allowed.returncode == 3, "the status is read; no beat came"
     assert "s1" in allowed.stdout
     assert shop_agent(mosquitto.port, "shops", "--check", "--for", "1", "--username", "other").returncode == 1
 

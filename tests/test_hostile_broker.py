@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.broker.mqtt import MOST_QOS_2, MOST_UNREAD, SUBSCRIBE_AGAIN_S
+from agent.broker.client import MOST_QOS_2, MOST_UNREAD
+from agent.broker.mqtt import SUBSCRIBE_AGAIN_S
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from tests.house import ORDER, order, until

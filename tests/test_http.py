@@ -3,6 +3,8 @@
 import contextlib
 import http.client
 import json
+import os
+import pwd
 import socket
 import threading
 import time
@@ -27,6 +29,7 @@ from agent.simulator.stage import AgentProcess, free_port
 from agent.simulator.verdict import judge_paper
 from tests.crash import STATIONS
 from tests.kitchen import ENDS
+from tests.office import listening
 from tests.till import STRUCTURED, TOKEN, Answer, Shop, ask, event, shop, signed
 
 BATCH = "application/cloudevents-batch+json"
@@ -180,6 +183,34 @@ def test_only_who_has_a_token_is_let_in(here: Shop, authorization: str, status: 
     assert answer.status == status
     assert TOKEN.encode() not in answer.body
     assert ("www-authenticate" in answer.headers) is (status == 401)
+
+
+@pytest.mark.parametrize(
+    ("authorization", "advice"),
+    [
+        (f"Bearer {TOKEN}x", "no token of this box"),
+        (f"Basic {TOKEN}", "send the header"),
+        ("Bearer", "send the header"),
+    ],
+)
+def test_who_is_turned_away_is_told_what_was_wrong(here: Shop, authorization: str, advice: str) -> None:
+    """A token that was sent and is wrong is not asked to be sent."""
+    answer = here.ask("POST", "/v1/orders", b"{}", {"content-type": STRUCTURED, "authorization": authorization})
+    assert advice in answer.said["error"]
+
+
+@pytest.mark.parametrize("kind", ["application/json", STRUCTURED])
+def test_a_list_that_is_sent_as_one_event_is_told_of_batches(here: Shop, kind: str) -> None:
+    """400, and nothing of it is taken."""
+    headers = {"content-type": kind, "authorization": f"Bearer {TOKEN}"}
+    answer = here.ask("POST", "/v1/orders", b" [" + json.dumps(event(1)).encode() + b"]", headers)
+    assert (answer.status, "application/cloudevents-batch+json" in answer.said["error"]) == (400, True)
+    assert here.send(event(1)).said["state"] == "accepted"
+
+
+def test_another_path_and_another_method_are_said(here: Shop) -> None:
+    """404 and 405, in JSON."""
+    assert [here.ask(*what).status for what in (("POST", "/v1/order"), ("GET", "/v1/orders"))] == [404, 405]
 
 
 def test_a_changed_token_holds_at_once_and_an_unreadable_one_lets_nobody_in(here: Shop, tmp_path: Path) -> None:
@@ -436,6 +467,21 @@ def test_the_same_request_again_is_the_same_print(here: Shop) -> None:
     assert len(here.kitchen.tickets()) == 2
 
 
+def test_a_print_that_came_before_is_not_dropped_in_silence(here: Shop) -> None:
+    """Feieyun would print two equal ones of one second: who looks at the answer, the log or the figures sees it."""
+    stime = str(int(time.time()))
+    with listening() as said:
+        first, again, third = (here.feie(stime=stime, **FEIE) for _ in range(3))
+    assert (first["msg"], first["ret"]) == ("ok", 0)
+    assert again["msg"].startswith("ok，重复的请求")
+    assert (again["ret"], again["data"]) == (0, first["data"]) == (third["ret"], third["data"])
+    assert said.events.count("console.print_repeated") == 2
+    figures = here.ask("GET", "/metrics").body.decode()
+    assert 'shop_agent_repeated_prints_total{station="wok"} 2.0' in figures
+    here.kitchen.wait_told(first["data"])
+    assert len(here.kitchen.tickets()) == 1
+
+
 def test_the_call_may_be_in_the_path_and_the_form_may_be_multipart(here: Shop) -> None:
     """As newer clients, and PHP's curl with an array, send it."""
     here.feie("", "/Api/Open/printMsg", **FEIE)
@@ -620,6 +666,40 @@ def test_secrets_that_are_none_or_for_everybody_are_a_warning(tmp_path: Path) ->
     assert not any(str(tmp_path / "token") in text or "console" in text for text in warnings(config))
 
 
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("console: on\n", 'write off, or for example console: {listen: "0.0.0.0:8480"}'),
+        ('console: {listen: "28493"}\n', 'write "0.0.0.0:28493" for every network'),
+    ],
+)
+def test_what_is_not_enough_is_told_what_to_write(tmp_path: Path, text: str, fault: str) -> None:
+    """With the whole of it, as it stands in a file."""
+    (tmp_path / "a.yaml").write_text(START + text)
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "a.yaml")
+    assert fault in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root looks at what others may read")
+def test_a_secret_that_the_services_user_can_not_read_is_a_warning(tmp_path: Path) -> None:
+    """Made by root, as by sudo tee: the box would answer 503 to each till. Whose the data directory is, is the user."""
+    feie = "feie: {user: u, ukey_file: ukey, printers: [{sn: '1', station: kitchen}]}"
+    keys = "signatures: {keys: [{id: a, algorithm: hmac-sha256, key_file: key}]}"
+    (tmp_path / "a.yaml").write_text(f"{START}data_dir: data\n{PORT}, token_file: token, {feie}}}\n{keys}\n")
+    config = load(tmp_path / "a.yaml")
+    config.data_dir.mkdir(exist_ok=True)
+    os.chown(config.data_dir, 12345, 12345)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pwd, "getpwuid", lambda uid: pwd.struct_passwd(("agent", "x", uid, 12345, "", "/", "/bin/sh")))
+        for name in ("token", "ukey", "key"):
+            (tmp_path / name).write_text("long-enough-to-be-a-secret")
+            (tmp_path / name).chmod(0o600)
+            assert f"chown agent {tmp_path / name} && chmod 600" in "\n".join(warnings(config))
+            os.chown(tmp_path / name, 12345, 12345)
+            assert f"chown agent {tmp_path / name}" not in "\n".join(warnings(config))
+
+
 def test_the_example_shows_every_setting() -> None:
     text = (Path(__file__).parent.parent / "config/shop-agent.example.yaml").read_text("utf-8")
     for struct in (Console, Feie, FeiePrinter):
@@ -672,7 +752,7 @@ def _try(port: int, number: int) -> int:
     headers = {"authorization": f"Bearer {TOKEN}", "content-type": STRUCTURED}
     try:
         return ask(port, "POST", "/v1/orders", json.dumps(event(number)).encode(), headers, 5.0).status
-    except OSError:
+    except (OSError, http.client.HTTPException):  # half an answer is none
         time.sleep(0.05)
         return 0
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import IllegalTransition
-from agent.journal import jobs, notes, routes
+from agent.journal import closing, jobs, notes, routes
 from agent.journal.file import Tx
 from agent.journal.jobs import NewJob, Settlement
 from agent.journal.store import Journal
@@ -361,7 +361,7 @@ def test_closed_order_says_what_became_of_it(tx: Tx, ended: list[str], canceled:
     tx.execute("UPDATE orders SET canceled = ? WHERE pk = ?", (canceled, order))
     for number, end in enumerate(ended):
         tx.execute("UPDATE jobs SET state = ? WHERE station = ?", (end, f"s{number}"))
-    jobs.close_order(tx, order)
+    closing.close_order(tx, order)
     assert [report["state"] for report in reports(tx, "order.state")] == [state]
 
 

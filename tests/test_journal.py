@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from agent.errors import IllegalTransition, JournalBroken, JournalError, JournalFull
-from agent.journal import jobs, notes, routes
+from agent.journal import closing, jobs, notes, routes, store
 from agent.journal.file import MIGRATIONS, Tx
 from agent.journal.jobs import Settlement
 from agent.journal.store import Journal
@@ -24,6 +24,7 @@ from agent.journal.told import told
 from agent.model.job import JobKind, JobState
 
 WAIT_S = 20
+SCHEMA = len(list(MIGRATIONS.glob("*.sql")))
 
 
 @contextlib.contextmanager
@@ -171,9 +172,40 @@ def test_what_waits_is_committed_at_once(path: Path) -> None:
     assert len(commits) == 3
 
 
+def test_slow_work_is_committed_before_what_comes_after_it(path: Path) -> None:
+    """A batch is bounded by time, too: a ticket does not wait for the slow work of orders that came after it."""
+    journal = Journal(path)
+    told, in_time, done = threading.Event(), [], threading.Event()
+    journal.submit(lambda _: threading.Event().wait(1.2 * store.LONGEST_WORK_S), lambda _: told.set())
+    journal.submit(lambda _: in_time.append(told.wait(WAIT_S)), lambda _: done.set())
+    journal.start()
+    assert done.wait(WAIT_S)
+    journal.stop(WAIT_S)
+    assert in_time == [True]
+
+
+def test_each_piece_of_work_is_progress(path: Path) -> None:
+    """Many that are a little slow are no thread that hangs: the watchdog goes by one of them, not by the batch."""
+    journal = Journal(path)
+    seen: list[float] = []
+    commits: list[None] = []
+    for _ in range(50):
+        journal.submit(lambda _: seen.append(journal.progress()), lambda _: None)
+    journal._connection.set_trace_callback(lambda text: commits.append(None) if text == "COMMIT" else None)
+    journal.start()
+    journal.stop(WAIT_S)
+    assert len(commits) == 1
+    assert len(set(seen)) == 50
+    assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize("longest_s", [store.LONGEST_WORK_S, 0.0], ids=["one commit", "a commit each"])
 @pytest.mark.parametrize("fault", [ValueError, IllegalTransition, sqlite3.IntegrityError, UnicodeEncodeError])
-def test_one_failing_work_spoils_no_other(path: Path, fault: type[Exception]) -> None:
+def test_one_failing_work_spoils_no_other(
+    path: Path, fault: type[Exception], longest_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever one piece of work raises: the others are kept in their order, it is undone, and its owner is told."""
+    monkeypatch.setattr(store, "LONGEST_WORK_S", longest_s)
     journal = Journal(path)
     kept: list[str] = []
     told: list[type[Exception]] = []
@@ -277,13 +309,13 @@ def test_migration_keeps_a_copy(path: Path, migrations: Path) -> None:
     with opened(path) as journal:
         journal.write(note("old"))
         before = journal.id
-    path.with_suffix(".v4.db").write_text("an older copy")
-    path.with_suffix(".v4.growing").write_text("a copy that a crash interrupted")
+    path.with_suffix(f".v{SCHEMA}.db").write_text("an older copy")
+    path.with_suffix(f".v{SCHEMA}.growing").write_text("a copy that a crash interrupted")
     with opened(path, migrations) as journal:
         assert journal.write(lambda tx: tx.execute("SELECT count(*) FROM more").fetchone()) == (3,)
         assert journal.id == before
-    assert known(path.with_suffix(".v4.db")) == {"old"}
-    assert not path.with_suffix(".v4.growing").exists()
+    assert known(path.with_suffix(f".v{SCHEMA}.db")) == {"old"}
+    assert not path.with_suffix(f".v{SCHEMA}.growing").exists()
 
 
 def test_migration_is_all_or_nothing(path: Path, migrations: Path) -> None:
@@ -304,7 +336,9 @@ def test_newer_schema_is_refused_in_clear_words(path: Path, migrations: Path) ->
     """An older version does not touch a newer one's file, and says what to do."""
     with opened(path, migrations) as journal:
         journal.write(note("new"))
-    with pytest.raises(JournalError, match=r"newer shop-agent \(schema 5, this one knows 4\); install the newer"):
+    with pytest.raises(
+        JournalError, match=rf"newer shop-agent \(schema {SCHEMA + 1}, this one knows {SCHEMA}\); install the newer"
+    ):
         Journal(path)
     assert known(path) == {"new"}
 
@@ -705,7 +739,7 @@ def test_no_question_reads_the_whole_ledger(journal: Journal) -> None:
         jobs.waiting(tx)
         jobs.oldest_waiting(tx)
         routes.reroute(tx, {"wok": "kitchen"}, "kitchen", {"kitchen"})
-        jobs.close_order(tx, 1)
+        closing.close_order(tx, 1)
         tx.set_trace_callback(None)
         queries = [text for text in asked if text.lstrip().startswith("SELECT")]
         return [str(row[3]) for text in queries for row in tx.execute(f"EXPLAIN QUERY PLAN {text}")]

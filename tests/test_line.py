@@ -1,7 +1,9 @@
 """The line against a broker that does what it likes."""
 
+import random
 import socket
 import threading
+from bisect import bisect_left
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from importlib.metadata import version
@@ -360,6 +362,24 @@ def test_only_a_connection_that_lasted_makes_us_quick_again() -> None:
     assert [away.failed() for _ in range(3)] == [2, 4, 8]
 
 
+def test_first_try_after_a_long_session_is_spread_and_the_next_are_as_ever() -> None:
+    """A broker that restarts meets its shops within five seconds, not one; a young line's blip is over at once."""
+    for chance, young_s, old_s in ((0.0, 0.25, 0.0), (0.5, 0.625, 2.5), (1.0, 1.0, 5.0)):
+        away = Backoff(chance=lambda chance=chance: chance)  # type: ignore[misc]  # a default
+        assert away.lost(0.0, rules.SETTLED_AFTER_S - 1) == young_s
+        assert away.lost(1.0, rules.SETTLED_AFTER_S) == old_s
+        assert [away.failed(), away.failed()] == [delay_s(2, chance), delay_s(3, chance)]
+
+
+def test_a_whole_fleet_is_not_back_within_one_second() -> None:
+    """Of 5,000 shops that lose their broker at once, no second sees many more than a fifth."""
+    chance = random.Random(7).random
+    tries = sorted(Backoff(chance=chance).lost(0.0, 86_400.0) for _ in range(5000))
+    busiest = max(bisect_left(tries, at + 1.0) - number for number, at in enumerate(tries))
+    assert busiest < 0.23 * len(tries)
+    assert tries[-1] <= rules.SPREAD_S
+
+
 def test_three_takeovers_in_a_minute_are_a_contest() -> None:
     """Two with one client id kick each other for ever: away for minutes, until we were left in peace for long."""
     away = Backoff(chance=lambda: 0.5)
@@ -430,6 +450,7 @@ def test_refused_connection_is_tried_for_ever_and_needs_a_person(
         broker.accept().expect("CONNECT")
         assert list(here.line.faults) == ["broker:refused"]
         assert ("3.1.1" in here.line.faults["broker:refused"]) is (code == 132)
+        assert ("without a password; check both" in here.line.faults["broker:refused"]) is (code in (134, 135, 4, 5))
         assert said.events.count("broker.refused") == 1
         broker.peers[-1].connack()
         here.up()
@@ -468,7 +489,38 @@ def test_broker_that_hangs_up_before_connack_is_said(broker: ScriptedBroker, sai
         peer = broker.accept()
         peer.expect("CONNECT")
         peer.drop()
-        said.wait("broker.never_answered")
+        reason = said.wait("broker.never_answered")["reason"]
+        assert f"is {broker.port} its encrypted port? then write mqtts://" in reason
+
+
+@pytest.mark.parametrize("source", ["environment", "file", "credential"])
+def test_refused_login_says_where_the_password_came_from(
+    broker: ScriptedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """A password that lies somewhere else than one thinks; the password itself is never said."""
+    monkeypatch.delenv("SHOP_AGENT_BROKER_PASSWORD", raising=False)
+    (tmp_path / "broker-password").write_text("s3cret-word")
+    wanted: dict[str, Any] = {}
+    if source == "environment":
+        monkeypatch.setenv("SHOP_AGENT_BROKER_PASSWORD", "s3cret-word")
+    elif source == "file":
+        wanted = {"password_file": tmp_path / "broker-password"}
+    else:
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    with office(broker.port, username="s421-box1", **wanted) as here:
+        peer = broker.accept()
+        assert peer.expect("CONNECT").password == b"s3cret-word"
+        peer.connack(reason=135)
+        peer.expect_end()
+        broker.accept().expect("CONNECT")
+        reason = here.line.faults["broker:refused"]
+    named = {
+        "environment": "$SHOP_AGENT_BROKER_PASSWORD",
+        "file": f"password_file {tmp_path}/broker-password",
+        "credential": "the systemd credential broker-password",
+    }
+    assert f"the user s421-box1, with the password from {named[source]}" in reason
+    assert "s3cret" not in reason
 
 
 @pytest.mark.parametrize("when", ["before CONNACK", "after", "in mid-packet"])

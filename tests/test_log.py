@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import log
+from agent.bundle import redacted
 from agent.journald import field_name
 
 FIELD = re.compile(r'[^ "\'=\\]+|"(?:[^"\\]|\\.)*"')
@@ -167,6 +169,9 @@ SECRETS = [
         '"no answer from https://q.example/send?key=***&a=1"',
     ),
     ("reason", "POST https://o.example/s?access_token=hunter2", '"POST https://o.example/s?access_token=***"'),
+    ("url", "mqtts://shop:hun@ter2@b.example/x", "mqtts://***@b.example/x"),
+    ("url", "mqtts://shop:hunter2/a@b.example/x", "mqtts://***@b.example/x"),
+    ("reason", "from a://u:hunter2@x to b://u:hunter2@y", '"from a://***@x to b://***@y"'),
     ("monkey", "banana", "banana"),
     ("order", "a@b?key=1", '"a@b?key=1"'),
 ]
@@ -178,6 +183,27 @@ def test_secrets_are_black(name: str, value: object, shown: str) -> None:
     stream, logger = lines(service=True)
     logger.error("x.happened", **{name: value})
     assert stream.getvalue() == f"<3>x.happened {name}={shown}\n"
+
+
+_NO_BLANK = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zs", "Zl", "Zp")), max_size=12)
+
+
+@given(before=_NO_BLANK, after=_NO_BLANK, around=st.text(max_size=12))
+def test_password_in_a_url_is_black_whatever_stands_in_it(before: str, after: str, around: str) -> None:
+    """Also one with `@`, `/`, `:` or `?` that nobody escaped: neither a line of the log nor a bundle says a part."""
+    url = f"mqtts://shop:{before}hunter2{after}@b.example:8883"
+    assert "hunter2" not in log.plain("reason", f"{around} {url} {around}")
+    told = redacted({"url": url, "more": [f"{around} {url}"]})
+    assert told["url"] == "mqtts://***@b.example:8883"
+    assert "hunter2" not in told["more"][0]
+
+
+def test_long_text_full_of_urls_costs_no_time() -> None:
+    """A library's text has no bound, and is looked at before it is shortened."""
+    began = time.monotonic()
+    for text in ("://" * 100_000, "://" + "?a=" * 100_000, "://" + "?" * 100_000, "://@" * 100_000):
+        log.plain("reason", text)
+    assert time.monotonic() - began < 2
 
 
 def test_secret_in_a_traceback_and_in_a_librarys_text_is_black() -> None:

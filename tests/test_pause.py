@@ -57,6 +57,7 @@ def test_tickets_of_a_paused_printer_wait_and_then_come_in_order(here: Kitchen) 
     here.order(4)
     assert not here.wait_for(1, timeout_s=1.5)
     assert "paused by 小王" in here.alarms()["printer:wok:paused"]
+    assert here.alarms()["printer:wok:paused"].endswith("shop-agent printers resume wok")
     assert here.journal.write(jobs.waiting) == {"wok": 4}
     assert say(here, "resume", printer="all") == Done(True, "goes on: wok")
     assert here.wait_for(4)

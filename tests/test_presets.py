@@ -10,6 +10,7 @@ import pytest
 
 from agent.broker.presets import alpn, client_id, iot_password, password
 from agent.config import Broker, Config, load
+from agent.configwarnings import warnings
 from agent.errors import ConfigError
 from agent.model.preset import PRESETS, preset_of
 from tests.office import WILL, office
@@ -73,8 +74,21 @@ def test_preset_fills_in_what_is_not_written(
     """One word, and the line has what that broker wants; url and login are all that is left to write."""
     more = "prefix: /a1BekCto7zj/box1/user" if preset == "alibaba-iot" else ""
     broker = read(tmp_path, line_of(preset), more).broker
+    assert broker is not None
     assert (broker.protocol, broker.keepalive_s, broker.session_expiry_s) == (protocol, keepalive_s, days * DAY_S)
     assert (broker.address.port, broker.address.tls) == (port, True)
+
+
+@pytest.mark.parametrize("preset", ["alibaba", "alibaba-iot", "emqx"])
+def test_a_login_that_is_made_of_a_secret_wants_one(
+    tmp_path: Path, preset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it `config check` says so; elsewhere a user may be without a password."""
+    more = "prefix: /a1BekCto7zj/box1/user" if preset == "alibaba-iot" else ""
+    bare = read(tmp_path, line_of(preset, "" if preset != "emqx" else "username: s421"), more)
+    assert any("made of a secret" in text for text in warnings(bare)) is (preset != "emqx")
+    monkeypatch.setenv("SHOP_AGENT_BROKER_PASSWORD", "x")
+    assert not any("made of a secret" in text for text in warnings(bare))
 
 
 def test_every_preset_is_tried_here() -> None:
@@ -90,12 +104,14 @@ def test_what_is_written_counts_more(tmp_path: Path) -> None:
     broker = read(
         tmp_path, "url: mqtts://b:1234, preset: rabbitmq, protocol: 5, keepalive_s: 60, session_expiry_s: 0"
     ).broker
+    assert broker is not None
     assert (broker.protocol, broker.keepalive_s, broker.session_expiry_s, broker.address.port) == ("5", 60, 0, 1234)
 
 
 def test_without_a_preset_all_is_as_ever(tmp_path: Path) -> None:
     """Nothing is guessed from the broker's name."""
     broker = read(tmp_path, "url: mqtt://x.iot.eu-west-1.amazonaws.com").broker
+    assert broker is not None
     assert (broker.protocol, broker.keepalive_s, broker.session_expiry_s) == ("5", 30, 7 * DAY_S)
     assert preset_of(broker.preset).wills
 
@@ -120,7 +136,7 @@ def test_without_a_preset_all_is_as_ever(tmp_path: Path) -> None:
         (
             "url: mqtts://b, preset: alibaba",
             "",
-            "broker.username: alibaba wants three parts; write Signature|ACCESS",
+            "broker.username: alibaba wants three parts; write DeviceCredential|ACCESS",
         ),
         (
             "url: mqtts://b, preset: alibaba",

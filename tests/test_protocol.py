@@ -196,7 +196,7 @@ class Ear:
     def __init__(self) -> None:
         self.acknowledged: queue.SimpleQueue[Acknowledged | None] = queue.SimpleQueue()
         self.said: queue.SimpleQueue[tuple[str, bytes, bool]] = queue.SimpleQueue()
-        self.up, self.generation, self.most_unacked_out = True, 1, 20
+        self.up, self.generation, self.most_unacked_out, self.login = True, 1, 20, "the user s421"
         self.faults: dict[str, str] = {}
         self.session = Session(True, 604_800)
         self._mid = 0

@@ -40,8 +40,9 @@ PLANTED = {
 }
 """Every setting that leads to a secret; a new one is planted below, or this test fails."""
 PUBLIC = {"broker.ca_file", "broker.cert_file", "mappings.file", "printers.profile"}
-LONG = {("run",), ("simulate", "printer"), ("fleet",)}
+LONG = {("run",), ("simulate", "printer"), ("fleet",), ("tail",)}
 """Commands that do not end by themselves; each has its own test here, but for the simulator, which knows no secret."""
+BRIEFLY = {("tail",): ("--no-follow", "-n", "1000")}
 PATIENT = {("printers", "check")}
 """Takes its time with a printer: here it is given one that there is not."""
 TEXTS = ("broker-password", "hmac", "token", "ukey", "notice-secret")
@@ -133,7 +134,7 @@ class Box:
         for path, command in leaves(cli):
             if path in LONG:
                 continue
-            words = list(path)
+            words = [*path, *BRIEFLY.get(path, ())]
             for option in command.params:
                 if isinstance(option, click.Argument):
                     words.append("nobody" if path in PATIENT else places.get(option.name or "", "wok"))

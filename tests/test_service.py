@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,6 +129,44 @@ def test_watchdog_is_fed_only_while_every_service_turns() -> None:
             slow.turn()
     assert fed == [True, False, True, False]
     assert set(told) == {"WATCHDOG=1"}
+
+
+class Sleeper(service.ServiceThread):
+    """Waits for a bell, and counts how often it rang."""
+
+    name = "sleeper"
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.bell, self.turns = threading.Event(), threading.Semaphore(0)
+
+    def _rouse(self) -> None:
+        self.bell.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._turned()
+            self.turns.release()
+            self.bell.wait()
+            self.bell.clear()
+
+
+def test_service_of_one_thread_is_seen_to_turn_and_is_roused_to_stop() -> None:
+    """Its progress is when its loop last came round; a stop does not wait until something else wakes it."""
+    clock = FakeClock()
+    sleeper = Sleeper(clock)
+    sleeper.stop(1)  # before it was started: nothing to wait for
+    sleeper = Sleeper(clock)
+    assert (sleeper.alive(), sleeper.progress()) == (False, 100.0)
+    sleeper.start()
+    assert sleeper.turns.acquire(timeout=10)
+    clock.now = 200.0
+    assert sleeper.progress() == 100.0
+    sleeper.bell.set()
+    assert sleeper.turns.acquire(timeout=10)
+    assert (sleeper.alive(), sleeper.progress()) == (True, 200.0)
+    sleeper.stop(10)
+    assert not sleeper.alive()
 
 
 def test_without_a_watchdog_services_are_still_looked_at() -> None:

@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 from paho.mqtt.enums import CallbackAPIVersion
 
-from agent.app import unattended
 from agent.cli import cli
 from agent.cli.queue import age
 from agent.config import Printing
 from agent.control import ask
+from agent.datadir import unattended
 from agent.errors import AgentNotRunning, CommandRefused, DataDirLocked, Unavailable
 from agent.intake.commands import Commands
 from agent.journal.queue import waiting_tickets
@@ -178,7 +178,13 @@ def test_at_the_box_a_person_settles_what_nobody_else_can(tmp_path: Path, broker
     )
     shop.heard(1, "completed", "witnessed")
     code, said = shop.cli("queue", "again", str(first))
-    assert (code, said) == (1, f"ticket {first} is settled: completed; nothing is left to decide\n")
+    assert (code, said.splitlines()) == (
+        1,
+        [
+            f"小票 {first} 已经有结果，不用再处理",
+            f"ticket {first} is settled: completed; nothing is left to decide",
+        ],
+    )
 
     again = shop.doubt(3)
     code, said = shop.cli("queue", "again", str(again), "--json")

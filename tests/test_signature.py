@@ -370,6 +370,25 @@ def test_sign_command_makes_what_a_box_takes(tmp_path: Path) -> None:
         assert SECRET.decode() not in made.output + shown
 
 
+@pytest.mark.parametrize(
+    ("kind", "agent", "warned"),
+    [
+        ("command.pause", "", True),
+        ("command.pause", "box1", False),
+        ("order.upsert", "box1", True),
+        ("ping", "", False),
+    ],
+)
+def test_signing_for_the_wrong_audience_is_a_warning(tmp_path: Path, kind: str, agent: str, warned: bool) -> None:
+    """A command is for one box, an order for the shop; the signature itself stays on standard output alone."""
+    (tmp_path / "secret").write_bytes(SECRET)
+    (tmp_path / "event.json").write_text(json.dumps({**event(), "type": kind}))
+    words = ["--key", str(tmp_path / "secret"), "--keyid", "h", "--shop", "s1", str(tmp_path / "event.json")]
+    made = CliRunner().invoke(sign_command, [*words, "--agent", agent] if agent else words)
+    assert ("warning" in made.stderr, made.exit_code) == (warned, 0)
+    assert json.loads(made.stdout)["keyid"] == "h"
+
+
 # -- the whole agent: the paper is the judge --------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 For ever, because a broker that is away comes back; with jitter, so that a thousand boxes don't come back at once.
 Only a connection that lasted makes us quick again: one that accepts and then kicks would else be called every second.
+One that lasted for long was lost with thousands of others, perhaps: the first try after it is spread.
 """
 
 import random
@@ -9,6 +10,8 @@ from collections import deque
 from collections.abc import Callable
 
 LONGEST_S = 30.0
+SETTLED_AFTER_S, SPREAD_S = 600.0, 5.0
+"""After a connection of so long the first try comes at any time within so long: orders wait no longer than that."""
 STEADY_AFTER_S = 20.0
 TAKEOVERS = 3
 TAKEOVERS_WITHIN_S = 60.0
@@ -53,7 +56,7 @@ class Backoff:
         and we stay away no longer than ever, because orders may wait.
         """
         self.lasted(up_s)
-        again_s = self._later()
+        again_s = self._later() if up_s < SETTLED_AFTER_S else self._spread()
         if up_s <= STEADY_AFTER_S:
             self._kicks.append(now)
         if len(self._kicks) == KICKS and now - self._kicks[0] <= KICKS_WITHIN_S:
@@ -83,6 +86,10 @@ class Backoff:
     def _later(self) -> float:
         self.failures += 1
         return self._pace * delay_s(self.failures, self._chance())
+
+    def _spread(self) -> float:
+        self.failures += 1
+        return self._pace * SPREAD_S * self._chance()
 
     def _long(self) -> float:
         return self._pace * TAKEN_OVER_S * (0.5 + self._chance())

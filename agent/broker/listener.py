@@ -7,7 +7,7 @@ silence, also of the retained messages that a new subscription brings. What is m
 import socket
 import sys
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import paho.mqtt.client as mqtt
@@ -16,18 +16,18 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from agent import log
 from agent.broker.backoff import Backoff
-from agent.broker.presets import client_id, password
+from agent.broker.client import CONNECT_TIMEOUT_S, PROTOCOLS, TAKEN_OVER, log_in, topic_of, wait
+from agent.broker.presets import client_id
 from agent.broker.trust import Trust, tls_context
 from agent.clock import Clock
 from agent.config import Broker
-from agent.errors import ConfigError
 
 LARGEST_PACKET = 256 * 1024
-CONNECT_TIMEOUT_S = 10.0
-_PROTOCOLS = {"5": mqtt.MQTTv5, "3.1.1": mqtt.MQTTv311}
-_log = log.get("broker")
+TWO_OF_US = (
+    ", again and again. Perhaps another program has our client id or, where the broker makes the user name the client"
+    " id, our user: it takes one connection of each. Give each a user and a client id of its own"
+)
 
 
 class Listener:
@@ -45,6 +45,7 @@ class Listener:
         backoff: Backoff | None = None,
     ) -> None:
         self._settings = settings
+        self._clock = clock
         self._address = settings.address
         self._filters = filters
         self._on_message = on_message
@@ -54,6 +55,7 @@ class Listener:
         self._trust = Trust(settings, clock) if self._address.tls else None
         self._stopped = False
         self._refusal = ""
+        self._up_at: float | None = None
         self._client = self._build()
 
     def start(self) -> None:
@@ -75,7 +77,7 @@ class Listener:
         self._client.loop_stop()
 
     def _build(self) -> mqtt.Client:
-        protocol = _PROTOCOLS[self._settings.protocol]
+        protocol = PROTOCOLS[self._settings.protocol]
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=self._client_id, protocol=protocol)
         client.suppress_exceptions = True
         client.connect_timeout = CONNECT_TIMEOUT_S
@@ -100,14 +102,7 @@ class Listener:
     # -- callbacks, on the network thread ------------------------------------------------------------------------
 
     def _pre_connect(self, client: mqtt.Client, _userdata: Any) -> None:
-        if self._trust is not None:
-            client._ssl_context = self._trust.context()
-        try:
-            secret = self._settings.password()
-        except ConfigError as exc:
-            secret = None
-            _log.error("broker.password_unreadable", reason=str(exc))
-        client.username_pw_set(self._settings.username or None, password(self._settings, secret))
+        log_in(client, self._settings, self._trust)
 
     def _socket_opened(self, _client: mqtt.Client, _userdata: Any, opened: Any) -> None:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)  # a whole fleet's status comes in one gush
@@ -115,6 +110,7 @@ class Listener:
     def _connected(self, client: mqtt.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _: Any) -> None:
         self._refusal = f"the broker refuses us: {reason}" if reason.is_failure else ""
         if not reason.is_failure:
+            self._up_at = self._clock.monotonic()
             client.subscribe([(each, 0) for each in self._filters])
 
     def _subscribed(self, _client: mqtt.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _: Any) -> None:
@@ -127,21 +123,24 @@ class Listener:
         exc = sys.exception()
         refused = self._trust.refused(exc) if self._trust is not None else ""
         self._on_line(False, refused or str(exc or "no connection"))
-        self._wait(client)
+        wait(client, self._backoff.failed())
 
     def _disconnected(self, client: mqtt.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _: Any) -> None:
-        if not self._stopped:
-            self._on_line(False, self._refusal or (str(reason) if reason.value != 128 else "the connection broke"))
-            self._wait(client)
+        if self._stopped:
+            return
+        again_s = self._lost(reason)
+        why = self._refusal or (str(reason) if reason.value != 128 else "the connection broke")
+        self._on_line(False, f"{why}{TWO_OF_US if self._backoff.contested or self._backoff.suspected else ''}")
+        wait(client, again_s)
+
+    def _lost(self, reason: ReasonCode) -> float:
+        up_at, self._up_at = self._up_at, None
+        if up_at is None:
+            return self._backoff.failed()
+        now = self._clock.monotonic()
+        left = self._backoff.taken_over if reason.value == TAKEN_OVER else self._backoff.lost
+        return left(now, now - up_at)
 
     def _message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         self._backoff.failures = 0
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            return
-        self._on_message(topic, bytes(message.payload), message.retain)
-
-    def _wait(self, client: mqtt.Client) -> None:
-        again_s = cast(int, self._backoff.failed())  # any number of seconds will do
-        client.reconnect_delay_set(again_s, again_s)
+        self._on_message(topic_of(message), bytes(message.payload), message.retain)

@@ -1,5 +1,5 @@
-"""The line to the broker: the only importer of paho. It connects for ever, hands deliveries up, and acknowledges a
-delivery only on the connection that brought it.
+"""The line to the broker. It connects for ever, hands deliveries up, and acknowledges a delivery only on the
+connection that brought it. Nobody outside this room knows paho.
 
 Everything is QoS 1: paho answers a QoS 2 delivery with PUBREC on arrival, whatever it is told, and a kill then loses
 it. We subscribe at QoS 1, so no broker may send one; one that does is logged, and the sequence finds what it lost.
@@ -12,39 +12,43 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, ParamSpec, cast
+from typing import Any, cast
 
 import msgspec
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent import log
 from agent.broker.backoff import Backoff
+from agent.broker.client import (
+    LARGEST_PACKET,
+    PROTOCOLS,
+    TAKEN_OVER,
+    Client,
+    aim,
+    caught,
+    log_in,
+    new_client,
+    topic_of,
+    user_properties,
+    wait,
+    watch_socket,
+)
 from agent.broker.hold import Hold
-from agent.broker.presets import client_id, password
-from agent.broker.trust import Trust, tls_context
+from agent.broker.trust import Trust
 from agent.clock import Clock
 from agent.config import Broker
-from agent.errors import ConfigError
 from agent.model.preset import preset_of
 from agent.model.wire import Delivery
 
-MOST_UNACKED_IN = 200
 MOST_UNACKED_OUT = 10
-LARGEST_PACKET = 300 * 1024
-CONNECT_TIMEOUT_S = 10.0
 SUBSCRIBE_AGAIN_S = 60.0
-READ_AT_ONCE = 64 * 1024
-MOST_QOS_2 = 20
-MOST_UNREAD = 20_000
-TAKEN_OVER = 142
 OLD_PROTOCOL = 132
-_PROTOCOLS = {"5": mqtt.MQTTv5, "3.1.1": mqtt.MQTTv311}
-P = ParamSpec("P")
+BAD_LOGIN = (134, 135)
+NO_RIGHT = (135, 144)
+"""Not authorized; topic name invalid."""
 _log = log.get("broker")
 
 
@@ -56,12 +60,15 @@ class Will(msgspec.Struct, frozen=True):
 
 
 class Acknowledged(msgspec.Struct, frozen=True):
-    """The broker's word on something published: `taken` is false when it refused it."""
+    """The broker's word on something published: `taken` is false when it refused it, `denied` true when we may not
+    write to that topic at all.
+    """
 
     generation: int
     mid: int
     taken: bool
     reason: str = ""
+    denied: bool = False
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -71,39 +78,6 @@ class Session(msgspec.Struct, frozen=True):
 
     present: bool
     expiry_s: int | None
-
-
-class _Client(mqtt.Client):
-    """paho believes every packet: one of 256 MB goes into memory, so do any number of QoS 2 deliveries that are never
-    finished, and of answers that the broker does not read. Of a large packet only the beginning is kept, and a broker
-    that floods us is left.
-    """
-
-    def _sock_recv(self, bufsize: int) -> bytes:
-        return super()._sock_recv(min(bufsize, READ_AT_ONCE))
-
-    def _packet_read(self) -> MQTTErrorCode:
-        result = super()._packet_read()
-        packet = self._in_packet["packet"]
-        if len(packet) > 2 * LARGEST_PACKET:
-            del packet[2 * LARGEST_PACKET :]
-        if len(self._in_messages) <= MOST_QOS_2 and len(self._out_packet) <= MOST_UNREAD:
-            return result
-        _log.warning("broker.flooded", qos_2=len(self._in_messages), unread=len(self._out_packet))
-        self._in_messages.clear()
-        return MQTTErrorCode.MQTT_ERR_PROTOCOL
-
-
-def _caught(callback: Callable[P, None]) -> Callable[P, None]:
-    """paho swallows what a callback raises, without a word; we say it. A delivery is then sent again later."""
-
-    def call(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            callback(*args, **kwargs)
-        except Exception:  # noqa: BLE001  the outermost frame of ours on a thread that must live
-            _log.exception("broker.callback_failed", callback=callback.__name__)
-
-    return call
 
 
 class Line:
@@ -166,6 +140,14 @@ class Line:
         return self._up
 
     @property
+    def login(self) -> str:
+        """As whom we come, for a person; no secret."""
+        if self._settings.username:
+            return f"the user {self._settings.username}"
+        file = self._settings.cert_file
+        return f"who comes with the certificate {file}" if file is not None else "who comes without a user name"
+
+    @property
     def faults(self) -> dict[str, str]:
         """What needs a person: alarm key and reason."""
         if self._up:
@@ -174,7 +156,10 @@ class Line:
         if self._refusal:
             found["broker:refused"] = f"the broker refuses us: {self._refusal}"
         if self._denied:
-            found["broker:topics"] = f"the broker does not let us read our orders: {self._denied}"
+            found["broker:topics"] = (
+                f"the broker does not let us read our orders: {self._denied}; "
+                f"correct prefix, shop and agent here, or let {self.login} read these topics there"
+            )
         if self._backoff.contested:
             found["broker:client_id"] = (
                 f"another program uses our client id {self._settings.client_id}; give one of them another"
@@ -272,24 +257,10 @@ class Line:
 
     # -- the client ----------------------------------------------------------------------------------------------
 
-    def _build(self) -> mqtt.Client:
-        s = self._settings
-        v5 = s.protocol == "5"
-        client = _Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id(s),
-            clean_session=None if v5 else False,
-            protocol=_PROTOCOLS[s.protocol],
-            manual_ack=True,
-            reconnect_on_failure=True,
-        )
-        client.suppress_exceptions = True
-        client.connect_timeout = CONNECT_TIMEOUT_S
-        client.max_inflight_messages_set(0)  # paho's own queue must never hold anything: the outbox counts
+    def _build(self) -> Client:
+        client = new_client(self._settings, tls=self._trust is not None)
         if self._preset.wills:
             client.will_set(self._will.topic, self._will.payload, 1, retain=self._preset.retains)
-        if self._trust is not None:
-            client.tls_set_context(tls_context())  # trusts nobody; each connection gets its own
         client.on_pre_connect = self._pre_connect
         client.on_connect = self._connected
         client.on_connect_fail = self._connect_failed
@@ -298,27 +269,8 @@ class Line:
         client.on_publish = self._published
         client.on_subscribe = self._subscribed
         client.on_socket_open = self._socket_opened
-        # With a hook here paho never writes the socket on the thread that publishes or acknowledges, not even when
-        # its own is dead: an error would there come back to us as a disconnection, under our lock.
-        client.on_socket_register_write = lambda *_: None
-        if v5:
-            client.connect_async(
-                self._address.host,
-                self._address.port,
-                s.keepalive_s,
-                clean_start=False,
-                properties=self._connect_properties(),
-            )
-        else:
-            client.connect_async(self._address.host, self._address.port, s.keepalive_s)
+        aim(client, self._settings, self._address)
         return client
-
-    def _connect_properties(self) -> Properties:
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no type here
-        properties.SessionExpiryInterval = self._settings.session_expiry_s
-        properties.ReceiveMaximum = MOST_UNACKED_IN
-        properties.MaximumPacketSize = LARGEST_PACKET
-        return properties
 
     def _subscribe(self, client: mqtt.Client) -> None:
         self._subscribe_at = self._clock.monotonic() + SUBSCRIBE_AGAIN_S
@@ -342,30 +294,18 @@ class Line:
 
     # -- callbacks, on the network thread ------------------------------------------------------------------------
 
-    @_caught
+    @caught
     def _pre_connect(self, client: mqtt.Client, _userdata: Any) -> None:
         self._lost()
         self._open, self._answered = True, False
         client.drop_out_messages()
-        if self._trust is not None:
-            client._ssl_context = self._trust.context()
-        try:
-            secret = self._settings.password()
-        except ConfigError as exc:
-            secret = None
-            _log.error("broker.password_unreadable", reason=str(exc))
-        client.username_pw_set(self._settings.username or None, password(self._settings, secret))
+        log_in(client, self._settings, self._trust)
 
-    @_caught
+    @caught
     def _socket_opened(self, _client: mqtt.Client, _userdata: Any, opened: Any) -> None:
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # The broker may switch MQTT's own keepalive off; then the kernel still finds a line that is half open.
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, self._settings.keepalive_s)
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, self._settings.keepalive_s // 3))
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+        watch_socket(opened, self._settings.keepalive_s)
 
-    @_caught
+    @caught
     def _connected(
         self,
         client: mqtt.Client,
@@ -376,8 +316,7 @@ class Line:
     ) -> None:
         self._answered = True
         if reason.is_failure:
-            advice = "; write protocol: '3.1.1'" if reason.value == OLD_PROTOCOL else ""
-            self._refusal = f"{reason}{advice}"
+            self._refusal = f"{reason}{self._advice(reason.value)}"
             return
         self.most_unacked_out = max(1, min(MOST_UNACKED_OUT, getattr(properties, "ReceiveMaximum", MOST_UNACKED_OUT)))
         self._trouble = self._refusal = ""
@@ -390,6 +329,15 @@ class Line:
         self._note_session(flags.session_present, properties)
         self._on_up(flags.session_present)
 
+    def _advice(self, code: int) -> str:
+        if code == OLD_PROTOCOL:
+            return "; write protocol: '3.1.1'"
+        if code not in BAD_LOGIN:
+            return ""
+        source = self._settings.password_source()
+        word = "without a password" if source == "none" else f"with the password from {source}"
+        return f": {self.login}, {word}; check both with whoever runs the broker"
+
     def _note_session(self, present: bool, properties: Properties | None) -> None:
         """A broker of MQTT 5 that says nothing grants what was asked; one of 3.1.1 never says."""
         asked_s = self._settings.session_expiry_s
@@ -399,15 +347,15 @@ class Line:
         if granted_s is not None and granted_s < asked_s:
             _log.warning("broker.session_shortened", session_expiry_s=granted_s, asked_s=asked_s)
 
-    @_caught
+    @caught
     def _connect_failed(self, client: mqtt.Client, _userdata: Any) -> None:
         again_s = self._backoff.failed()
         exc = sys.exception()
         refused = self._trust.refused(exc) if self._trust is not None else ""
         self._say_trouble("broker.unreachable", refused or str(exc or "no connection"), again_s)
-        _wait(client, again_s)
+        wait(client, again_s)
 
-    @_caught
+    @caught
     def _disconnected(
         self,
         client: mqtt.Client,
@@ -434,18 +382,25 @@ class Line:
         else:
             again_s = self._backoff.failed()
             event = "broker.refused" if self._answered else "broker.never_answered"
-            if not self._answered and self._settings.protocol == "5":
-                why += "; a broker that speaks no MQTT 5 may do so: write protocol: '3.1.1'"
-            if self._trust is not None and not self._answered:
-                why += self._trust.hung_up()
+            if not self._answered:
+                why += self._guess()
             self._say_trouble(event, self._refusal if self._answered else why, again_s)
         # paho goes down to MQTT 3.1 on its own when 3.1.1 is refused, and would stay there.
-        self._downgraded = client.protocol != _PROTOCOLS[self._settings.protocol]
-        _wait(client, again_s)
+        self._downgraded = client.protocol != PROTOCOLS[self._settings.protocol]
+        wait(client, again_s)
 
-    @_caught
+    def _guess(self) -> str:
+        """Why a broker hangs up before it says a word."""
+        said = ""
+        if self._trust is None:
+            said += f"; is {self._address.port} its encrypted port? then write mqtts:// in broker.url"
+        if self._settings.protocol == "5":
+            said += "; a broker that speaks no MQTT 5 may do so: write protocol: '3.1.1'"
+        return said + (self._trust.hung_up() if self._trust is not None else "")
+
+    @caught
     def _message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
-        topic = _topic(message)
+        topic = topic_of(message)
         if topic not in self._subscriptions and topic not in self._aliens and len(self._aliens) < 100:
             self._aliens.add(topic)
             _log.warning("broker.alien_topic", topic=topic)
@@ -459,13 +414,13 @@ class Line:
             payload,
             message.qos,
             message.retain,
-            _user_properties(message.properties),
+            user_properties(message.properties),
         )
         if self._hold.enter(len(payload), lambda: self._stopped):
             _log.warning("broker.held_back", waiting=self._hold.count)
         self._on_delivery(delivery)
 
-    @_caught
+    @caught
     def _published(
         self,
         _client: mqtt.Client,
@@ -474,9 +429,10 @@ class Line:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        self.acknowledged.put(Acknowledged(self._generation, mid, not reason.is_failure, str(reason)))
+        denied = reason.value in NO_RIGHT
+        self.acknowledged.put(Acknowledged(self._generation, mid, not reason.is_failure, str(reason), denied))
 
-    @_caught
+    @caught
     def _subscribed(
         self,
         _client: mqtt.Client,
@@ -496,20 +452,3 @@ class Line:
         else:
             self._subscribe_at = float("inf")
             _log.info("broker.subscribed", topics=", ".join(self._subscriptions))
-
-
-def _wait(client: mqtt.Client, again_s: float) -> None:
-    """paho's own back-off starts anew at each CONNACK and has no jitter: it waits as we say."""
-    client.reconnect_delay_set(cast(int, again_s), cast(int, again_s))  # any number of seconds will do
-
-
-def _topic(message: mqtt.MQTTMessage) -> str:
-    try:
-        return message.topic
-    except UnicodeDecodeError:
-        return "?"
-
-
-def _user_properties(properties: Properties | None) -> dict[str, str] | None:
-    pairs = getattr(properties, "UserProperty", None)
-    return None if not pairs else dict(pairs)

@@ -50,8 +50,10 @@ def load_trust(context: ssl.SSLContext, settings: Broker) -> str:
     return ""
 
 
-def explain(exc: BaseException | None, settings: Broker, now: datetime) -> str:
-    """Why TLS failed, and what to do about it; "" when it was not TLS that failed."""
+def explain(exc: BaseException | None, settings: Broker, now: datetime | None = None) -> str:
+    """Why TLS failed, and what to do about it; "" when it was not TLS that failed. The same words each time, unless
+    they show the box's clock, `now`.
+    """
     host, port = settings.address.host, settings.address.port
     if isinstance(exc, ssl.SSLCertVerificationError):
         return f"the broker's certificate is not accepted: {_fault(exc, settings, now)}"
@@ -69,13 +71,14 @@ def explain(exc: BaseException | None, settings: Broker, now: datetime) -> str:
     return f"the broker ended the TLS handshake ({exc.reason or exc})"
 
 
-def _fault(exc: ssl.SSLCertVerificationError, settings: Broker, now: datetime) -> str:
+def _fault(exc: ssl.SSLCertVerificationError, settings: Broker, now: datetime | None) -> str:
     host = settings.address.host
+    clock = "this box's clock" + (f", {stamp(now)}," if now is not None else "")
     match exc.verify_code:
         case code if code == _EXPIRED:
-            return f"it has expired; renew it at the broker (if this box's clock, {stamp(now)}, is right)"
+            return f"it has expired; renew it at the broker, if {clock} is right"
         case code if code == _NOT_YET:
-            return f"it is not valid yet; set this box's clock, {stamp(now)}, or wait for the certificate's first day"
+            return f"it is not valid yet; set {clock} or wait for the certificate's first day"
         case code if code in (_OTHER_NAME, _OTHER_ADDRESS):
             said = exc.verify_message.rstrip(".")
             return f"it is for another name ({said}); write the name that it bears in broker.url instead of {host}"
@@ -129,7 +132,7 @@ class Trust:
 
     def refused(self, exc: BaseException | None) -> str:
         """A connection failed: why, in words, where it was TLS; else ""."""
-        said = explain(exc, self._settings, self._clock.utc())
+        said = explain(exc, self._settings)
         if said and not isinstance(exc, _CUT_OFF):  # a bad line does that too: it is no alarm yet
             said = self._refused = self._unreadable or said
         return said

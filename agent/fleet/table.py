@@ -20,6 +20,7 @@ TROUBLES = {
     Trouble.PRINTER: ("打印机", "printer"),
     Trouble.SLOW: ("出票慢", "slow"),
     Trouble.ALARM: ("报警", "alarm"),
+    Trouble.UNKNOWN: ("还没听到", "not heard yet"),
     Trouble.NOTE: ("注意", "note"),
     Trouble.WELL: ("正常", "well"),
 }
@@ -70,8 +71,8 @@ def frame(look: Look, columns: int, lines: int, language: Language) -> list[Text
 
 
 def snapshot(look: Look, language: Language, everything: bool) -> list[TextLine]:
-    """For a pipe: the summary, and the boxes that need a person, or all of them."""
-    rows = [row for row in look.boxes if everything or row.trouble in NEED_A_PERSON]
+    """For a pipe: the summary, and the boxes that need a person or of which nothing is known, or all of them."""
+    rows = [row for row in look.boxes if everything or row.trouble in NEED_A_PERSON or row.trouble is Trouble.UNKNOWN]
     return _head(look, language) + (_table(rows, 10_000, language) if rows else [])
 
 
@@ -160,7 +161,7 @@ def _table(rows: Sequence[Row], columns: int, language: Language) -> list[TextLi
 
 
 def _level(trouble: Trouble) -> Level:
-    return "bad" if trouble in NEED_A_PERSON else "note" if trouble is Trouble.NOTE else "well"
+    return "bad" if trouble in NEED_A_PERSON else "well" if trouble is Trouble.WELL else "note"
 
 
 def _cells(row: Row, language: Language) -> list[str]:

@@ -18,7 +18,7 @@ _ALWAYS_SO = "mute"
 
 
 class Trouble(StrEnum):
-    """The worst first. All before NOTE need a person."""
+    """The worst first. All before UNKNOWN need a person."""
 
     OFFLINE = "offline"
     """It said goodbye, or its last will was heard."""
@@ -38,6 +38,9 @@ class Trouble(StrEnum):
     ALARM = "alarm"
     """Another alarm is up: orders wait for a decision, events could not be read."""
 
+    UNKNOWN = "unknown"
+    """It says that it is there, and no beat of it has been heard or could be read: nobody knows how it is."""
+
     NOTE = "note"
     """It prints, but its clock is wrong or not set, a printer never answers, or what it says can't be read."""
 
@@ -45,7 +48,7 @@ class Trouble(StrEnum):
 
 
 RANK = {trouble: rank for rank, trouble in enumerate(Trouble)}
-NEED_A_PERSON = frozenset(trouble for trouble in Trouble if RANK[trouble] < RANK[Trouble.NOTE])
+NEED_A_PERSON = frozenset(trouble for trouble in Trouble if RANK[trouble] < RANK[Trouble.UNKNOWN])
 
 
 class Need(msgspec.Struct, frozen=True):

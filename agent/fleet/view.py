@@ -88,12 +88,20 @@ class Box:
 
 
 class Fleet:
-    """Every box that was heard, or is expected. `now` is in monotonic seconds. For one thread at a time."""
+    """Every box that was heard, or is expected. `now` is in monotonic seconds. For one thread at a time. `retained`:
+    the broker keeps statuses; where it does not, who is there shows only after a beat's time.
+    """
 
     def __init__(
-        self, now: float, beat_s: float = BEAT_S, slow_s: float = SLOW_S, expected: Iterable[str] = ()
+        self,
+        now: float,
+        beat_s: float = BEAT_S,
+        slow_s: float = SLOW_S,
+        expected: Iterable[str] = (),
+        retained: bool = True,
     ) -> None:
         self._stale_s = STALE_BEATS * beat_s
+        self._settling_s = SETTLING_S if retained else SETTLING_S + beat_s
         self._slow_s = slow_s
         self._expected = frozenset(expected)
         self._began = self._hearing_since = now
@@ -136,7 +144,7 @@ class Fleet:
         """Is nothing more to be learned by waiting: all expected are known, and each that is there has sent a beat?"""
         waits = any(box.dead is None and box.beat_at is None for box in self._boxes.values())
         known = bool(self._boxes) and not self._missing()
-        return known and not waits and now - self._hearing_since >= SETTLING_S
+        return known and not waits and now - self._hearing_since >= self._settling_s
 
     def rows(self, now: float) -> list[Row]:
         """Every box, those in the worst trouble first, and of these the one that has been so for longest."""
@@ -203,7 +211,10 @@ class Fleet:
         if box.dead is not None:
             return [Need(Trouble.OFFLINE)]
         last = max(box.beat_at or 0.0, box.said_at, self._hearing_since)
-        needs = [Need(Trouble.DOUBTFUL)] if now - last > self._stale_s else []
+        if now - last > self._stale_s:
+            needs = [Need(Trouble.DOUBTFUL)]
+        else:
+            needs = [Need(Trouble.UNKNOWN)] if box.beat is None else []
         if box.garbled:
             needs.append(Need(Trouble.NOTE, "message", "", box.garbled))
         if box.beat is not None and box.beat_at is not None:

@@ -8,6 +8,7 @@ from agent.clock import Clock, stamp
 from agent.config import Broker
 from agent.fleet.look import Line, Look, summary
 from agent.fleet.view import BEAT_S, SLOW_S, BoxId, Fleet
+from agent.model.preset import preset_of
 
 KINDS = ("state", "beat")
 CONNECTING = "connecting"
@@ -29,7 +30,7 @@ class Watch:
         self._prefix = f"{prefix}/"
         self._broker = f"{settings.address.host}:{settings.address.port}"
         self._lock = threading.Lock()
-        self._fleet = Fleet(clock.monotonic(), beat_s, slow_s, expected)
+        self._fleet = Fleet(clock.monotonic(), beat_s, slow_s, expected, preset_of(settings.preset).retains)
         self._up, self._why, self._since = False, CONNECTING, clock.monotonic()
         self._messages = 0
         filters = tuple(f"{prefix}/+/up/+/{kind}" for kind in KINDS)

@@ -4,7 +4,8 @@ from datetime import UTC
 
 import msgspec
 
-from agent.journal import jobs, notes, orders
+from agent.journal import closing, jobs, notes, orders
+from agent.journal.bumps import tell_if_finished
 from agent.journal.commands import Begun
 from agent.journal.file import Tx
 from agent.journal.store import Journal
@@ -31,6 +32,8 @@ class Taken(msgspec.Struct):
     event: str = ""
     current: str = ""
     """The order's present state, for a duplicate or a late one."""
+    reason: str = ""
+    """What of an accepted one was not understood."""
     command: str = ""
     trouble: dict[str, str] | None = None
     errand: Begun | None = None
@@ -81,7 +84,8 @@ class Acceptance:
         if not new and isinstance(data, Upsert) and known is not None and known.state == "rejected":
             return self._refused_again(tx, order_pk, rev, event.id)
         verdict = "order_canceled" if isinstance(data, Cancel) else "order_accepted"
-        return self._enter(tx, verdict, order_pk, event_pk, rev, new, event.id, _not_understood(data))
+        remarks = "; ".join(filter(None, (_not_understood(data), *event.flaws)))
+        return self._enter(tx, verdict, order_pk, event_pk, rev, new, event.id, remarks)
 
     def release(self, tx: Tx, order_pk: int, arrival: Arrival, mark: Mark | None) -> Taken:
         """An order that waited, and never had a ticket, becomes tickets, as it was told last."""
@@ -119,11 +123,12 @@ class Acceptance:
         if any(not job.printer for job in new):
             notes.raise_alarm(tx, "no_printer", "a station has no printer: write one into the configuration")
         jobs.add_jobs(tx, order_pk, event_pk, rev, new)
-        ref = jobs.order_ref(tx, order_pk)
+        ref = orders.order_ref(tx, order_pk)
         notes.add_report(tx, OrderState(ref, rev, "accepted", event=event_id, reason=reason))
         if not new:
-            jobs.close_order(tx, order_pk)
-        return Taken(verdict, printers={job.printer for job in new}, order=ref.id)
+            closing.close_order(tx, order_pk)
+        tell_if_finished(tx, order_pk)
+        return Taken(verdict, printers={job.printer for job in new}, order=ref.id, reason=reason)
 
     def mark(self, tx: Tx, event: Event, known: orders.KnownOrder | None, replayed: bool) -> Mark | None:
         """Why this event's tickets may be on paper already, from before the journal knew it; None: they are not."""
@@ -149,7 +154,7 @@ class Acceptance:
 
     def _refused_again(self, tx: Tx, order_pk: int, rev: int, event_id: str) -> Taken:
         orders.set_order_state(tx, order_pk, "rejected")
-        ref = jobs.order_ref(tx, order_pk)
+        ref = orders.order_ref(tx, order_pk)
         reason = "a person refused it, and nothing that a cook reads has changed"
         notes.add_report(tx, OrderState(ref, rev, "rejected", event=event_id, reason=reason))
         return Taken("order_refused_again", order=ref.id)

@@ -13,7 +13,7 @@ from agent.intake.acceptance import Acceptance, Taken
 from agent.intake.guard import Floods, Said, customer_key, judge_age, judge_time
 from agent.intake.sequence import Numbers, Place, note_number
 from agent.intake.timekeeper import TimeKeeper
-from agent.journal import jobs, notes, orders, waits
+from agent.journal import notes, orders, waits
 from agent.journal.file import Tx
 from agent.journal.orders import KnownOrder
 from agent.journal.waits import Wait, Why
@@ -89,7 +89,7 @@ class Admission:
         return self._acceptance.accept(tx, event, canonical, known, came.replayed, arrival)
 
     def _held(self, tx: Tx, order_pk: int, event: Event, rev: int, why: Why, until: datetime | None) -> Taken:
-        ref = jobs.order_ref(tx, order_pk)
+        ref = orders.order_ref(tx, order_pk)
         at = stamp(until) if until is not None and why is Why.UPCOMING else ""
         notes.add_report(tx, OrderState(ref, rev, "held", event=event.id, reason=why, until=at))
         return Taken("order_held", order=ref.id, stirred=True)

@@ -13,28 +13,31 @@ import msgspec
 from agent import log
 from agent.errors import AgentError, CommandRefused, DecodeError
 from agent.intake.decode import Envelope, convert, decode_envelope
-from agent.journal import commands, notes, notices, pauses, picks, reprints
+from agent.journal import commands, dismissals, finishing, notes, notices, pauses, picks, reprints, transfers
 from agent.journal.commands import Answered, Begun
 from agent.journal.decisions import decide
 from agent.journal.file import Tx
-from agent.model.command import Aim, Ask, Pick, Reprint, Settle
+from agent.model.command import Aim, Ask, Dismiss, Move, Page, Pick, Ready, Reprint, Settle
 from agent.model.report import CommandAnswer
 from agent.model.station import Station
+from agent.model.ticket import IDENTIFY, PAPER, TEST
 
 MOST_ANSWER, MOST_BY = 500, 64
 """Characters: what comes from outside ends up in reports, in the log and on a terminal."""
 PREFIX = "command."
 EVERY = "all"
 MOST_ERRANDS = 8
+_PAGES = {"test": TEST, "identify": IDENTIFY, "paper": PAPER}
 T = TypeVar("T")
 _log = log.get("command")
 
 
 class Done(msgspec.Struct, frozen=True):
-    """What became of a command, in words for whoever gave it."""
+    """What became of a command, in words for whoever gave it; `zh`: the same in Chinese, where it was refused."""
 
     ok: bool
     answer: str
+    zh: str = ""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -77,9 +80,13 @@ class Commands:
             "release": _Row(Pick, picks.release),
             "drop": _Row(Pick, picks.drop),
             "reprint": _Row(Reprint, self._reprint),
-            "test": _Row(Aim, self._test),
+            "move": _Row(Move, self._move),
+            "ready": _Row(Ready, _ready),
+            "recall": _Row(Ready, _recall),
+            "test": _Row(Page, self._test),
             "pause": _Row(Aim, self._pause),
             "resume": _Row(Aim, self._resume),
+            "dismiss": _Row(Dismiss, dismissals.dismiss),
         }
 
     # -- from anywhere -------------------------------------------------------------------------------------------
@@ -94,7 +101,7 @@ class Commands:
             done = Done(True, row.carry_out(tx, _signed(convert(data, row.data, "$.data"))))
         except (CommandRefused, DecodeError) as exc:
             tx.execute("ROLLBACK TO command")
-            done = Done(False, str(exc)[:MOST_ANSWER])
+            done = Done(False, str(exc)[:MOST_ANSWER], getattr(exc, "zh", "")[:MOST_ANSWER])
         tx.execute("RELEASE command")
         return done
 
@@ -106,7 +113,7 @@ class Commands:
         try:
             return Done(True, work(_signed(_ask(data)))[:MOST_ANSWER])
         except (AgentError, OSError) as exc:
-            return Done(False, str(exc)[:MOST_ANSWER])
+            return Done(False, str(exc)[:MOST_ANSWER], getattr(exc, "zh", "")[:MOST_ANSWER])
         except Exception as exc:  # noqa: BLE001  a fault of ours: whoever asked is told
             _log.exception("command.errand_failed", command=kind)
             return Done(False, f"it failed: {type(exc).__name__}: {exc}"[:MOST_ANSWER])
@@ -175,9 +182,12 @@ class Commands:
             raise DecodeError("$.data.order", "name the order, or a ticket of it")
         return reprints.reprint(tx, command, lambda station: self._homes.get(station, self._default))
 
-    def _test(self, tx: Tx, aim: Aim) -> str:
-        (printer,) = self._named(aim, EVERY)
-        return f"ticket {notices.post_test(tx, printer)}: {printer} prints a test page"
+    def _move(self, tx: Tx, command: Move) -> str:
+        return transfers.move(tx, command, self._named(Aim(command.printer), EVERY)[0])
+
+    def _test(self, tx: Tx, page: Page) -> str:
+        (printer,) = self._named(Aim(page.printer), EVERY)
+        return f"ticket {notices.post_test(tx, printer, _PAGES[page.page])}: {printer} prints a test page"
 
     def _pause(self, tx: Tx, aim: Aim) -> str:
         return pauses.pause(tx, self._named(aim), aim.by)
@@ -190,7 +200,10 @@ class Commands:
             return self._printers
         if aim.printer not in self._printers:
             there = ", ".join(self._printers) or "none"
-            raise CommandRefused(f"there is no printer {aim.printer[:50]!r}; there is {there} - at $.data.printer")
+            raise CommandRefused(
+                f"there is no printer {aim.printer[:50]!r}; there is {there} - at $.data.printer",
+                f"没有打印机 {aim.printer[:50]}：现有 {there}",
+            )
         return [aim.printer]
 
 
@@ -241,3 +254,17 @@ def _settle(tx: Tx, command: Settle) -> str:
     if command.ticket is None and not command.order:
         raise DecodeError("$.data.ticket", "name the ticket, or its order")
     return decide(tx, command)
+
+
+def _ready(tx: Tx, command: Ready) -> str:
+    return finishing.finish(tx, _pointed(command))
+
+
+def _recall(tx: Tx, command: Ready) -> str:
+    return finishing.recall(tx, _pointed(command))
+
+
+def _pointed(command: Ready) -> Ready:
+    if command.ticket is None and not command.order and not command.code:
+        raise DecodeError("$.data.ticket", "name the ticket, its order, or the code of its barcode")
+    return command

@@ -17,20 +17,21 @@ from agent.intake import foreign, signature
 from agent.intake.acceptance import Acceptance, Taken
 from agent.intake.admission import Admission, Came
 from agent.intake.commands import Commands, Done, answer_failed
+from agent.intake.counting import Counting, read_end
 from agent.intake.decode import Envelope, decode_data, decode_envelope
 from agent.intake.errands import Errands
 from agent.intake.mapping import Mapping as ForeignMapping
 from agent.intake.sequence import Place, Verdict, judge_event, judge_place, judge_revision
 from agent.intake.signature import NO_KEYS, Keyring
 from agent.intake.timekeeper import TimeKeeper
-from agent.journal import jobs, notes, orders, waits
+from agent.journal import gone, jobs, notes, orders, parked, waits
 from agent.journal.commands import Begun, begun
 from agent.journal.file import Tx
 from agent.journal.store import Journal
 from agent.model.order import Cancel, Event, Order
 from agent.model.report import OrderRef, OrderState, OrderStateName, Pong, Rejected
 from agent.model.station import Station
-from agent.model.wire import Delivery, ReplayEnd
+from agent.model.wire import Delivery
 
 REPLAY_END = "replay.end"
 LOCAL = "local"
@@ -67,6 +68,7 @@ class Consumer:
         self._journal = journal
         self._times = times or TimeKeeper(SystemClock(), UTC)
         self._admission = Admission(Acceptance(journal, stations), rules, self._times)
+        self._counting = Counting(journal.rebuilt_at is not None)
         self._stir = stir
         self._mappings = mappings or {}
         self._replay_topic = replay_topic
@@ -129,10 +131,10 @@ class Consumer:
             return Taken("retained_ignored")
         if delivery.topic == self._command_topic:
             return self._command(tx, delivery)
-        if delivery.topic == self._replay_topic and (end := _replay_end(delivery.payload)) is not None:
+        if delivery.topic == self._replay_topic and (end := read_end(delivery.payload)) is not None:
             if self._keyring.wants(delivery.topic):
                 return self._park(tx, delivery, "$.signature", f"sign it too, as an event of the type {REPLAY_END}")
-            return self._end_replay(tx, end)
+            return self._counting.end_replay(tx, end)
         try:
             envelope = self._envelope(delivery)
         except foreign.NotAnOrder:
@@ -142,23 +144,27 @@ class Consumer:
         if (doubt := self._doubt(delivery, envelope)) is not None:  # nor does it count: asked for, a true one may come
             return self._turn_away(tx, delivery, doubt.path, doubt.reason, envelope.id)
         if envelope.type == REPLAY_END and delivery.topic == self._replay_topic:
-            end = _replay_end(msgspec.json.encode(envelope.data))
-            return self._end_replay(tx, end) if end else self._park(tx, delivery, "$.data", "no end of a replay")
+            end = read_end(msgspec.json.encode(envelope.data))
+            if end is None:
+                return self._park(tx, delivery, "$.data", "no end of a replay")
+            return self._counting.end_replay(tx, end)
         local = delivery.topic == LOCAL
         if local:  # nobody could be asked for what is missing in its counting
             envelope = msgspec.structs.replace(envelope, sequence=None)
         queued = None if envelope.number is None else waits.first_queued(tx, envelope.source)
-        place = judge_place(envelope.number, self._passed(tx, envelope.source), queued)
+        place = judge_place(envelope.number, self._counting.passed(tx, envelope.source), queued)
         try:
             event, canonical = decode_data(envelope)
         except DecodeError as exc:
             taken = self._turn_away(tx, delivery, exc.path, exc.reason, envelope.id)
         else:
+            if event.flaws:
+                _log.warning("intake.event_flawed", source=event.source, event=event.id, reason="; ".join(event.flaws))
             came = Came(at, delivery.topic == self._replay_topic, place, local)
             taken = self._judge(tx, delivery, event, canonical, came)
-        self._count(tx, envelope, taken)
-        if place is Place.LATE:
-            waits.note_filled(tx, envelope.source)
+        taken.gap = self._counting.note(tx, envelope)
+        if place is Place.LATE and envelope.number is not None:
+            gone.note_came(tx, envelope.source, envelope.number, waits.ASKED)
         taken.stirred, taken.event = taken.stirred or queued is not None, envelope.id
         checkpoint("intake.before_commit")
         return taken
@@ -187,19 +193,6 @@ class Consumer:
         except DecodeError as exc:
             return exc
         return None
-
-    def _count(self, tx: Tx, envelope: Envelope, taken: Taken) -> None:
-        """Its place in the counting is taken, also by one that was parked: asking for it again would not mend it."""
-        if envelope.number is not None:
-            rebuilt = self._journal.rebuilt_at is not None
-            taken.gap = orders.note_sequence(tx, envelope.source, envelope.number, rebuilt)
-        elif envelope.sequence is not None:
-            _log.warning("intake.sequence_unreadable", source=envelope.source)
-
-    def _passed(self, tx: Tx, source: str) -> int | None:
-        """As far as the counting was let through; of a journal that was lost everything is missing."""
-        passed = orders.passed(tx, source)
-        return 0 if passed is None and self._journal.rebuilt_at is not None else passed
 
     def _command(self, tx: Tx, delivery: Delivery) -> Taken:
         attributes = _attributes(delivery)
@@ -282,56 +275,12 @@ class Consumer:
         path, reason = path[:200], reason[:500]  # keys come from outside, and this goes into a report
         digest = hashlib.sha256(delivery.topic.encode() + b"\0" + delivery.payload).hexdigest()
         if orders.park(tx, delivery.topic, delivery.payload, digest, path, reason):
-            notes.raise_alarm(tx, "parked", f"an event could not be taken: {reason} - at {path}")
+            parked.tell(tx, f"{reason} - at {path}")
         notes.add_report(tx, Rejected(delivery.topic, path, reason, event_id))
         return Taken("event_parked", trouble={"event": event_id, "reason": reason, "path": path})
-
-    def _end_replay(self, tx: Tx, end: ReplayEnd) -> Taken:
-        rebuilt = self._journal.rebuilt_at is not None
-        before, queued = orders.passed(tx, end.source) or 0, waits.first_queued(tx, end.source)
-        gone = sorted(int(sequence) for sequence in end.unavailable)
-        for sequence in gone:
-            orders.note_sequence(tx, end.source, sequence, rebuilt)
-        if gone:
-            notes.raise_alarm(tx, f"missing:{end.source}", f"the cloud no longer has events {gone[:20]}")
-            names = tuple(str(sequence) for sequence in gone if sequence > before)
-            waits.note_missing(tx, end.source, before, names[: orders.MOST_HOLES])
-        last, head = orders.cursors(tx).get(end.source), max(int(end.last), int(end.head))
-        if last is None and not rebuilt:
-            return Taken("replay_ended")  # of a source that we never heard of: its counting has not begun
-        missing = self._still_missing(tx, end.source, (last or 0) + 1, head)
-        if not missing:
-            notes.clear_alarm(tx, "session")
-            notes.set_meta(tx, "replayed_since_rebuilt", notes.now())
-        return Taken("replay_ended", gap=missing, stirred=queued is not None)
-
-    def _still_missing(self, tx: Tx, source: str, first: int, head: int) -> bool:
-        """Shall we ask again for what a replay did not bring? Once; then a person is told, and the counting goes on."""
-        if first > head:
-            return False
-        key = f"hole:{source}"
-        if notes.get_meta(tx, key) != str(first):
-            notes.set_meta(tx, key, str(first))
-            return True
-        last = (orders.first_ahead(tx, source) or head + 1) - 1
-        before = orders.passed(tx, source) or 0
-        orders.skip_to(tx, source, last)
-        if before < last:
-            waits.note_missing(tx, source, before, (str(first) if first == last else f"{first}-{last}",))
-        notes.raise_alarm(tx, f"missing:{source}", f"events {first} to {last} did not come, though asked for twice")
-        return orders.cursors(tx)[source] < head
 
 
 def _attributes(delivery: Delivery) -> dict[str, str] | None:
     """The CloudEvents attributes of binary mode, None in structured mode."""
     found = delivery.attributes
     return found if found is not None and "specversion" in found else None
-
-
-def _replay_end(payload: bytes) -> ReplayEnd | None:
-    try:
-        end = msgspec.json.decode(payload, type=ReplayEnd)
-        numbers = [int(number) for number in (end.first, end.last, end.head, *end.unavailable)]
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError):
-        return None
-    return end if all(0 <= number < 2**62 for number in numbers) else None

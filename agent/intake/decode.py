@@ -13,12 +13,14 @@ import json
 import math
 import re
 from collections import deque
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
 
 from agent.errors import DecodeError
+from agent.intake.faultwords import in_words
 from agent.model.order import (
     DIALECTS,
     MAX_ITEMS,
@@ -42,7 +44,6 @@ _QUANTITY = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?", re.ASCII)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _VALIDATION = re.compile(r"(.*?)(?: - at `(.*)`)?", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(.*)`")
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -118,8 +119,9 @@ def decode_data(envelope: Envelope) -> tuple[Event, bytes]:
     if mended is not tree:
         tree, said = mended, msgspec.json.encode(mended, order="sorted")
     data = _data(envelope, tree)
-    time = _moment(envelope.time)
-    return Event(envelope.id, envelope.source, envelope.type, data, digest, time, envelope.number), said
+    time, number = _moment(envelope.time), envelope.number
+    flaws = tuple(_flaws(envelope, time is None, number is None))
+    return Event(envelope.id, envelope.source, envelope.type, data, digest, time, number, flaws), said
 
 
 def decode_tree(payload: bytes) -> Any:
@@ -200,6 +202,19 @@ def _without_bad_times(tree: Any) -> Any:
     words = [f"{name}: {value}" for name, value in bad.items() if value not in ("", 0) and not _is_no_time(value)]
     note = "; ".join([*filter(None, [order.get("note")]), *words])
     return {**tree, "order": {**order, **dict.fromkeys(bad), "note": note}}
+
+
+def _flaws(envelope: Envelope, no_time: bool, no_number: bool) -> Iterator[str]:
+    """What is written and guards nothing, because it can't be read."""
+    if envelope.sequence is not None and no_number:
+        yield f"sequence {_shown(envelope.sequence)} is no decimal number: a gap before it is not seen"
+    if envelope.time is not None and no_time:
+        yield f"time {_shown(envelope.time)} is no RFC 3339 time: how old it is is not seen"
+
+
+def _shown(value: object) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def _moment(value: object) -> datetime | None:
@@ -335,5 +350,5 @@ def convert(tree: Any, kind: type[T], path: str) -> T:
     except msgspec.ValidationError as exc:
         match = _VALIDATION.fullmatch(str(exc))
         reason, where = match.groups() if match else (str(exc), None)
-        missing = _MISSING.fullmatch(reason)
-        raise DecodeError(path + (where or "$")[1:] + (f".{missing[1]}" if missing else ""), reason) from exc
+        said, missing = in_words(reason, kind, where)
+        raise DecodeError(path + (where or "$")[1:] + (f".{missing}" if missing else ""), said) from exc

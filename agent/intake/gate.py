@@ -10,7 +10,7 @@ from agent.config import Intake
 from agent.intake.acceptance import Acceptance
 from agent.intake.guard import Said, judge_age
 from agent.intake.timekeeper import TimeKeeper
-from agent.journal import jobs, orders, waits
+from agent.journal import orders, waits
 from agent.journal.file import Tx
 from agent.journal.store import Journal
 from agent.journal.waits import Wait, Why
@@ -42,7 +42,7 @@ class Gate:
             except _FAULTS as exc:
                 tx.execute("ROLLBACK TO gate")
                 waits.fail(tx, wait.order_pk)
-                order = jobs.order_ref(tx, wait.order_pk).id
+                order = orders.order_ref(tx, wait.order_pk).id
                 _log.error("release.failed", order=order, reason=f"{type(exc).__name__}: {exc}")
             tx.execute("RELEASE gate")
         return printers

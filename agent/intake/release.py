@@ -25,6 +25,7 @@ from agent.journal import orders, waits
 from agent.journal.file import Tx
 from agent.journal.store import Journal
 from agent.model.station import Station
+from agent.service import ServiceThread
 
 POLL_S = 20.0
 AGAIN_S = 5.0
@@ -34,7 +35,7 @@ T = TypeVar("T")
 _log = log.get("release")
 
 
-class Release:
+class Release(ServiceThread):
     """The service. `wake` is told the printers that have something to print."""
 
     name = "release"
@@ -49,48 +50,27 @@ class Release:
         clock: Clock,
         wake: Callable[[set[str]], None],
     ) -> None:
+        super().__init__(clock)
         self._journal = journal
         self._gate = Gate(journal, stations, rules, times)
         self._hold_s = rules.gap_hold_s
         self._times = times
-        self._clock = clock
         self._wake = wake
         self._summaries = Summaries(next(station for station in stations if station.default), clock)
         self._held: deque[tuple[float, str, int]] = deque()
         self._seen_n = 0
         self._started = False
         self._timeless_since: float | None = None
-        self._stopping = threading.Event()
         self._bell = threading.Event()
-        self._progress = clock.monotonic()
-        self._thread = threading.Thread(target=self._run, name="release", daemon=True)
 
     def ring(self) -> None:
         """Orders wait, or need not wait any longer. Any thread."""
         self._bell.set()
 
-    # -- a service -----------------------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self, deadline_s: float) -> None:
-        """Stop; what waits goes on waiting."""
-        self._stopping.set()
-        self._bell.set()
-        if self._thread.is_alive():
-            self._thread.join(deadline_s)
-
-    def alive(self) -> bool:
-        """Does the thread run?"""
-        return self._thread.is_alive()
-
-    def progress(self) -> float:
-        """When it last turned."""
-        return self._progress
-
     # -- the thread ----------------------------------------------------------------------------------------------
+
+    def _rouse(self) -> None:
+        self._bell.set()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -113,11 +93,11 @@ class Release:
 
     def turn(self, reader: Tx) -> float:
         """Let go whatever need not wait any longer. Returns seconds until the next look."""
-        self._progress = self._clock.monotonic()
+        self._turned()
         self._end_holds(reader)
         now = self._time(reader)
         while waits.next_free(reader, now, 1) and not self._stopping.is_set():
-            self._progress = self._clock.monotonic()
+            self._turned()
             self._wake(self._write(partial(self._let_go, now=now)))
             checkpoint("release.after_commit")
         if (posted := self._summaries.due(reader)) is not None:
@@ -180,6 +160,6 @@ class Release:
         while not kept.done():
             if self._stopping.is_set() or self._journal.failed is not None:
                 raise self._journal.failed or JournalError("stopped meanwhile")
-            self._progress = self._clock.monotonic()
+            self._turned()
             futures.wait([kept], 0.5)
         return kept.result()

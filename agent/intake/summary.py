@@ -72,7 +72,7 @@ class Summaries:
 def _listed(tx: Tx, order_pk: int) -> Upcoming:
     _, _, data = orders.newest_event(tx, order_pk)
     if not isinstance(data, Upsert):
-        ref = jobs.order_ref(tx, order_pk)
+        ref = orders.order_ref(tx, order_pk)
         return Upcoming(ref.no, ref.channel, None, ())
     order = data.order
     items = [f"{item.name} x{item.qty}{item.unit or ''}" for item in order.items[:MOST_ITEMS]]

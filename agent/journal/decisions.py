@@ -1,7 +1,7 @@
 """A person settles a ticket: what somebody saw with their own eyes is evidence too."""
 
 from agent.errors import CommandRefused
-from agent.journal import jobs, notes, notices
+from agent.journal import closing, jobs, notes, notices, orders
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.model.command import Decision, Settle
@@ -25,7 +25,7 @@ def decide(tx: Tx, command: Settle) -> str:
             done = "taken as printed"
         case "discard":
             mark = None if job.intent is None else Mark.POSSIBLE_DUPLICATE  # it may be on paper all the same
-            outcome = Settlement(JobState.CANCELED, reason=f"{jobs.DISCARDED}{who}", mark=mark)
+            outcome = Settlement(JobState.CANCELED, reason=f"{closing.DISCARDED}{who}", mark=mark)
             done = "discarded"
         case "again":
             mark = None if job.intent is None else Mark.POSSIBLE_DUPLICATE
@@ -38,7 +38,7 @@ def decide(tx: Tx, command: Settle) -> str:
         jobs.note_torn(tx, job.printer)
     notes.clear_alarm(tx, f"ticket:{job.id}")
     if job.order_pk is not None:
-        ref = jobs.order_ref(tx, job.order_pk)
+        ref = orders.order_ref(tx, job.order_pk)
         notices.withdraw(tx, job.printer, "doubt", ref.no or ref.id)
     return f"ticket {job.id} (order {job.order_id or 'none'}): {done}"
 
@@ -47,7 +47,10 @@ def _find(tx: Tx, command: Settle) -> Job:
     if command.ticket is not None:
         job = jobs.find(tx, command.ticket)
         if job is None:
-            raise CommandRefused(f"there is no ticket {command.ticket}; see: shop-agent queue list")
+            raise CommandRefused(
+                f"there is no ticket {command.ticket}; see: shop-agent queue list",
+                f"没有小票 {command.ticket}：请看小票页",
+            )
         _refuse_if_another(job, command)
         return job
     waiting = [
@@ -61,7 +64,8 @@ def _find(tx: Tx, command: Settle) -> Job:
     if len(waiting) != 1:
         numbers = ", ".join(f"{job.id} at {job.station}" for job in waiting) or "none"
         raise CommandRefused(
-            f"order {command.order} has not one ticket that waits for this ({numbers}); name the ticket"
+            f"order {command.order} has not one ticket that waits for this ({numbers}); name the ticket",
+            f"订单 {command.order} 不是正好一张小票在等（{numbers}）：请指定小票",
         )
     return waiting[0]
 
@@ -70,7 +74,10 @@ def _refuse_if_another(job: Job, command: Settle) -> None:
     """Numbers begin anew when a journal is lost: where the order is named too, it must be the ticket's."""
     named = ((command.order, job.order_id), (command.channel, job.channel), (command.station, job.station))
     if any(said not in ("", known) for said, known in named):
-        raise CommandRefused(f"ticket {job.id} is of order {job.order_id or 'none'} at {job.station}, another one")
+        raise CommandRefused(
+            f"ticket {job.id} is of order {job.order_id or 'none'} at {job.station}, another one",
+            f"小票 {job.id} 是另一张订单的：请刷新页面",
+        )
 
 
 def _refuse_if_needless(job: Job, decision: Decision) -> None:
@@ -79,7 +86,16 @@ def _refuse_if_needless(job: Job, decision: Decision) -> None:
     if job.state is JobState.ABORTED and decision == "discard":
         return
     if job.state is JobState.PROCESSING:
-        raise CommandRefused(f"ticket {job.id} is being printed now; wait until its printer has answered")
+        raise CommandRefused(
+            f"ticket {job.id} is being printed now; wait until its printer has answered",
+            f"小票 {job.id} 正在打印：请等打印机应答",
+        )
     if job.state in FINAL:
-        raise CommandRefused(f"ticket {job.id} is settled: {job.state}; nothing is left to decide")
-    raise CommandRefused(f"ticket {job.id} waits for its printer and will be printed; only discard is possible")
+        raise CommandRefused(
+            f"ticket {job.id} is settled: {job.state}; nothing is left to decide",
+            f"小票 {job.id} 已经有结果，不用再处理",
+        )
+    raise CommandRefused(
+        f"ticket {job.id} waits for its printer and will be printed; only discard is possible",
+        f"小票 {job.id} 在等打印机，会自动打印；现在只能选“不打”",
+    )

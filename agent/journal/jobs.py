@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from agent.errors import IllegalTransition
+from agent.journal.closing import close_order
 from agent.journal.file import Tx
 from agent.journal.notes import add_report, clear_alarm, get_meta, keep_number, next_number, now, set_meta
 from agent.journal.pauses import is_paused
@@ -23,7 +24,7 @@ from agent.model.job import (
     Mark,
     token,
 )
-from agent.model.report import Evidence, OrderRef, OrderState, OrderStateName, TicketState
+from agent.model.report import Evidence, OrderRef, TicketState
 
 _COLUMNS = """
     SELECT j.id, j.order_pk, coalesce(o.channel, ''), coalesce(o.order_id, ''), j.rev, j.kind, j.station, j.home,
@@ -47,10 +48,6 @@ _NOT_BEFORE = (
 
 _TO_STATES = {new: ", ".join(f"'{old}'" for old, after in TRANSITIONS.items() if new in after) for new in TRANSITIONS}
 _EVIDENCE: dict[JobState, Evidence] = {JobState.HELD: "held", JobState.UNCONFIRMED: "unconfirmed"}
-
-
-DISCARDED = "discarded"
-"""What the reason of a ticket begins with that a person did not want any more."""
 
 
 class NewJob(msgspec.Struct, frozen=True):
@@ -147,6 +144,13 @@ def unsettled(tx: Tx) -> list[Job]:
     return [job for row in rows if (job := _job(row)) is not None]
 
 
+def of_order(tx: Tx, order_pk: int) -> list[Job]:
+    """All tickets of an order, oldest first."""
+    columns = _COLUMNS.format(index="INDEXED BY jobs_of_order")
+    rows = tx.execute(f"{columns} WHERE j.order_pk = ? ORDER BY j.id", (order_pk,))
+    return [job for row in rows if (job := _job(row)) is not None]
+
+
 def is_open(tx: Tx, job: Job) -> bool:
     """Is this print of it still without an outcome, or did a person settle it meanwhile?"""
     sql = "SELECT 1 FROM jobs WHERE id = ? AND print_number = ? AND intent IS NOT NULL"
@@ -210,11 +214,13 @@ def settle(tx: Tx, job: Job, outcome: Settlement) -> JobState:
             _hand_on_mark(tx, job, outcome.mark)
     also = (
         "mark = coalesce(?, mark), intent = CASE WHEN ? THEN intent END, flight = CASE WHEN ? THEN flight END, "
-        "printer = CASE WHEN ? THEN home ELSE printer END"
+        "printer = CASE WHEN ? THEN home ELSE printer END, evidence = ?"
     )
     in_flight = outcome.keep_intent and not outcome.leaves
-    _move(tx, job.id, state, reason, also, (outcome.mark, outcome.keep_intent, in_flight, state is JobState.PENDING))
-    _report(tx, job.id, outcome.evidence or _EVIDENCE.get(state, ""))
+    evidence = outcome.evidence or _EVIDENCE.get(state, "")
+    values = (outcome.mark, outcome.keep_intent, in_flight, state is JobState.PENDING, evidence)
+    _move(tx, job.id, state, reason, also, values)
+    _report(tx, job.id, evidence)
     if state is JobState.CANCELED and outcome.mark is None:
         _drop_needless_void(tx, job)
     if state in FINAL and job.order_pk is not None:
@@ -296,60 +302,6 @@ def oldest_waiting(tx: Tx) -> str | None:
     """When the oldest ticket that is not settled was entered."""
     row = tx.execute(f"SELECT created_at FROM jobs INDEXED BY jobs_open WHERE {_OPEN} ORDER BY id LIMIT 1").fetchone()
     return None if row is None else str(row[0])
-
-
-def close_order(tx: Tx, order_pk: int) -> None:
-    """When an order's last ticket is settled, say what became of the order. The last word at each station counts; a
-    copy of what is on paper that was not printed after all is none.
-    """
-    rows = tx.execute(
-        "SELECT station, copy, state, reason, rev FROM jobs WHERE order_pk = ? ORDER BY id", (order_pk,)
-    ).fetchall()
-    if any(JobState(state) not in FINAL for _, _, state, _, _ in rows):
-        return
-    last: dict[tuple[str, int], JobState] = {}
-    discarded: dict[tuple[str, int], bool] = {}
-    on_paper: dict[tuple[str, int], int] = {}
-    for station, copy, state, reason, rev in rows:
-        here = (station, copy)
-        if on_paper.get(here) == rev:
-            continue
-        if state == JobState.COMPLETED:
-            on_paper[here] = rev
-        if state != JobState.CANCELED:
-            last[here] = JobState(state)
-        discarded[here] = reason.startswith(DISCARDED)
-    if any(discarded.values()) or JobState.ABORTED in last.values():
-        gone = _left_out(tx, order_pk)
-        last = {here: state for here, state in last.items() if here[0] not in gone}
-        discarded = {here: off for here, off in discarded.items() if here[0] not in gone}
-    _close(tx, order_pk, last, any(discarded.values()))
-
-
-def _left_out(tx: Tx, order_pk: int) -> set[str]:
-    """The stations that make no part of the order any more."""
-    rows = tx.execute(
-        "SELECT json_extract(CAST(share AS TEXT), '$.stations') FROM jobs WHERE order_pk = ? AND kind IN ('order', "
-        "'amend') ORDER BY id",
-        (order_pk,),
-    )
-    makers = [set(msgspec.json.decode(stations, type=list[str])) for (stations,) in rows if stations]
-    return set().union(*makers) - makers[-1] if makers else set()
-
-
-def _close(tx: Tx, order_pk: int, last: dict[tuple[str, int], JobState], discarded: bool) -> None:
-    rev, canceled, before = tx.execute("SELECT rev, canceled, state FROM orders WHERE pk = ?", (order_pk,)).fetchone()
-    state: OrderStateName = "canceled" if canceled else "printed"
-    if not canceled and (JobState.ABORTED in last.values() or discarded):
-        state = "partly_printed" if JobState.COMPLETED in last.values() else "rejected"
-    if state != before:
-        tx.execute("UPDATE orders SET state = ? WHERE pk = ?", (state, order_pk))
-        add_report(tx, OrderState(order_ref(tx, order_pk), rev, state))
-
-
-def order_ref(tx: Tx, order_pk: int) -> OrderRef:
-    """An order as reports name it."""
-    return OrderRef(*tx.execute("SELECT order_id, channel, number FROM orders WHERE pk = ?", (order_pk,)).fetchone())
 
 
 def _overtaken(tx: Tx, job: Job) -> bool:

@@ -1,6 +1,6 @@
 """What came over the box's own port, and is to be taken back there."""
 
-from agent.journal import jobs
+from agent.journal import closing, jobs
 from agent.journal.file import Tx
 
 
@@ -16,6 +16,6 @@ def discard_waiting(tx: Tx, source: str, station: str, who: str) -> int:
         (station, source),
     ).fetchall()
     for order_pk, _ in rows:
-        jobs.withdraw(tx, order_pk, f"{jobs.DISCARDED}: {who}")
-        jobs.close_order(tx, order_pk)
+        jobs.withdraw(tx, order_pk, f"{closing.DISCARDED}: {who}")
+        closing.close_order(tx, order_pk)
     return sum(int(count) for _, count in rows)

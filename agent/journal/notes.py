@@ -49,6 +49,11 @@ def waiting_reports(tx: Tx, after_pk: int, most: int) -> list[OutboxRow]:
     return [OutboxRow(*row) for row in rows]
 
 
+def newest_report(tx: Tx) -> int:
+    """The number of the newest report; 0 where there is none. Numbers are never given twice."""
+    return int(tx.execute("SELECT coalesce(max(pk), 0) FROM outbox").fetchone()[0])
+
+
 def delete_reports(tx: Tx, pks: list[int]) -> None:
     """Forget reports that the broker has taken."""
     tx.executemany("DELETE FROM outbox WHERE pk = ?", [(pk,) for pk in pks])
@@ -64,17 +69,35 @@ def raise_alarm(tx: Tx, key: str, reason: str) -> bool:
     return True
 
 
-def clear_alarm(tx: Tx, key: str) -> bool:
-    """It no longer does; True when that is news."""
+def renew_alarm(tx: Tx, key: str, reason: str, each_s: float) -> None:
+    """Something more of its kind: raised, dated and reported anew at most each so many seconds; in between the alarm
+    that is up only gets the new words.
+    """
+    row = tx.execute("SELECT since FROM alarms WHERE key = ?", (key,)).fetchone()
+    since = None if row is None else datetime.fromisoformat(row[0])
+    if since is None or abs((datetime.now(UTC) - since).total_seconds()) >= each_s:
+        raise_alarm(tx, key, reason)
+    else:
+        tx.execute("UPDATE alarms SET reason = ? WHERE key = ?", (reason, key))
+
+
+def clear_alarm(tx: Tx, key: str, why: str = "") -> bool:
+    """It no longer does, because its cause is over or for this reason; True when that is news."""
     if tx.execute("DELETE FROM alarms WHERE key = ?", (key,)).rowcount == 0:
         return False
-    add_report(tx, AlarmState(key, "cleared"))
+    add_report(tx, AlarmState(key, "cleared", why))
     return True
 
 
 def alarms(tx: Tx) -> dict[str, str]:
     """What needs a person now: key and reason."""
     return {str(key): str(reason) for key, reason in tx.execute("SELECT key, reason FROM alarms ORDER BY since")}
+
+
+def alarms_since(tx: Tx) -> list[tuple[str, str, str]]:
+    """What needs a person now: key, reason and since when, oldest first."""
+    rows = tx.execute("SELECT key, reason, since FROM alarms ORDER BY since")
+    return [(str(key), str(reason), str(since)) for key, reason, since in rows]
 
 
 def next_number(tx: Tx, name: str, day: str) -> int:

@@ -7,7 +7,7 @@ from agent.journal import jobs, notes
 from agent.journal.file import Tx
 from agent.journal.jobs import NewJob, Settlement
 from agent.model.job import JobKind, JobState
-from agent.model.ticket import READ_NOTICE, TEST, Notice
+from agent.model.ticket import READ_NOTICE, TEST, WELCOME, Notice
 
 
 def post(tx: Tx, notice: Notice, printer: str) -> None:
@@ -15,17 +15,29 @@ def post(tx: Tx, notice: Notice, printer: str) -> None:
     jobs.add_jobs(tx, None, None, 0, [NewJob(notice.about, printer, JobKind.NOTICE, msgspec.json.encode(notice))])
 
 
-def post_test(tx: Tx, printer: str) -> int:
-    """A page that shows what this printer can do; returns its ticket's number. One at a time.
+def post_test(tx: Tx, printer: str, page: str = TEST) -> int:
+    """A page that shows what this printer can do, or another `page`; returns its ticket's number. One at a time.
 
     Raises:
         CommandRefused: one waits already.
     """
     for job in jobs.unsettled(tx):
-        if job.kind is JobKind.NOTICE and job.station == printer and READ_NOTICE.decode(job.share).trouble == TEST:
-            raise CommandRefused(f"a test page waits for {printer} already (ticket {job.id}); look at the printer")
-    post(tx, Notice(printer, TEST), printer)
+        if job.kind is JobKind.NOTICE and job.station == printer and READ_NOTICE.decode(job.share).trouble == page:
+            raise CommandRefused(
+                f"a test page waits for {printer} already (ticket {job.id}); look at the printer",
+                f"{printer} 已有一张测试页在等：请看打印机",
+            )
+    post(tx, Notice(printer, page), printer)
     return int(tx.execute("SELECT max(id) FROM jobs").fetchone()[0])
+
+
+def post_welcome(tx: Tx, notice: Notice, printer: str) -> None:
+    """The page with the code that counts now; one with an older code that was not printed yet is not wanted."""
+    notices = [job for job in jobs.unsettled(tx) if job.kind is JobKind.NOTICE and job.state is JobState.PENDING]
+    for job in notices:
+        if READ_NOTICE.decode(job.share).trouble == WELCOME:
+            jobs.settle(tx, job, Settlement(JobState.CANCELED, reason="a newer code counts"))
+    post(tx, notice, printer)
 
 
 def withdraw(tx: Tx, about: str, trouble: str, order: str = "") -> None:

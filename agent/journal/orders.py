@@ -1,13 +1,18 @@
 """Orders and events as the ledger knows them: what came, which revision is the newest, where the sequence stands."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from agent.journal.file import Tx
 from agent.journal.notes import now
 from agent.model.order import READ_PRINT_RAW, READ_UPSERT, Cancel, Event, Order, PrintRaw, Upsert
+from agent.model.report import OrderRef
 
 KEEP_WHOLE = 1000
 """So many parked events are kept with all their bytes, then only their beginning: a flood must not fill the disk."""
+MOST_SOURCES = 8
+"""Of so many sources, those that were heard last, something is asked for and told."""
 MOST_HOLES = 12
 """So many numbers and ranges that are missing are named; a ticket has no room for more."""
 
@@ -31,6 +36,11 @@ class KnownEvent(msgspec.Struct, frozen=True):
 def has_tickets(tx: Tx, order_pk: int) -> bool:
     """Did this order ever become tickets?"""
     return tx.execute("SELECT 1 FROM jobs WHERE order_pk = ? LIMIT 1", (order_pk,)).fetchone() is not None
+
+
+def order_ref(tx: Tx, order_pk: int) -> OrderRef:
+    """An order as reports name it."""
+    return OrderRef(*tx.execute("SELECT order_id, channel, number FROM orders WHERE pk = ?", (order_pk,)).fetchone())
 
 
 def find_event(tx: Tx, source: str, event_id: str) -> KnownEvent | None:
@@ -158,6 +168,28 @@ def cursors(tx: Tx) -> dict[str, int]:
     return {str(source): int(last) for source, last in tx.execute("SELECT source, last FROM cursors")}
 
 
+def not_here(tx: Tx, source: str, numbers: Iterable[int]) -> list[int]:
+    """Those of the numbers that are neither in the journal nor were given up before, in their order."""
+    last, sql = cursors(tx).get(source, -1), "SELECT 1 FROM ahead WHERE source = ? AND sequence = ?"
+    new = sorted({number for number in numbers if number > last})
+    return [number for number in new if tx.execute(sql, (source, number)).fetchone() is None]
+
+
+def heard_lately(tx: Tx, most: int = MOST_SOURCES) -> dict[str, int]:
+    """As `cursors`, of the sources that were heard last: a cloud that begins a new epoch each day leaves many."""
+    rows = tx.execute(
+        "SELECT source, last FROM cursors c "
+        "ORDER BY coalesce((SELECT max(pk) FROM events e WHERE e.source = c.source), 0) DESC LIMIT ?",
+        (most,),
+    )
+    return {str(source): int(last) for source, last in rows}
+
+
+def has_gap(tx: Tx) -> bool:
+    """Is something of any source missing before something that came?"""
+    return tx.execute("SELECT 1 FROM ahead LIMIT 1").fetchone() is not None
+
+
 def passed(tx: Tx, source: str) -> int | None:
     """The sequence up to which everything came or was waited for in vain; None for a source that is new."""
     row = tx.execute("SELECT max(last, passed) FROM cursors WHERE source = ?", (source,)).fetchone()
@@ -243,3 +275,8 @@ def _keep(tx: Tx, source: str, last: int, done: int) -> None:
         "ON CONFLICT (source) DO UPDATE SET last = excluded.last, passed = excluded.passed",
         (source, last, max(last, done)),
     )
+
+
+def any_of_channel(tx: Tx, channel: str) -> bool:
+    """Did ever an order of this channel come? By index."""
+    return tx.execute("SELECT 1 FROM orders WHERE channel = ? LIMIT 1", (channel,)).fetchone() is not None

@@ -16,7 +16,9 @@ def is_paused(tx: Tx, printer: str) -> bool:
 def pause(tx: Tx, printers: Iterable[str], by: str) -> str:
     """From this commit on no ticket of theirs begins; one that a printer has is finished. Returns what was done."""
     reason = f"paused{f' by {by}' if by else ''}: its tickets wait; go on with: shop-agent printers resume"
-    fresh = [name for name in printers if not is_paused(tx, name) and notes.raise_alarm(tx, _key(name), reason)]
+    fresh = [
+        name for name in printers if not is_paused(tx, name) and notes.raise_alarm(tx, _key(name), f"{reason} {name}")
+    ]
     return f"paused: {', '.join(fresh)}" if fresh else "paused already"
 
 

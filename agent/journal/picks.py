@@ -33,7 +33,7 @@ def drop(tx: Tx, pick: Pick) -> str:
 def _find(tx: Tx, pick: Pick) -> dict[int, str]:
     """By key what people call them, in order of arrival."""
     if pick.all == bool(pick.orders):
-        raise CommandRefused(f"name the orders, or all of them; {_SEE}")
+        raise CommandRefused(f"name the orders, or all of them; {_SEE}", "请指定订单，或选全部")
     rows = tx.execute(
         "SELECT o.pk, o.order_id, o.channel, o.number, w.why FROM waits w JOIN orders o ON o.pk = w.order_pk "
         "WHERE w.why <> 'freed' ORDER BY w.n"
@@ -42,7 +42,7 @@ def _find(tx: Tx, pick: Pick) -> dict[int, str]:
     if pick.all:
         picked = {row[0]: row[3] for row in rows if pick.why or row[4] in FOR_A_PERSON}
         if not picked:
-            raise CommandRefused(f"no order waits for that; {_SEE}")
+            raise CommandRefused(f"no order waits for that; {_SEE}", "没有订单在等：可能刚被别人处理")
         return picked
     return dict(_named(rows, name) for name in dict.fromkeys(pick.orders))
 
@@ -51,9 +51,12 @@ def _named(rows: list[tuple[int, str, str, str, str]], name: str) -> tuple[int, 
     found = [row for row in rows if row[1] == name] or [row for row in rows if row[3] == name.removeprefix("#")]
     if len(found) > 1:
         where = ", ".join(f"{row[1]} ({row[2]})" for row in found[:_NAMED])
-        raise CommandRefused(f"{len(found)} orders are called {name[:50]}: {where}; name the id, or the channel")
+        raise CommandRefused(
+            f"{len(found)} orders are called {name[:50]}: {where}; name the id, or the channel",
+            f"有 {len(found)} 张订单叫 {name[:50]}：{where}；请指定订单编号或渠道",
+        )
     if not found:
-        raise CommandRefused(f"order {name[:50]} does not wait; {_SEE}")
+        raise CommandRefused(f"order {name[:50]} does not wait; {_SEE}", f"订单 {name[:50]} 不在等：可能刚被别人处理")
     return found[0][0], found[0][3]
 
 

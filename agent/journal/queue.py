@@ -43,6 +43,12 @@ def waiting_tickets(tx: Tx, most: int) -> list[Waiting]:
     return [_waiting(row) for row in rows]
 
 
+def open_states(tx: Tx) -> dict[str, int]:
+    """How many tickets are not settled, by state."""
+    rows = tx.execute(f"SELECT state, count(*) FROM jobs INDEXED BY jobs_open WHERE {_OPEN} GROUP BY state")
+    return {str(state): int(count) for state, count in rows}
+
+
 def _waiting(row: tuple[Any, ...]) -> Waiting:
     values = dict(zip(Waiting.__struct_fields__, row, strict=True))
     return msgspec.convert({**values, "sent": bool(values["sent"])}, Waiting)

@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 
 from agent.errors import CommandRefused
-from agent.journal import jobs
+from agent.journal import jobs, orders
+from agent.journal.closing import DISCARDED
 from agent.journal.file import Tx
-from agent.journal.jobs import DISCARDED, NewJob
+from agent.journal.jobs import NewJob
 from agent.model.command import Reprint
 from agent.model.job import FINAL, JobKind, JobState, Mark
 
@@ -47,9 +48,9 @@ def reprint(tx: Tx, command: Reprint, home: Home) -> str:
     order_pk, chosen = _one(tx, command) if command.ticket is not None else _all(tx, command)
     ready = [each for each in chosen if each.state in FINAL]
     if not ready:
-        raise CommandRefused(_why_not(chosen[0]))
+        raise CommandRefused(*_why_not(chosen[0]))
     entered = [_enter(tx, order_pk, each, home) for each in ready]
-    ref = jobs.order_ref(tx, order_pk)
+    ref = orders.order_ref(tx, order_pk)
     tickets = ", ".join(f"ticket {number} at {each.station}" for number, each in zip(entered, ready, strict=True))
     return f"order {ref.id[:50]} (#{ref.no[:50]}) is printed again, marked: {tickets}"
 
@@ -58,46 +59,66 @@ def _one(tx: Tx, command: Reprint) -> tuple[int, list[_Known]]:
     """The newest word where this ticket is: an old one's content holds no more."""
     row = tx.execute("SELECT order_pk, station, copy FROM jobs WHERE id = ?", (command.ticket,)).fetchone()
     if row is None or row[0] is None:
-        raise CommandRefused(f"there is no ticket {command.ticket} of an order; name the order")
+        raise CommandRefused(
+            f"there is no ticket {command.ticket} of an order; name the order",
+            f"没有订单小票 {command.ticket}：请指定订单",
+        )
     order_pk, station, copy = row
-    ref = jobs.order_ref(tx, order_pk)
+    ref = orders.order_ref(tx, order_pk)
     named = ((command.channel, (ref.channel,)), (command.station, (station,)), (command.order, (ref.id, ref.no)))
     if any(said and said not in known for said, known in named):
-        raise CommandRefused(f"ticket {command.ticket} is of order {ref.id} at {station}, another one")
+        raise CommandRefused(
+            f"ticket {command.ticket} is of order {ref.id} at {station}, another one",
+            f"小票 {command.ticket} 是另一张订单的：请刷新页面",
+        )
     chosen = [each for each in _newest(tx, order_pk) if (each.station, each.copy) == (station, copy)]
     if not chosen:
-        raise CommandRefused(f"order {ref.id} has nothing on paper at {station} any more that could be printed again")
+        raise CommandRefused(
+            f"order {ref.id} has nothing on paper at {station} any more that could be printed again",
+            f"{station} 已没有这张订单可补打的小票",
+        )
     return order_pk, chosen
 
 
 def _all(tx: Tx, command: Reprint) -> tuple[int, list[_Known]]:
-    order_pk = _find(tx, command)
+    order_pk = find_order(tx, command.order, command.channel)
     chosen = [each for each in _newest(tx, order_pk) if command.station in ("", each.station)]
     if not chosen:
         waits = tx.execute("SELECT 1 FROM waits WHERE order_pk = ?", (order_pk,)).fetchone()
         advice = "it waits: shop-agent queue release" if waits else "no ticket of it was printed"
+        zh = "它还在等：请在迟到订单里打印" if waits else "它没有打印过小票"
         where = f" at {command.station[:50]}" if command.station else ""
-        raise CommandRefused(f"order {command.order[:50]} can't be printed again{where}: {advice}")
+        raise CommandRefused(
+            f"order {command.order[:50]} can't be printed again{where}: {advice}",
+            f"订单 {command.order[:50]} 不能补打：{zh}",
+        )
     return order_pk, chosen
 
 
-def _find(tx: Tx, command: Reprint) -> int:
-    """By its id, else the newest in each channel that people call so."""
-    name = command.order.removeprefix("#")
-    rows = tx.execute("SELECT pk, order_id, channel FROM orders WHERE order_id = ?", (command.order,)).fetchall()
+def find_order(tx: Tx, named: str, channel: str) -> int:
+    """By its id, else the newest in each channel that people call so; `channel` is empty for any.
+
+    Raises:
+        CommandRefused: there is none, or more than one.
+    """
+    rows = tx.execute("SELECT pk, order_id, channel FROM orders WHERE order_id = ?", (named,)).fetchall()
     rows = (
         rows
         or tx.execute(
-            "SELECT max(pk), order_id, channel FROM orders WHERE number = ? GROUP BY channel", (name,)
+            "SELECT max(pk), order_id, channel FROM orders WHERE number = ? GROUP BY channel",
+            (named.removeprefix("#"),),
         ).fetchall()
     )
-    rows = [row for row in rows if command.channel in ("", row[2])]
+    rows = [row for row in rows if channel in ("", row[2])]
     if not rows:
-        raise CommandRefused(f"there is no order {command.order[:50]} here; only the newest are kept")
+        raise CommandRefused(
+            f"there is no order {named[:50]} here; only the newest are kept", f"没有订单 {named[:50]}：只保留最新的"
+        )
     if len(rows) > 1:
         where = ", ".join(f"{row[1]} ({row[2]})" for row in rows[:_NAMED])
         raise CommandRefused(
-            f"{len(rows)} orders are called {command.order[:50]}: {where}; name the id, or the channel"
+            f"{len(rows)} orders are called {named[:50]}: {where}; name the id, or the channel",
+            f"有 {len(rows)} 张订单叫 {named[:50]}：{where}；请指定订单编号或渠道",
         )
     return int(rows[0][0])
 
@@ -128,16 +149,22 @@ def _known(row: tuple[Any, ...]) -> _Known:
 def _enter(tx: Tx, order_pk: int, each: _Known, home: Home) -> int:
     printer = home(each.station)
     if not printer:
-        raise CommandRefused(f"station {each.station} has no printer: write one into the configuration")
+        raise CommandRefused(
+            f"station {each.station} has no printer: write one into the configuration",
+            f"档口 {each.station} 没有打印机：请在档口页选一台",
+        )
     kind = JobKind.ORDER if each.kind is JobKind.AMEND else each.kind
     job = NewJob(each.station, printer, kind, each.share, each.copy, each.copies, Mark.ASKED, each.number)
     jobs.add_jobs(tx, order_pk, each.event_pk, each.rev, [job])
     return int(tx.execute("SELECT max(id) FROM jobs").fetchone()[0])
 
 
-def _why_not(ticket: _Known) -> str:
+def _why_not(ticket: _Known) -> tuple[str, str]:
     match ticket.state:
         case JobState.PENDING | JobState.PROCESSING:
-            return f"ticket {ticket.id} is on its way to the printer; wait for it"
+            return f"ticket {ticket.id} is on its way to the printer; wait for it", f"小票 {ticket.id} 正要打印：请稍等"
         case _:
-            return f"ticket {ticket.id} is {ticket.state}: say what became of it first, or: shop-agent queue again"
+            return (
+                f"ticket {ticket.id} is {ticket.state}: say what became of it first, or: shop-agent queue again",
+                f"小票 {ticket.id} 还没有结果：请先看纸，选“在纸上”或“重打”",
+            )

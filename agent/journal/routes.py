@@ -1,6 +1,6 @@
 """After a change of configuration: which printer each waiting ticket belongs to now."""
 
-from agent.journal import jobs
+from agent.journal import jobs, transfers
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.model.job import Job, JobKind, JobState, Mark
@@ -13,13 +13,15 @@ def reroute(tx: Tx, printers: dict[str, str], fallback: str, configured: set[str
     in doubt stays with the printer that has it; where that one is gone for good nobody can ask it, so that the ticket
     is printed again, marked.
     """
-    moved = 0
+    moved, elsewhere = 0, transfers.kept(tx)
     for job in jobs.unsettled(tx):
         if job.intent is not None and job.printer not in configured:
             _give_up_asking(tx, job)
         home = (
             job.home if job.kind is JobKind.NOTICE and job.home in configured else printers.get(job.station, fallback)
         )
+        if elsewhere.get(job.id) in configured:  # a person said so
+            home = elsewhere[job.id]
         if home != job.home:
             jobs.move_home(tx, job, home)
             moved += 1

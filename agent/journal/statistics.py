@@ -20,6 +20,7 @@ _LISTS = {
     "printers": "SELECT name, link, tier, realtime, counters, port, device, model, firmware FROM printers",
     "commands": "SELECT id, ok, at FROM commands ORDER BY number DESC LIMIT 50",
     "parked": "SELECT topic, path, reason, received_at, length(payload) FROM parked ORDER BY pk DESC LIMIT 50",
+    "alarm_log": "SELECT key, reason, raised_at, cleared_at FROM alarm_log ORDER BY pk DESC LIMIT 100",
     "outbox_oldest": "SELECT type, at FROM outbox ORDER BY pk LIMIT 1",
     "moves": "SELECT job_id, old, new, reason, at FROM moves ORDER BY pk DESC LIMIT 300",
     "tickets": "SELECT id, order_pk, rev, kind, station, home, printer, copy, state, attempt, mark, number, reason, "

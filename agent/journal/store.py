@@ -20,6 +20,8 @@ from agent.journal.file import MIGRATIONS, WORKS_OWN, Tx, code, is_corrupt, open
 
 T = TypeVar("T")
 MOST_PER_COMMIT = 200
+LONGEST_WORK_S = 0.25
+"""After so long what is done so far is committed: nobody waits for the slow work of all that came after."""
 RETRY_FULL_S = 1.0
 IDLE_CHECKPOINT, LATEST_CHECKPOINT = 50, 1000
 """Commits (some ten pages each) after which the WAL is moved into the file: when idle, and in any case."""
@@ -219,26 +221,36 @@ class Journal:
             return None
 
     def _commit(self, batch: list[_Task[Any]]) -> None:
-        """All in one transaction, but for those whose own work fails: they are told, and the others are kept."""
-        while (spoiler := self._transaction(batch)) is not None:
-            batch.remove(spoiler)
-            self._tell_failed(spoiler)
-        for task in batch:
-            task.done.set()
-            if task.after is not None:
-                _call(task.after, task.result)
+        """All in one transaction, or in several when their work is slow. Those whose own work fails are told, and the
+        others are kept. Whoever has been told is no longer in the batch.
+        """
+        while batch:
+            count, spoiler = self._transaction(batch)
+            if spoiler is not None:
+                batch.remove(spoiler)
+                self._tell_failed(spoiler)
+            for task in batch[:count]:
+                task.done.set()
+                if task.after is not None:
+                    _call(task.after, task.result)
+            del batch[:count]
 
-    def _transaction(self, batch: list[_Task[Any]]) -> _Task[Any] | None:
-        """Commit them all and return None; or, when the work of one raised, none of them, and return that one."""
-        if not batch:
-            return None
+    def _transaction(self, batch: list[_Task[Any]]) -> tuple[int, _Task[Any] | None]:
+        """Commit the first so many, at least one, and return their number; or none, when the work of one raised, and
+        that one.
+        """
         under_way: _Task[Any] | None = None
         aboard: list[Rider] = []
-        committed = False
+        committed, count = False, 0
+        ends_at = time.monotonic() + LONGEST_WORK_S
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for under_way in batch:
                 under_way.result = under_way.work(self._connection)
+                count += 1
+                self._progress = time.monotonic()
+                if self._progress >= ends_at:
+                    break
             under_way = None
             for rider in self._riders:
                 aboard.append(rider)
@@ -247,6 +259,7 @@ class Journal:
             committed = True
             self._since_checkpoint += 1
         except Exception as exc:
+            count = 0
             self._rollback()
             if isinstance(exc, sqlite3.Error) and (under_way is None or code(exc) not in WORKS_OWN):
                 raise translate(exc) from exc
@@ -256,7 +269,7 @@ class Journal:
         finally:
             for rider in aboard:
                 rider.leave(committed)
-        return under_way
+        return count, under_way
 
     def _rollback(self) -> None:
         if self._connection.in_transaction:

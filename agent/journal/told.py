@@ -2,8 +2,8 @@
 
 import msgspec
 
+from agent.journal.closing import DISCARDED
 from agent.journal.file import Tx
-from agent.journal.jobs import DISCARDED
 from agent.model.job import Job, JobKind, JobState
 
 _MAY_BE_ON_PAPER = "(j.state = 'completed' OR j.intent IS NOT NULL OR j.mark IS NOT NULL)"

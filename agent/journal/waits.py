@@ -46,7 +46,7 @@ _ALARMS = {
     Why.FLOOD: "more orders came in a minute than are printed unasked",
     Why.FAILED: "orders could not be made into tickets",
 }
-_ASKED = "did not come in time; the cloud is asked for them"
+ASKED = "did not come in time; the cloud is asked for them"
 _COLUMNS = "n, order_pk, why, until, source, sequence, late, missing, old, mark"
 
 
@@ -147,15 +147,8 @@ def pass_over(tx: Tx, source: str, sequence: int) -> tuple[str, ...]:
     if missing:
         note_missing(tx, source, before, missing)
         names = ", ".join(missing)
-        notes.raise_alarm(tx, f"missing:{source}", f"events {names} {_ASKED}")
+        notes.raise_alarm(tx, f"missing:{source}", f"events {names} {ASKED}")
     return missing
-
-
-def note_filled(tx: Tx, source: str) -> None:
-    """One that was missing came: once all have, nobody needs to look for them any more."""
-    last, reason = orders.cursors(tx).get(source), notes.alarms(tx).get(f"missing:{source}", "")
-    if reason.endswith(_ASKED) and last is not None and last >= (orders.passed(tx, source) or 0):
-        notes.clear_alarm(tx, f"missing:{source}")
 
 
 def note_missing(tx: Tx, source: str, before: int, missing: tuple[str, ...]) -> None:
@@ -215,6 +208,11 @@ def listed(tx: Tx, most: int) -> list[Listed]:
 def count(tx: Tx) -> int:
     """How many wait."""
     return int(tx.execute("SELECT count(*) FROM waits").fetchone()[0])
+
+
+def by_why(tx: Tx) -> dict[str, int]:
+    """How many wait, by what for."""
+    return {str(why): int(number) for why, number in tx.execute("SELECT why, count(*) FROM waits GROUP BY why")}
 
 
 def free(tx: Tx, order_pk: int) -> None:

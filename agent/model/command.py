@@ -48,10 +48,48 @@ class Reprint(msgspec.Struct, frozen=True):
     by: str = ""
 
 
+class Ready(msgspec.Struct, frozen=True):
+    """What the kitchen has finished, or (recalled) has not: a ticket's part of its order; what the scanner read from
+    its barcode, as `code`; or an order at one station or, without one, at all.
+    """
+
+    ticket: Annotated[int, msgspec.Meta(ge=1, le=2**62)] | None = None
+    order: str = ""
+    channel: str = ""
+    station: str = ""
+    code: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    by: str = ""
+
+
+class Move(msgspec.Struct, frozen=True):
+    """A ticket shall be printed on another printer than its station's."""
+
+    ticket: Annotated[int, msgspec.Meta(ge=1, le=2**62)]
+    printer: str
+    by: str = ""
+
+
 class Aim(msgspec.Struct, frozen=True):
     """A printer by its name; for pause and resume also `all`."""
 
     printer: str
+    by: str = ""
+
+
+class Dismiss(msgspec.Struct, frozen=True):
+    """A person has seen an alarm that nothing else ends: its key, as in the beat's `alarms`."""
+
+    alarm: str
+    by: str = ""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page for a printer: all that it can do; its name in large letters, so that a person sees which one it is; or
+    rulers and lines of Chinese, for the width of its paper and its characters.
+    """
+
+    printer: str
+    page: Literal["test", "identify", "paper"] = "test"
     by: str = ""
 
 
@@ -61,5 +99,5 @@ class Ask(msgspec.Struct, frozen=True):
     by: str = ""
 
 
-_BEFORE_THREADS = [msgspec.json.Decoder(each) for each in (Settle, Pick, Reprint, Aim, Ask)]
+_BEFORE_THREADS = [msgspec.json.Decoder(each) for each in (Settle, Pick, Reprint, Move, Ready, Aim, Dismiss, Page, Ask)]
 """msgspec builds what it knows of a type at first use, and crashes when two threads do."""

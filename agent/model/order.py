@@ -161,7 +161,9 @@ class PrintRaw(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """A decoded CloudEvent. `sequence` is None where the cloud does not count."""
+    """A decoded CloudEvent. `sequence` is None where the cloud does not count; `flaws` is what it says beside its data
+    and can't be read, in words.
+    """
 
     id: str
     source: str
@@ -170,6 +172,7 @@ class Event(msgspec.Struct, frozen=True):
     digest: str
     time: datetime | None = None
     sequence: int | None = None
+    flaws: tuple[str, ...] = ()
 
 
 def quantity(value: Quantity) -> Decimal | None:

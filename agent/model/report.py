@@ -6,7 +6,9 @@ import msgspec
 
 from agent.model.job import JobKind, JobState, Mark
 
-OrderStateName = Literal["accepted", "duplicate", "stale", "held", "rejected", "canceled", "printed", "partly_printed"]
+OrderStateName = Literal[
+    "accepted", "duplicate", "stale", "held", "rejected", "canceled", "printed", "partly_printed", "ready"
+]
 
 
 Evidence = Literal["", "confirmed", "presumed", "unconfirmed", "held", "witnessed"]
@@ -43,7 +45,8 @@ class TicketState(msgspec.Struct, frozen=True, tag_field="kind", tag="ticket.sta
 
 class OrderState(msgspec.Struct, frozen=True, tag_field="kind", tag="order.state", omit_defaults=True):
     """Where an order is. For a duplicate or a stale event `current` is the order's present state; for one that is held
-    `reason` says what for (gap, old, flood, upcoming) and `until` when an upcoming one will be printed.
+    `reason` says what for (gap, old, flood, upcoming) and `until` when an upcoming one will be printed. For one that
+    was ready and is not after all the reason is `recalled`, and `again` once it is so again.
     """
 
     order: OrderRef

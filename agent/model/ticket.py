@@ -127,6 +127,8 @@ class Ticket(msgspec.Struct, frozen=True):
     before: Order | None = None
     changes: tuple[Change, ...] = ()
     changed_facts: tuple[str, ...] = ()
+    ready_code: str = ""
+    """What its barcode says, by which the kitchen says that it is finished; empty for none."""
 
 
 class Upcoming(msgspec.Struct, frozen=True):
@@ -151,17 +153,22 @@ class Summary(msgspec.Struct, frozen=True):
     printed_at: datetime | None = None
 
 
-TEST = "test"
+TEST, WELCOME, IDENTIFY, PAPER = "test", "welcome", "identify", "paper_test"
 
 
 class Notice(msgspec.Struct, frozen=True):
     """What the staff is told on paper: the printer `about` has a `trouble` (an alarm's word, such as paper or away).
-    With the trouble `TEST` it has none: a person wants its test page.
+    With the trouble `TEST` it has none: a person wants its test page; with `WELCOME` it is that page with the code
+    that makes a person the box's owner, where to type it in, and what was found (zh and en in a line each). `IDENTIFY`
+    is its name in large letters, and `PAPER` a page for the width of its paper and its characters.
     """
 
     about: str
     trouble: str
     order: str = ""
+    code: str = ""
+    link: str = ""
+    checks: tuple[str, ...] = ()
 
 
 READ_SHARE = msgspec.json.Decoder(Share)

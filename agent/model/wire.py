@@ -19,9 +19,11 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class ReplayEnd(msgspec.Struct, frozen=True, rename={"first": "from", "last": "to"}):
-    """A replay is over: the cloud sent `first` to `last`, but for `unavailable`, and its newest is `head`."""
+    """A replay is over: the cloud sent `first` to `last`, but for `unavailable`, and its newest is `head`. One marker a
+    source; without a source it only says that all that was asked for has been sent, and its numbers mean nothing.
+    """
 
-    source: str
+    source: str | None
     first: int | str
     last: int | str
     head: int | str

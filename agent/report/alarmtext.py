@@ -27,7 +27,22 @@ _TOPICS: dict[str, Topic] = {
     "session": "line",
 }
 _AFTER_S: dict[Topic, float] = {"printer": 30, "waiting": 5, "ticket": 60, "missing": 30, "line": 120, "box": 5}
+_GROW = ("parked", "missing", "number")
 _NAME = "{name}"
+_OF_PRINTER = {
+    "mute": (
+        ("从不应答，小票只能算作已打", "it never answers, tickets are only presumed printed"),
+        (
+            "无需处理；请自己看纸。换能应答的打印机更稳妥。",
+            "Nothing to do; look at the paper. A printer that answers is safer.",
+        ),
+    ),
+    "unheard": (
+        ("是新的，还没有应答", "it is new and has not answered yet"),
+        ("请看它是否通电、联机。", "See that it is switched on and online."),
+    ),
+}
+"""Besides what is wrong with a printer on paper (`tickets.words`)."""
 _NOBODY_CAN_HELP = ("mute", "unheard")
 
 
@@ -68,25 +83,64 @@ _SENTENCES = {
         ("请写进配置。", "Write one into the configuration."),
     ),
 }
+_SEEN = ("再解除报警：shop-agent alarms list", "then end the alarm: shop-agent alarms list")
 _BY_KIND = {
     "ticket": (
         ("小票 {name} 没有确认打出", "ticket {name} is not known to be printed"),
         ("请看纸，再回复：shop-agent queue list", "Look at the paper, then say: shop-agent queue list"),
     ),
-    "missing": (("有订单没有送达", "orders did not come"), ("请与平台核对。", "Compare with the platform.")),
-    "number": (("{name} 有单号没出现", "{name}: order numbers not seen"), ("请与平台核对。", "Ask the platform.")),
+    "missing": (
+        ("有订单没有送达", "orders did not come"),
+        (f"请与平台核对，{_SEEN[0]}", f"Compare with the platform; {_SEEN[1]}"),
+    ),
+    "number": (
+        ("{name} 有单号没出现", "{name}: order numbers not seen"),
+        (f"请与平台核对，{_SEEN[0]}", f"Ask the platform; {_SEEN[1]}"),
+    ),
     "broker": (("云端连接有问题", "trouble with the line to the cloud"), ("请联系安装方。", "Tell the installer.")),
+    "broker:tls": (
+        ("云端的加密连接建不起来", "no encrypted line to the cloud"),
+        ("请看括号里的原因，常见是时钟或证书：shop-agent doctor", "Clock or certificate, mostly: shop-agent doctor"),
+    ),
+    "broker:certificate": (
+        ("本机的证书快到期或已到期", "this box's certificate ends soon, or has ended"),
+        ("请换上新证书，不用重启。", "Put a new one in its place; no restart is needed."),
+    ),
+    "broker:refused": (
+        ("云端不让本机登录", "the cloud refuses this box"),
+        ("请核对 username 和密码文件。", "Check username and password file with the cloud's operator."),
+    ),
+    "broker:topics": (
+        ("云端不让本机用它的主题，收不到订单", "the cloud does not let this box use its topics, orders do not come"),
+        (
+            "请核对 prefix、shop、agent，并请云端放行。",
+            "Check prefix, shop, agent; ask the cloud to allow these topics.",
+        ),
+    ),
+    "broker:client_id": (
+        ("另一台盒子用了同一个编号", "another box uses this one's client id"),
+        ("给每台盒子写不同的 agent。", "Give each box an agent name of its own."),
+    ),
     "parked": (
         ("有一条消息读不懂，没有打印", "an event could not be read and is not printed"),
-        ("请与平台核对，并联系对接方。", "Compare with the platform; tell the integrator."),
+        (f"请与平台核对，并联系对接方，{_SEEN[0]}", f"Compare with the platform, tell the integrator; {_SEEN[1]}"),
     ),
     "template": (
         ("小票模板 {name} 有错，先用简单样式打印", "template {name} is wrong; tickets print plainly"),
         ("请修改模板。", "Mend the template."),
     ),
-    "journal": (("账本损坏，已重建", "the journal was broken and begun anew"), ("请与平台核对。", "Compare orders.")),
+    "journal": (
+        ("账本损坏，已重建", "the journal was broken and begun anew"),
+        (f"请与平台核对，{_SEEN[0]}", f"Compare the orders with the platform; {_SEEN[1]}"),
+    ),
+    "console:guessed": (
+        ("有人在试本机的密码", "somebody is guessing this box's PIN"),
+        ("看看谁连着店里的 Wi-Fi；可在设置里换密码。", "See who is on the shop's Wi-Fi; choose another PIN in set-up."),
+    ),
     "console": (("本机端口没有打开", "the box's own port is not open"), ("请检查配置。", "Check the configuration.")),
 }
+
+_ASK = ("请联系安装方：shop-agent support-bundle", "Ask the installer: shop-agent support-bundle")
 
 
 def topic_of(key: str) -> Topic:
@@ -99,6 +153,11 @@ def after_s(key: str) -> float | None:
     return None if key.startswith("printer:") and key.endswith(_NOBODY_CAN_HELP) else _AFTER_S[topic_of(key)]
 
 
+def grows(key: str) -> bool:
+    """Do its words change when more of the same happens while it is up?"""
+    return key.partition(":")[0] in _GROW
+
+
 def sentence(key: str, reason: str = "") -> Sentence:
     """An alarm's words, with its reason where that says more."""
     if (known := _SENTENCES.get(key)) is not None:
@@ -107,7 +166,8 @@ def sentence(key: str, reason: str = "") -> Sentence:
     if kind == "printer":
         return _of_printer(*name.rpartition(":")[::2])
     name, why = _plain(name), _plain(reason)
-    (zh, en), do = _BY_KIND.get(kind, ((_plain(key), _plain(key)), ("", "")))
+    fallback = ((_plain(key), _plain(key)), _ASK)
+    (zh, en), do = _BY_KIND.get(key) or _BY_KIND.get(kind, fallback)
     said = f" ({why})" if why else ""
     return Sentence((zh.replace(_NAME, name) + said, en.replace(_NAME, name) + said), do)
 
@@ -139,8 +199,8 @@ def _of_printer(name: str, what: str) -> Sentence:
     if what == "paused":
         how = f"shop-agent printers resume {name}"
         return Sentence((f"打印机 {name} 已暂停", f"printer {name} is paused"), (f"继续：{how}", f"Go on: {how}"))
-    zh, en = trouble(Language.ZH, what), trouble(Language.EN, what)
-    return Sentence((f"打印机 {name} {zh}", f"printer {name}: {en}"), remedy(what))
+    (zh, en), do = _OF_PRINTER.get(what, ((trouble(Language.ZH, what), trouble(Language.EN, what)), remedy(what)))
+    return Sentence((f"打印机 {name} {zh}", f"printer {name}: {en}"), do)
 
 
 def _within(lines: list[list[str]]) -> str:

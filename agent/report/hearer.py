@@ -11,7 +11,10 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from agent.confignotices import Topic
-from agent.report.alarmtext import after_s, topic_of
+from agent.report.alarmtext import after_s, grows, topic_of
+
+AGAIN_AFTER_S = 600.0
+"""An alarm whose words say that more has come is told again, at most so often."""
 
 OVER_AFTER_S = 10.0
 """An alarm that is back so soon was never over: a cover that is opened again."""
@@ -21,6 +24,7 @@ GAPS = ((40, 300.0), (10, 60.0), (0, 6.0))
 robots allow, because two boxes may share one.
 """
 
+NOTHING: Mapping[str, str] = {}
 _HOUR_S = 3600.0
 _REFUSED_S, _SLOWEST_S, _FIRST_S = 60.0, 600.0, 4.0
 
@@ -33,11 +37,14 @@ class News(msgspec.Struct, frozen=True):
 
 
 class Hearer:
-    """`told` are the keys of what it was told and is not over; `only`, the topics that it is told of, all if none."""
+    """`told` is what it was told and is not over, by key with the reason that was told; `only`, the topics that it is
+    told of, all if none.
+    """
 
-    def __init__(self, only: Iterable[Topic], told: Iterable[str] = ()) -> None:
+    def __init__(self, only: Iterable[Topic], told: Mapping[str, str] = NOTHING) -> None:
         self._only = frozenset(only)
-        self.told = set(told)
+        self.told = dict(told)
+        self._told_at: dict[str, float] = {}
         self._since: dict[str, float] = {}
         self._gone: dict[str, float] = {}
         self._sent: deque[float] = deque(maxlen=GAPS[0][0])
@@ -51,12 +58,16 @@ class Hearer:
         if now < self._not_before or (self._sent and now - self._sent[-1] < self._gap_s(now)):
             return None
         raised = {key: up[key] for key, since in self._since.items() if now - since >= (after_s(key) or 0.0)}
+        raised |= {key: up[key] for key in self.told if key in up and self._grew(key, up[key], now)}
         over = tuple(key for key, since in self._gone.items() if now - since >= OVER_AFTER_S)
         return News(raised, over) if raised or over else None
 
     def heard(self, news: News, now: float) -> None:
         """It was told."""
-        self.told = (self.told | set(news.raised)) - set(news.over)
+        self.told = {key: why for key, why in (self.told | news.raised).items() if key not in news.over}
+        self._told_at = {key: at for key, at in self._told_at.items() if key in self.told} | dict.fromkeys(
+            news.raised, now
+        )
         self._sent.append(now)
         self._failures = 0
 
@@ -77,6 +88,11 @@ class Hearer:
     def failing(self) -> bool:
         """Was it not told what it should have been?"""
         return self._failures > 0
+
+    def _grew(self, key: str, reason: str, now: float) -> bool:
+        if not grows(key) or reason == self.told[key]:
+            return False
+        return now - self._told_at.get(key, -AGAIN_AFTER_S) >= AGAIN_AFTER_S
 
     def _wants(self, key: str) -> bool:
         return after_s(key) is not None and (not self._only or topic_of(key) in self._only)

@@ -23,6 +23,7 @@ from agent.model.ticket import Language
 from agent.report.alarmtext import text
 from agent.report.hearer import Hearer, News
 from agent.report.webhook import Untold, tell
+from agent.service import ServiceThread
 
 POLL_S = 1.0
 FAILED_AGAIN_S = 5.0
@@ -102,11 +103,10 @@ class Receiver:
             self._outcome = Untold(type(exc).__name__, refused=True)
 
 
-class Notices:
+class Notices(ServiceThread):
     """The service. `line_up` says whether the cloud can reach us; what else is the matter stands in the journal."""
 
     name = "notices"
-    limit_s = 30.0
 
     def __init__(
         self,
@@ -117,36 +117,13 @@ class Notices:
         line_up: Callable[[], bool],
         tell: Tell = tell,
     ) -> None:
+        super().__init__(clock)
         self._receivers = [Receiver(notice, place, clock, tell) for notice in notices]
         self._journal = journal
-        self._clock = clock
         self._line_up = line_up
         self._was_up = False
         self._unkept: set[str] = set()
         self._loaded = False
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-        self._progress = clock.monotonic()
-
-    # -- a service -----------------------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self, deadline_s: float) -> None:
-        """Stop; what was not told is told after the next start, if it is still so."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(deadline_s)
-
-    def alive(self) -> bool:
-        """Does the thread run?"""
-        return self._thread.is_alive()
-
-    def progress(self) -> float:
-        """When the loop last turned."""
-        return self._progress
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -156,14 +133,14 @@ class Notices:
                         self.turn(reader)
             except Exception:  # noqa: BLE001  the thread's outermost loop: a reader that fails is opened anew
                 _log.exception("notices.turn_failed")
-                self._progress = self._clock.monotonic()
+                self._turned()
                 self._stopping.wait(FAILED_AGAIN_S)
 
     # -- a turn --------------------------------------------------------------------------------------------------
 
     def turn(self, reader: Tx) -> None:
         """Look at the alarms, and tell each receiver what it is to be told."""
-        self._progress = self._clock.monotonic()
+        self._turned()
         if not self._loaded:
             self._load(reader)
         up = self._alarms(reader)
@@ -175,7 +152,8 @@ class Notices:
     def _load(self, reader: Tx) -> None:
         for receiver in self._receivers:
             kept = notes.get_meta(reader, receiver.key)
-            receiver.hearer.told = set(msgspec.json.decode(kept, type=list[str])) if kept else set()
+            told = msgspec.json.decode(kept, type=dict[str, str] | list[str]) if kept else {}
+            receiver.hearer.told = told if isinstance(told, dict) else dict.fromkeys(told, "")  # an older one's
         self._loaded = True
 
     def _alarms(self, reader: Tx) -> dict[str, str]:
@@ -198,6 +176,6 @@ class Notices:
             return
         for receiver in self._receivers:
             if receiver.key in self._unkept:
-                told = msgspec.json.encode(sorted(receiver.hearer.told)).decode()
+                told = msgspec.json.encode(receiver.hearer.told).decode()
                 self._journal.submit(partial(notes.set_meta, key=receiver.key, value=told), lambda _: None)
         self._unkept.clear()

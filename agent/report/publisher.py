@@ -7,9 +7,7 @@ waits for the broker's word, and leaves the processor to the printers in between
 
 import contextlib
 import queue
-import threading
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal
@@ -24,28 +22,26 @@ from agent.clock import Clock, is_synchronised, stamp
 from agent.journal import jobs, notes, orders, waits
 from agent.journal.file import Tx
 from agent.journal.store import Journal
+from agent.report.bell import Bell
+from agent.report.denied import Denied
+from agent.report.envelope import Identity, envelope_of, state_payload
 from agent.report.outbox import REFUSED_AGAIN_S, Outbox
-from agent.report.presence import Beat, PrinterSeen, ReplayRequest, State
+from agent.report.presence import Beat, PrinterSeen
+from agent.report.requests import Requests
+from agent.service import ServiceThread
 
 POLL_S = 0.25
 PACE_S = 0.02
-REQUEST_AGAIN_S = 5.0
-REQUEST_SLOWEST_S = 300.0
+"""After whatever wakes it but a new line: printers come first, and what is committed meanwhile goes with it."""
 UNANSWERED_S = 120.0
 FAILED_AGAIN_S = 5.0
 GOODBYE_S = 1.0
 LONGEST_ALARM = 300
 LINE_ALARMS = "broker:"
+TOPICS_ALARM = "broker:topics"
 _log = log.get("report")
 
 What = Literal["report", "state", "request", "beat"]
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """Who speaks: `source` of everything that goes up, and which boot this is."""
-
-    source: str
-    boot: str
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -56,36 +52,10 @@ class Sent(msgspec.Struct, frozen=True):
     pk: int = 0
 
 
-def new_identity(shop: str, agent: str) -> Identity:
-    """An identity for this run of the process."""
-    return Identity(f"//shop-agent/{shop}/{agent}", uuid.uuid4().hex)
-
-
-def state_payload(identity: Identity, online: bool, at: str = "") -> bytes:
-    """The retained status: birth, or death (also as the last will). A death counts only for its own boot."""
-    return msgspec.json.encode(State(online, identity.boot, __version__, at))
-
-
-def envelope_of(journal_id: str, identity: Identity, row: notes.OutboxRow) -> bytes:
-    """A report as a CloudEvent; its id is the same each time that it is sent."""
-    return msgspec.json.encode(
-        {
-            "specversion": "1.0",
-            "id": f"{journal_id}-{row.pk}",
-            "source": identity.source,
-            "type": row.type,
-            "time": row.at,
-            "datacontenttype": "application/json",
-            "data": msgspec.Raw(row.body),
-        }
-    )
-
-
-class Publisher:
+class Publisher(ServiceThread):
     """The thread that talks up. `line` is set before `start`."""
 
     name = "report"
-    limit_s = 30.0
     line: Line
 
     def __init__(
@@ -97,28 +67,22 @@ class Publisher:
         beat_s: float,
         printers: Callable[[], dict[str, Any]],
     ) -> None:
+        super().__init__(clock)
         self._journal = journal
         self._topics = topics
         self._identity = identity
-        self._clock = clock
         self.beat_s = beat_s
         self._printers = printers
-        self._thread = threading.Thread(target=self._run, name="report", daemon=True)
-        self._stopping = threading.Event()
+        self._bell = Bell(journal, self._rouse)
         self._came_up: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._ask = False
-        self._ask_after = 0.0
-        self._awaiting = False
-        self._routine = False
-        self._asked: dict[str, int] | None = None
-        self._asked_in_vain = 0
+        self._requests = Requests(clock)
         self._beat_at = 0.0
         self._generation = -1
         self._urgent: deque[tuple[What, str, bytes, bool]] = deque()
         self._under_way: dict[int, Sent] = {}
         self._outbox = Outbox(journal, clock)
+        self._denied = Denied(topics)
         self._faults: dict[str, str] | None = None
-        self._progress = clock.monotonic()
         self.last_heard = ""
 
     # -- told by others ------------------------------------------------------------------------------------------
@@ -129,38 +93,18 @@ class Publisher:
         self.line.acknowledged.put(None)
 
     def ask_replay(self) -> None:
-        """Something is missing: ask the cloud for it, at most every five seconds, ever slower while that is in vain.
-
-        What was asked on connecting, and was answered, does not count.
-        """
-        self._ask = True
+        """Something is missing: ask the cloud for it."""
+        self._requests.ask()
 
     def answered(self) -> None:
-        """The cloud heard a request: something came on the replay topic. Until then it is asked again."""
-        self._awaiting = False
-        if self._routine:
-            self._routine, self._ask_after, self._asked = False, 0.0, None
+        """The cloud heard a request: something came on the replay topic."""
+        self._requests.answered()
 
-    # -- a service -----------------------------------------------------------------------------------------------
+    # -- the thread ----------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self, deadline_s: float) -> None:
-        """Say goodbye and stop; reports that did not leave stay in the outbox."""
-        self._stopping.set()
-        self.line.acknowledged.put(None)
-        if self._thread.is_alive():
-            self._thread.join(deadline_s)
-
-    def alive(self) -> bool:
-        """Does the thread run?"""
-        return self._thread.is_alive()
-
-    def progress(self) -> float:
-        """When the loop last turned."""
-        return self._progress
+    def _rouse(self) -> None:
+        if self.alive():  # without a broker there is no line, and nobody to wake
+            self.line.acknowledged.put(None)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -170,7 +114,7 @@ class Publisher:
                 self._serve(reader)
             except Exception:  # noqa: BLE001  the thread's outermost loop: a reader that fails is opened anew
                 _log.exception("report.turn_failed")
-                self._progress = self._clock.monotonic()
+                self._turned()
                 self._stopping.wait(FAILED_AGAIN_S)
             finally:
                 if reader is not None:
@@ -179,20 +123,22 @@ class Publisher:
 
     def _serve(self, reader: Tx) -> None:
         while not self._stopping.is_set():
-            self._progress = self._clock.monotonic()
-            word = self._next_word()
-            if word is not None:
-                self._note(word)
-                self._stopping.wait(PACE_S)
+            self._turned()
+            self._rest()
+            self._bell.heard()
             self.line.tend()
             self._turn(reader)
 
-    def _next_word(self) -> Acknowledged | None:
-        """Sleep until the broker says something, the line comes up, or a moment has passed."""
+    def _rest(self) -> None:
+        """Sleep until the broker says something, the line comes up, there are new reports, or a moment has passed."""
         try:
-            return self.line.acknowledged.get(timeout=POLL_S)
+            word = self.line.acknowledged.get(timeout=POLL_S)
         except queue.Empty:
-            return None
+            return
+        if word is not None:
+            self._note(word)
+        if self._came_up.empty():
+            self._stopping.wait(PACE_S)
 
     def _turn(self, reader: Tx) -> None:
         self._tell_faults()
@@ -201,7 +147,8 @@ class Publisher:
             while not self.line.acknowledged.empty():
                 if (word := self.line.acknowledged.get()) is not None:
                     self._note(word)
-            self._request_missing(reader)
+            for request in self._requests.due(reader):
+                self._say("request", self._topics.request, msgspec.json.encode(request))
             if self._clock.monotonic() - self._beat_at >= self.beat_s:
                 self._beat(reader)
             self._send(reader)
@@ -217,13 +164,13 @@ class Publisher:
             self._under_way.clear()
             self._urgent.clear()
             self._outbox.start_over()
-        session_present: bool | None = None
-        while not self._came_up.empty():
-            session_present = self._came_up.get()
-        if session_present is not None:
-            self._note_session(session_present)
+        came_up = False
+        while not self._came_up.empty():  # a line that broke before we looked counts, too
+            came_up = True
+            self._note_session(self._came_up.get())
+        if came_up:
             self._say("state", self._topics.state, state_payload(self._identity, True, self._now()), retain=True)
-            self._ask, self._ask_after, self._asked, self._routine = True, 0.0, None, True
+            self._requests.connected()
             self._beat(reader)
 
     def _note_session(self, present: bool) -> None:
@@ -244,7 +191,9 @@ class Publisher:
 
     def _tell_faults(self) -> None:
         """The line's faults are alarms; those of an earlier run that are over are cleared."""
-        faults = self.line.faults
+        faults = dict(self.line.faults)
+        if denied := self._denied.fault(self.line.login):
+            faults[TOPICS_ALARM] = "; ".join(filter(None, (faults.get(TOPICS_ALARM), denied)))
         if faults == self._faults:
             return
         self._faults = faults
@@ -307,14 +256,17 @@ class Publisher:
         sent = self._under_way.pop(word.mid, None) if word.generation == self._generation else None
         if sent is None:
             return
+        topic: str = getattr(self._topics, sent.what)
+        if word.taken or word.denied:
+            self._denied.note(topic, "" if word.taken else word.reason, self.line.login)
         if word.taken and sent.what == "report":
             self._outbox.taken(sent.pk)
         elif not word.taken and sent.what == "report":
             self._outbox.refused(sent.pk, word.reason, self.line.most_unacked_out)
         elif not word.taken:
-            _log.error("report.refused", what=sent.what, reason=word.reason)
+            _log.error("report.refused", what=sent.what, topic=topic, login=self.line.login, reason=word.reason)
             if sent.what == "request":
-                self._ask, self._ask_after = True, self._clock.monotonic() + REFUSED_AGAIN_S
+                self._requests.refused(REFUSED_AGAIN_S)
 
     # -- presence ------------------------------------------------------------------------------------------------
 
@@ -342,31 +294,13 @@ class Publisher:
                     break
         self._outbox.delete_taken(at_once=True)
 
-    def _request_missing(self, reader: Tx) -> None:
-        """From the last sequence without a gap before it, for every source; all of it after a journal was lost."""
-        now = self._clock.monotonic()
-        if now < self._ask_after or not (self._ask or self._awaiting):
-            return
-        self._ask = False
-        wanted = orders.cursors(reader)
-        requests = [ReplayRequest(source, last + 1) for source, last in wanted.items()]
-        if not requests and notes.get_meta(reader, "rebuilt_at"):
-            requests = [ReplayRequest(None, 1)]
-        self._awaiting = bool(requests)
-        if requests:
-            self._asked_in_vain = self._asked_in_vain + 1 if wanted == self._asked else 0
-            self._asked = wanted
-            self._ask_after = now + min(REQUEST_SLOWEST_S, REQUEST_AGAIN_S * 2.0 ** min(self._asked_in_vain, 10))
-        for request in requests:
-            self._say("request", self._topics.request, msgspec.json.encode(request))
-
     def _beat(self, reader: Tx) -> None:
         self._beat_at = self._clock.monotonic()
         beat = Beat(
             at=self._now(),
             boot=self._identity.boot,
             version=__version__,
-            sequences=orders.cursors(reader),
+            sequences=orders.heard_lately(reader),
             printers=msgspec.convert(self._printers(), dict[str, PrinterSeen]),
             waiting=jobs.waiting(reader),
             orders_held=waits.count(reader),
@@ -376,4 +310,6 @@ class Publisher:
             session=self.line.session,
             alarms={key: reason[:LONGEST_ALARM] for key, reason in notes.alarms(reader).items()},
         )
+        if self._topics.state in self._denied:  # it may be allowed by now
+            self._say("state", self._topics.state, state_payload(self._identity, True, beat.at), retain=True)
         self._say("beat", self._topics.beat, msgspec.json.encode(beat))

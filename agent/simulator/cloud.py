@@ -62,7 +62,7 @@ class Cloud:
         self.requests: list[dict[str, Any]] = []
         self.garbage: list[tuple[str, bytes]] = []
         self.order_states: dict[tuple[str, str], str] = {}
-        """Where each order is, as reported: accepted, held, printed, partly_printed, rejected or canceled."""
+        """Where each order is, as reported: accepted, held, printed, partly_printed, ready, rejected or canceled."""
         self.alarms: dict[str, str] = {}
         """What needs a person now, and why."""
         self._client = self._connect(host, port, f"cloud-{shop}-{agent}", protocol)

@@ -31,5 +31,7 @@ def _deliver(device: VirtualPrinter, folder: Path) -> None:
         for piece in device.paper.pieces[shown:]:
             shown += 1
             (folder / f"{kept + shown:04d}.txt").write_text(piece.grid() + "\n", encoding="utf-8")
-            piece.png(folder / f"{kept + shown:04d}.png")
+            growing = folder / ".growing.png"
+            piece.png(growing)
+            growing.replace(folder / f"{kept + shown:04d}.png")
         changes.get()

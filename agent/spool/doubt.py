@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from agent.errors import Unavailable
-from agent.journal import jobs, notices
+from agent.journal import jobs, notices, orders
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.model.job import Job, JobKind, JobState
@@ -153,7 +153,7 @@ class Doubts:
         target = post.roster.neighbour(post.name) or post.name
 
         def work(tx: Tx) -> None:
-            number = "" if job.order_pk is None else jobs.order_ref(tx, job.order_pk).no
+            number = "" if job.order_pk is None else orders.order_ref(tx, job.order_pk).no
             notices.post(tx, Notice(post.name, "doubt", number or job.order_id), target)
 
         post.journal.write(work)

@@ -44,6 +44,7 @@ class Post:
         self.watch = Watch(printer.name, shop.journal, shop.clock, shop.roster)
         self.desk = Desk(printer, shop.journal, shop.press, shop.clock, shop.roster)
         self.stopping = threading.Event()
+        self._hurry = threading.Event()
         self.progress = shop.clock.monotonic()
         self._stop_at = float("inf")
 
@@ -51,6 +52,11 @@ class Post:
         """Finish the ticket under way if its printer answers soon."""
         self._stop_at = self.clock.monotonic() + min(GRACE_S, deadline_s * 0.8)
         self.stopping.set()
+        self.hurry()
+
+    def hurry(self) -> None:
+        """Whatever is waited for, try it now: somebody stands at the printer."""
+        self._hurry.set()
         self.desk.ring()
 
     def give_up(self) -> bool:
@@ -61,4 +67,7 @@ class Post:
     def pause(self, seconds: float) -> bool:
         """Wait; true when it is time to stop."""
         self.progress = self.clock.monotonic()
-        return self.stopping.wait(seconds)
+        self._hurry.wait(seconds)
+        if not self.stopping.is_set():
+            self._hurry.clear()
+        return self.stopping.is_set()

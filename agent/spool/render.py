@@ -1,6 +1,7 @@
 """A job becomes bytes: the order as the ledger has it, laid out, typeset and encoded for its printer."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
@@ -18,12 +19,16 @@ from agent.model.job import Job, JobKind, Mark
 from agent.model.layout import Code, Image, Layout, Line
 from agent.model.order import READ_RAW, READ_UPSERT, CanceledOrder, Order
 from agent.model.profile import PROFILES
+from agent.model.readycode import ready_code
 from agent.model.station import Station
 from agent.model.ticket import (
+    IDENTIFY,
+    PAPER,
     READ_NOTICE,
     READ_SHARE,
     READ_SUMMARY,
     TEST,
+    WELCOME,
     Arrival,
     ChangeKind,
     Language,
@@ -34,6 +39,7 @@ from agent.model.ticket import (
 )
 from agent.tickets.changes import changed_facts, compare, trace
 from agent.tickets.engine import TemplateError
+from agent.tickets.pages import NARROW, identify_page, paper_page
 from agent.tickets.raw import ready_made
 from agent.tickets.routing import route
 from agent.tickets.subject import Alarm, Expo, Subject, Welcome
@@ -69,7 +75,9 @@ class Press:
         failed: Callable[[TemplateError], None] = lambda _: None,
         shop: str = "",
         timeless: Callable[[], bool] = lambda: False,
+        ready_code: bool = False,
     ) -> None:
+        self.ready_code = ready_code
         self._shop = shop
         self._timeless = timeless
         self._language = Language(language)
@@ -84,6 +92,8 @@ class Press:
 
         `quickly`: only what takes no time; NotQuick for what has to be drawn or is long. Raises TooLong.
         """
+        if job.kind is JobKind.NOTICE and READ_NOTICE.decode(job.share).trouble == PAPER:
+            return paper_test(printer, quickly=quickly)
         page = self._page(tx, job, printer, now)
         if quickly and not is_quick(page.layout, printer.charset):
             raise NotQuick
@@ -91,6 +101,10 @@ class Press:
         profile = PROFILES[printer.profile]
         beep, drawer = printer.beep or page.beep, page.drawer and printer.drawer and printer.role == "counter"
         return encode(rows, printer.width, dots=printer.dots, profile=profile, beep=beep, drawer=drawer)
+
+    def layout(self, tx: Tx, job: Job, printer: Printer, now: datetime) -> Layout:
+        """The ticket as a person reads it, but for a `PAPER` page, which is no layout. Reads as `render` does."""
+        return self._page(tx, job, printer, now).layout
 
     def business_day(self, now: datetime) -> str:
         """The day whose running numbers count now: it ends at four in the morning, when the last shop is closed."""
@@ -100,13 +114,30 @@ class Press:
         """From now on in this language."""
         self._language = Language(language)
 
+    def trying(self, book: Book, failed: Callable[[TemplateError], None], station: Station, language: str) -> "Press":
+        """Another one, with other templates and a station that prints by them: for who only looks."""
+        other = copy(self)
+        other._book, other._failed, other._language = lambda: book, failed, Language(language)
+        other._stations = {**self._stations, station.name: station}
+        return other
+
     def _page(self, tx: Tx, job: Job, printer: Printer, now: datetime) -> _Page:
         here, width = now.astimezone(self._timezone), printer.width
         match job.kind:
             case JobKind.NOTICE:
                 notice = READ_NOTICE.decode(job.share)
-                if notice.trouble == TEST:
-                    page = Welcome(self._shop or "shop-agent", printer.name, "", self._language, here)
+                if notice.trouble == IDENTIFY:
+                    return _Page(identify_page(printer.name, str(printer.link), here), beep=True)
+                if notice.trouble in (TEST, WELCOME):
+                    page = Welcome(
+                        self._shop or "shop-agent",
+                        printer.name,
+                        notice.link,
+                        notice.code,
+                        notice.checks,
+                        self._language,
+                        here,
+                    )
                     return _Page(self._set("welcome", page, width))
                 return _Page(self._set("alarm", self._alarm(tx, notice, here), width))
             case JobKind.SUMMARY:
@@ -181,7 +212,7 @@ class Press:
         return tuple((name, tuple(portions)) for name, portions in route(order, makers).items())
 
     def _alarm(self, tx: Tx, notice: Notice, here: datetime) -> Alarm:
-        held = [jobs.order_ref(tx, job.order_pk) for job in jobs.in_flight(tx, notice.about) if job.order_pk]
+        held = [orders.order_ref(tx, job.order_pk) for job in jobs.in_flight(tx, notice.about) if job.order_pk]
         numbers = [notice.order] if notice.order else [ref.no or ref.id for ref in held]
         return Alarm(notice, tuple(numbers), jobs.waiting(tx).get(notice.about, 0), self._language, here)
 
@@ -195,7 +226,9 @@ class Press:
     ) -> Ticket:
         order, reason = self._order(tx, job)
         arrival = Arrival() if job.kind is JobKind.CANCEL else share.arrival
-        away, makes = job.home != printer.name, job.station in share.stations
+        home = self._stations[job.station].printer if job.station in self._stations else None
+        home = home or job.home  # a person may have moved it away from its station's printer
+        away, makes = home != printer.name, job.station in share.stations
         return Ticket(
             order=order,
             portions=share.portions,
@@ -210,7 +243,7 @@ class Press:
             part=share.stations.index(job.station) + 1 if makes else 1,
             parts=len(share.stations) if makes else 1,
             printed_for=job.station if away else "",
-            printed_for_why=self._troubled(job.home) if away else "",
+            printed_for_why=self._troubled(home) if away else "",
             also_at=tuple(name for name in share.stations if makes and name != job.station),
             language=self._language,
             printed_at=here,
@@ -219,7 +252,14 @@ class Press:
             late=arrival.late,
             missing=arrival.missing,
             old=arrival.old,
+            ready_code=self._ready_code(job),
         )
+
+    def _ready_code(self, job: Job) -> str:
+        """The same on every copy and reprint of what a station makes at a revision."""
+        if not self.ready_code or job.kind not in (JobKind.ORDER, JobKind.AMEND):
+            return ""
+        return ready_code(job.channel, job.order_id, job.station, job.rev)
 
     def _compared(self, tx: Tx, job: Job, ticket: Ticket) -> Ticket:
         """A revision against what is on paper at its station. Where that is not certain the whole order is printed."""
@@ -255,6 +295,13 @@ class Press:
             subject = msgspec.convert(event["order"], CanceledOrder)
             before = Order(id=subject.id, rev=subject.rev, channel=subject.channel, items=[])
         return before, reason
+
+
+def paper_test(printer: Printer, *, quickly: bool = False) -> Encoded:
+    """The page for the width of its paper and its characters: of neither setting is anything believed."""
+    if quickly:
+        raise NotQuick
+    return encode(paper_page(printer.name), NARROW, profile=PROFILES[printer.profile])
 
 
 def is_quick(layout: Layout, charset: str) -> bool:

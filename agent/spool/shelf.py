@@ -6,7 +6,7 @@ A file that can't be used costs nothing: the last one that could be, else the ag
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -69,6 +69,11 @@ class Shelf:
             self._seen = None
             self._look()
             return sorted(name.removesuffix(".j2") for name in self._book.own)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the shop's own are, or would be."""
+        return self._folder
 
     def failed(self, error: TemplateError) -> None:
         """A template that could be used at first was at fault with a real ticket: up goes its alarm."""
@@ -167,9 +172,11 @@ class Shelf:
                 self._alarm(name, problem)
 
 
-def trial(book: Book) -> TemplateError | None:
-    """The first fault of these templates, found by printing sample tickets; None when all is well."""
-    for file in sorted(book.names):
+def trial(book: Book, files: Iterable[str] | None = None) -> TemplateError | None:
+    """The first fault of these templates, or only of some `files` of them, found by printing sample tickets; None when
+    all is well.
+    """
+    for file in sorted(book.names if files is None else files):
         if not file.startswith("_"):
             try:
                 for subject in samples(file.removesuffix(".j2")):

@@ -86,6 +86,10 @@ class Worker:
         """There may be something to print."""
         self._desk.ring()
 
+    def hurry(self) -> None:
+        """Try it now, however long it would be stayed away from."""
+        self._post.hurry()
+
     def seen(self) -> dict[str, Any]:
         """How the printer is, for the beat."""
         return self._watch.seen

@@ -91,7 +91,9 @@ def values(subject: Subject, width: int) -> Values:
     if isinstance(subject, Summary):
         return _summary(subject, width)
     if isinstance(subject, Welcome):
-        return _page(subject.language, subject.printed_at, width) | {"welcome": subject, "ruler": _ruler(width)}
+        code, known = subject.code, _page(subject.language, subject.printed_at, width)
+        known |= {"code": f"{code[:4]}-{code[4:]}", "address": subject.link.partition("?")[0]}
+        return known | {"welcome": subject, "ruler": _ruler(width)}
     return _alarm(Alarm(subject) if isinstance(subject, Notice) else subject, width)
 
 
@@ -125,7 +127,7 @@ def _page(language: Language, now: datetime | None, width: int) -> Values:
 
 def _ticket(ticket: Ticket, width: int) -> Values:
     order, language, now = ticket.order, ticket.language, ticket.printed_at
-    place = _place(order, language)
+    place = place_of(order, language)
     made = dishes(ticket.portions, language)
     known = _page(language, now, width)
     changes = [news.altered(change, language) for change in ticket.changes] if ticket.changes else []
@@ -141,7 +143,7 @@ def _ticket(ticket: Ticket, width: int) -> Values:
         "rush": order.rush,
         "due": when(order.due_at, now),
         "held_until": words.held_until(order.release_at, now, timeless=ticket.timeless),
-        "allergies": _allergies(order, language) if order.allergies else "",
+        "allergies": allergies_of(order, language) if order.allergies else "",
         "note": paragraph("\n".join([order.note or "", *order.unread])) if order.note or order.unread else [],
         "dishes": made,
         "groups": [Group(ticket.station, made, changes)],
@@ -159,6 +161,7 @@ def _ticket(ticket: Ticket, width: int) -> Values:
         "changes": changes,
         "changed": news.facts(ticket) if ticket.changed_facts else [],
         "said": ticket.changed_facts,
+        "ready_code": ticket.ready_code,
     }
     return known
 
@@ -174,7 +177,7 @@ def _times(ticket: Ticket, known: Values) -> str:
     return "  ".join(facts)
 
 
-def _place(order: Order, language: Language) -> str:
+def place_of(order: Order, language: Language) -> str:
     """What stands large beside the number: how the order leaves the kitchen, and the table."""
     short = Language.EN if language is Language.EN else Language.ZH
     table = said(order.table)
@@ -194,7 +197,8 @@ def _facts(order: Order, language: Language, place: str) -> str:
     return "  ".join([fact for fact in facts if fact])
 
 
-def _allergies(order: Order, language: Language) -> str:
+def allergies_of(order: Order, language: Language) -> str:
+    """What somebody must not eat, on one line."""
     return words.comma(language).join([shortened(allergy) for allergy in order.allergies])
 
 

@@ -33,6 +33,14 @@ def route(order: Order, stations: Sequence[Station]) -> Routed:
     return routed | {name: portions for name, portions in whole.items() if portions}
 
 
+def claims(items: Sequence[Item], stations: Sequence[Station]) -> list[str | None]:
+    """For each item the station that it names or that has a rule for it, None where nobody claims it. Its parts may
+    have homes of their own.
+    """
+    map_ = _Map([station for station in stations if station.shows == "own"])
+    return [map_.claim(item) for item in items]
+
+
 class _Map:
     """The stations' rules, indexed, and the shares so far."""
 
@@ -51,7 +59,7 @@ class _Map:
             self._names += [(name.casefold(), station.name) for name in station.match.name if name]
 
     def place(self, item: Item) -> None:
-        home = self._claim(item)
+        home = self.claim(item)
         lost = home is None and (bool(item.station) or self._default is None)
         here = home or self._default or self._last_resort
         self.routed[here].append(self._share(item, here, (), lost))
@@ -65,7 +73,7 @@ class _Map:
         elsewhere: dict[str, None] = {}
         family = (*parents, item)
         for child in item.children:
-            home = self._claim(child)
+            home = self.claim(child)
             if home in (None, here):
                 kept.append(self._share(child, here, family, home is None and bool(child.station)))
             else:
@@ -74,7 +82,7 @@ class _Map:
                 self.routed[home].append(self._share(child, home, family, False))
         return Portion(item, tuple(kept), tuple(elsewhere), parents, lost, wanted)
 
-    def _claim(self, item: Item) -> str | None:
+    def claim(self, item: Item) -> str | None:
         """The station that the item names or that has a rule for it."""
         if item.station and item.station in self.routed:
             return item.station

@@ -10,6 +10,7 @@ from agent.model.ticket import Change, ChangeKind, Language, Notice, Portion, Su
 from agent.tickets.subject import Alarm, Expo, Subject, Welcome
 
 _NOON = datetime(2026, 11, 22, 12, 0, 9, tzinfo=timezone(timedelta(hours=8)))
+_BOX = "http://shop.local:8480/claim?code=AB2CD3EF"
 _MILK = Item("豆浆", "2", id="1", name2="Soy milk", unit="杯", mods=[Modifier("加热", 1, 0)], note="不要糖", price=300)
 _MEAL = Item("双人套餐", "2", id="2", price=3980, children=[Item("小笼包", "3", unit="笼"), Item("奶茶", 2)])
 _BEEF = Item("酱牛肉", "1.5", id="3", unit="斤", mods=[Modifier("切薄片")], seat="2", course=1, price=9800)
@@ -82,7 +83,7 @@ def samples(name: str) -> tuple[Subject, ...]:
         "cancel": (msgspec.structs.replace(full, kind=JobKind.CANCEL, reason="售完"),),
         "summary": (Summary("old", (Upcoming("41", "alipay", _NOON, ("豆浆 x2",)),), more=3, printed_at=_NOON),),
         "alarm": (Alarm(Notice("kitchen", "paper"), ("41",), 3, printed_at=_NOON), Notice("kitchen", "away")),
-        "welcome": (Welcome("s421", "kitchen", "http://shop.local:8480", printed_at=_NOON), Welcome("s421", "bar")),
+        "welcome": (Welcome("s421", "kitchen", _BOX, "AB2CD3EF", ("✓ USB",), printed_at=_NOON), Welcome("s421", "bar")),
     }
     again = msgspec.structs.replace(full, mark=Mark.POSSIBLE_DUPLICATE, language=Language.ZH, late=True)
     return known.get(name, (full, again, bare))

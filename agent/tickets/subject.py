@@ -29,11 +29,15 @@ class Expo(msgspec.Struct, frozen=True):
 
 
 class Welcome(msgspec.Struct, frozen=True):
-    """A printer's test page. `link` is the console's address, for a QR code."""
+    """A printer's test page. `link` is the address of its window, for a QR code; `code` is in it too, and lets its reader
+    own the box; `checks` are lines.
+    """
 
     shop: str
     printer: str
     link: str = ""
+    code: str = ""
+    checks: tuple[str, ...] = ()
     language: Language = Language.BOTH
     printed_at: datetime | None = None
 

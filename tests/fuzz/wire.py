@@ -22,7 +22,7 @@ from agent.errors import DecodeError
 from agent.fleet.beat import read_beat, read_status
 from agent.intake import foreign
 from agent.intake.commands import _read_id
-from agent.intake.consumer import _replay_end
+from agent.intake.counting import read_end
 from agent.intake.decode import convert, decode_data, decode_envelope, decode_event
 from agent.intake.mapping import Mapping
 from agent.intake.mappingfile import find, load, shipped
@@ -102,7 +102,7 @@ def _command(data: bytes) -> str:
 
 
 def _end(data: bytes) -> str:
-    end = _replay_end(data)
+    end = read_end(data)
     if end is None:
         return "none"
     assert all(0 <= int(number) < 2**62 for number in (end.first, end.last, end.head))

@@ -1,0 +1,94 @@
+"""The cloud's counting, as far as it is on disk: an event takes its place, and the end of a replay says what will never
+come. Within the transaction of whoever asks.
+"""
+
+import msgspec
+
+from agent.intake.acceptance import Taken
+from agent.intake.decode import Envelope
+from agent.journal import gone, notes, orders, waits
+from agent.journal.file import Tx
+from agent.model.wire import ReplayEnd
+
+
+class Counting:
+    """`rebuilt`: the journal was lost, and of every source everything is missing."""
+
+    def __init__(self, rebuilt: bool) -> None:
+        self._rebuilt = rebuilt
+
+    def note(self, tx: Tx, envelope: Envelope) -> bool:
+        """Its place is taken, also by one that was parked: asking for it again would not mend it. True when something
+        before it is missing.
+        """
+        if envelope.number is not None:
+            return orders.note_sequence(tx, envelope.source, envelope.number, self._rebuilt)
+        return False
+
+    def passed(self, tx: Tx, source: str) -> int | None:
+        """As far as the counting was let through; of a journal that was lost everything is missing."""
+        passed = orders.passed(tx, source)
+        return 0 if passed is None and self._rebuilt else passed
+
+    def end_replay(self, tx: Tx, end: ReplayEnd) -> Taken:
+        """What is gone is no longer waited for; what else is missing is asked for once more."""
+        if end.source is None:
+            return self._end_all(tx)
+        before, queued = orders.passed(tx, end.source) or 0, waits.first_queued(tx, end.source)
+        lost = orders.not_here(tx, end.source, map(int, end.unavailable))
+        for sequence in lost:
+            orders.note_sequence(tx, end.source, sequence, self._rebuilt)
+        if lost:
+            ranges = (range(sequence, sequence + 1) for sequence in lost)
+            gone.give_up(tx, end.source, ranges, f"the cloud no longer has events {lost[:20]}")
+            names = tuple(str(sequence) for sequence in lost if sequence > before)
+            waits.note_missing(tx, end.source, before, names[: orders.MOST_HOLES])
+        last, head = orders.cursors(tx).get(end.source), max(int(end.last), int(end.head))
+        if last is None and not self._rebuilt:
+            return Taken("replay_ended")  # of a source that we never heard of: its counting has not begun
+        missing = _still_missing(tx, end.source, (last or 0) + 1, head)
+        if not missing:
+            _all_came(tx)
+        return Taken("replay_ended", gap=missing, stirred=queued is not None)
+
+    def _end_all(self, tx: Tx) -> Taken:
+        """The answer to a request that named no source: there is nothing to compare but what came with it."""
+        missing = orders.has_gap(tx)
+        if not missing:
+            _all_came(tx)
+        return Taken("replay_ended", gap=missing)
+
+
+def _all_came(tx: Tx) -> None:
+    notes.clear_alarm(tx, "session")
+    notes.set_meta(tx, "replayed_since_rebuilt", notes.now())
+
+
+def read_end(payload: bytes) -> ReplayEnd | None:
+    """The end of a replay, or None: it is something else."""
+    try:
+        end = msgspec.json.decode(payload, type=ReplayEnd)
+        numbers = [int(number) for number in (end.first, end.last, end.head, *end.unavailable)]
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError):
+        return None
+    if end.source is None and end.unavailable:
+        return None  # of which source?
+    return end if all(0 <= number < 2**62 for number in numbers) else None
+
+
+def _still_missing(tx: Tx, source: str, first: int, head: int) -> bool:
+    """Shall we ask again for what a replay did not bring? Once; then a person is told, and the counting goes on."""
+    if first > head:
+        return False
+    key = f"hole:{source}"
+    if notes.get_meta(tx, key) != str(first):
+        notes.set_meta(tx, key, str(first))
+        return True
+    last = (orders.first_ahead(tx, source) or head + 1) - 1
+    before = orders.passed(tx, source) or 0
+    orders.skip_to(tx, source, last)
+    if before < last:
+        waits.note_missing(tx, source, before, (str(first) if first == last else f"{first}-{last}",))
+    reason = f"events {first} to {last} did not come, though asked for twice"
+    gone.give_up(tx, source, [range(first, last + 1)], reason)
+    return orders.cursors(tx)[source] < head
