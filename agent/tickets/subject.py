@@ -29,7 +29,7 @@ class Expo(msgspec.Struct, frozen=True):
 
 
 class Welcome(msgspec.Struct, frozen=True):
-    """A printer's test page. `link` is the address of its window, for a QR code; `code` is in it too, and lets its reader
+    """A printer's test page. `link` is its window's address, for a QR code; `code` is in it too: its reader may
     own the box; `checks` are lines.
     """
 
