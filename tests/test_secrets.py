@@ -40,9 +40,9 @@ PLANTED = {
 }
 """Every setting that leads to a secret; a new one is planted below, or this test fails."""
 PUBLIC = {"broker.ca_file", "broker.cert_file", "mappings.file", "printers.profile"}
-LONG = {("run",), ("simulate", "printer"), ("fleet",), ("tail",)}
+LONG = {("run",), ("simulate", "printer"), ("fleet",)}
 """Commands that do not end by themselves; each has its own test here, but for the simulator, which knows no secret."""
-BRIEFLY = {("tail",): ("--no-follow", "-n", "1000")}
+BRIEFLY: dict[tuple[str, ...], tuple[str, ...]] = {("tail",): ("--no-follow", "-n", "1000")}
 PATIENT = {("printers", "check")}
 """Takes its time with a printer: here it is given one that there is not."""
 TEXTS = ("broker-password", "hmac", "token", "ukey", "notice-secret")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MOST_FORM = 1 << 20
 """Bytes: a Chinese character takes nine in a form. Who pastes far too much is told so in words."""
 WIDTHS = (32, 48)
+_LONGEST = 300
 
 
 class Editor:
@@ -172,6 +173,8 @@ class Editor:
             return self._gone(request)
         book = drafts.book_with(self._view.window.shelf.book(), draft)
         try:
+            if problem := drafts.fault(book, draft):
+                raise problem
             drafts.sample(book, draft, 0, self._language(), max(self._widths()))  # TooLong: nobody could look at it
             self.files.save(draft.name, draft.text, sent.get("was", ""), f"console {address_of(request)}")
         except TemplateError as exc:
@@ -209,7 +212,8 @@ class Editor:
         here = exc.file == draft.file
         lines = draft.text.splitlines()
         line = lines[exc.line - 1].strip()[:120] if here and 0 < exc.line <= len(lines) else ""
-        return self._view.pages.page(request, "templates-wrong.html", 422, exc=exc, here=here, line=line)
+        said = exc.message.partition("\n")[0][:_LONGEST]  # below it Jinja repeats the line
+        return self._view.pages.page(request, "templates-wrong.html", 422, exc=exc, said=said, here=here, line=line)
 
     def _gone(self, request: Request) -> Response:
         return self._view.pages.said(request, False, "没有这个样式，请刷新", "no such template; reload the page", 404)
