@@ -9,7 +9,7 @@ from typing import Any
 from agent import log
 from agent.clock import Clock
 from agent.config import Config
-from agent.journal import jobs, notes, queue, waits
+from agent.journal import jobs, notes, orders, queue, waits
 from agent.journal.file import Tx
 from agent.journal.store import Journal
 from agent.overview import MOST_LISTED, Around, LineNow, Overview, Stored, assemble
@@ -70,6 +70,7 @@ def read_stored(reader: Tx) -> Stored:
         orders=waits.by_why(reader),
         listed=waits.listed(reader, MOST_LISTED),
         alarms=notes.alarms_since(reader),
+        last_order=orders.last_received(reader),
     )
 
 

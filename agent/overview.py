@@ -90,7 +90,8 @@ class AlarmNow(msgspec.Struct, frozen=True):
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """All of it. `at` and `started` are UTC by the box's clock; `up_s` is right whatever that is. `disk_free` in bytes,
-    None: unknown. `journal_ok`: it takes orders, and can be read.
+    None: unknown. `journal_ok`: it takes orders, and can be read. `last_order`: when the newest came, from
+    wherever, "" before the first.
     """
 
     well: Wellness
@@ -104,6 +105,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     printers: list[PrinterNow]
     tickets: TicketsNow
     orders: OrdersNow
+    last_order: str
     alarms: list[AlarmNow]
     clock_synchronised: bool
     disk_free: int | None
@@ -119,6 +121,7 @@ class Stored(msgspec.Struct, frozen=True):
     orders: dict[str, int] = {}
     listed: list[Listed] = []
     alarms: list[tuple[str, str, str]] = []
+    last_order: str = ""
 
 
 class Around(msgspec.Struct, frozen=True):
@@ -166,6 +169,7 @@ def assemble(printers: Sequence[Printer], stored: Stored | None, around: Around)
             for_a_person={why: stored.orders[why] for why in map(str, FOR_A_PERSON) if stored.orders.get(why)},
             listed=[each for each in stored.listed if each.why in FOR_A_PERSON][:MOST_LISTED],
         ),
+        last_order=stored.last_order,
         alarms=alarms,
         clock_synchronised=around.synchronised,
         disk_free=around.disk_free,

@@ -280,3 +280,9 @@ def _keep(tx: Tx, source: str, last: int, done: int) -> None:
 def any_of_channel(tx: Tx, channel: str) -> bool:
     """Did ever an order of this channel come? By index."""
     return tx.execute("SELECT 1 FROM orders WHERE channel = ? LIMIT 1", (channel,)).fetchone() is not None
+
+
+def last_received(tx: Tx) -> str:
+    """When the newest event of an order came, UTC; "" before the first. By key."""
+    row = tx.execute("SELECT received_at FROM events WHERE order_pk IS NOT NULL ORDER BY pk DESC LIMIT 1").fetchone()
+    return "" if row is None else str(row[0])

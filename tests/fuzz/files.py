@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from agent import config
+from agent.console.act import as_request
+from agent.console.form import read_pairs
 from agent.errors import ConfigError
 from agent.intake.mappingfile import SHIPPED
 from agent.intake.mappingfile import load as load_mapping
 from agent.model.address import parse_broker_url, parse_host_port
 from agent.model.link import parse_link
+from agent.model.readycode import is_ready_code, ready_code
+from agent.pairing import Pairing, make_token, read_token
+from agent.yamledit import edit
 from tests.fuzz.target import Target
 
 _HOME = Path(__file__).parents[2]
@@ -91,6 +96,18 @@ _ADDRESS_WORDS = [
 _PLACE = re.compile(r".+:\d+:\d+: |.+: ")
 
 
+_PAIRINGS = [
+    Pairing("s421", "mqtts://broker.example:8883", "s421-box1", "hush", "emqx", "shops", "box2", "-----BEGIN"),
+    Pairing("s1", "mqtt://127.0.0.1"),
+]
+_FORMS = [
+    b"ticket=12&decision=again",
+    b"orders=a&orders=b&all=1&channel=test",
+    f"code={ready_code('test', '8812', 'wok', 1)}".encode(),
+    "pin=274859&next=%2Fsetup&name=后厨".encode(),
+]
+
+
 class _File:
     """Reads inputs through a file in memory. Each line of an error says where and what."""
 
@@ -120,6 +137,28 @@ def _address(parse: Callable[[str], Any], data: bytes) -> str:
     return type(found).__name__
 
 
+def _token(data: bytes) -> str:
+    """What is read of a pairing token is what would be made of it."""
+    found = read_token(data.decode("utf-8", "replace"))
+    assert read_token(make_token(found)) == found
+    return f"{bool(found.password)}{bool(found.ca)}{bool(found.preset)}"
+
+
+def _edited(data: bytes) -> str:
+    """A machine's change of a file: what it touches is as wanted, and a second time there is nothing to do."""
+    text = data.decode("utf-8", "replace")
+    first = edit(text, lambda tree: tree.update(language="zh"), "it.yaml")
+    assert edit(first.text, lambda tree: tree.update(language="zh"), "it.yaml").text == first.text
+    assert edit(first.text, lambda _: None, "it.yaml").now["language"] == "zh"
+    return f"{len(first.was)}"
+
+
+def _sent(data: bytes) -> str:
+    """A form of a page; what a scanner types is in one."""
+    found = read_pairs(data, 50)
+    return f"{len(found)} {sum(is_ready_code(value) for _, value in found)} {sorted(as_request(found))[:3]}"
+
+
 def targets() -> list[Target]:
     """All of them."""
     mappings = [(SHIPPED / f"{name}.yaml").read_bytes() for name in ("flat", "square")]
@@ -132,6 +171,11 @@ def targets() -> list[Target]:
             mappings,
             [*_YAML_WORDS, b"@", b"[?", b"||", b"ts(", b"`"],
             weight=6,
+        ),
+        Target("machine's edit", _edited, _CONFIGS, _YAML_WORDS, wrong, 3),
+        Target("pairing token", _token, [make_token(each).encode() for each in _PAIRINGS], [b"SAP1.", b"="], wrong, 2),
+        Target(
+            "form of a page", _sent, _FORMS, [b"&", b"=", b"%", b"+", b"orders=", b"ticket=", b"all="], (ValueError,), 2
         ),
         Target("link", lambda data: _address(parse_link, data), _LINKS, _ADDRESS_WORDS, wrong, 3),
         Target("broker's URL", lambda data: _address(parse_broker_url, data), _URLS, _ADDRESS_WORDS, wrong, 3),
