@@ -11,6 +11,7 @@ import msgspec
 from agent import __version__
 from agent.clock import stamp
 from agent.config import Printer
+from agent.journal.dismissals import can_be_dismissed
 from agent.journal.waits import FOR_A_PERSON, Listed
 
 CONNECTING_S = 15.0
@@ -77,7 +78,9 @@ class Words(msgspec.Struct, frozen=True):
 
 
 class AlarmNow(msgspec.Struct, frozen=True):
-    """What needs a person, and the one thing to do. `grave`: orders don't come in, or are not printed."""
+    """What needs a person, and the one thing to do. `grave`: orders don't come in, or are not printed. `dismissable`:
+    it ends when a person says that he has seen it.
+    """
 
     key: str
     topic: str
@@ -86,6 +89,7 @@ class AlarmNow(msgspec.Struct, frozen=True):
     do: Words
     since: str = ""
     grave: bool = False
+    dismissable: bool = False
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,7 +201,9 @@ def _alarm(key: str, reason: str, since: str) -> AlarmNow:
     from agent.report.alarmtext import sentence, topic_of  # only who looks pays for it
 
     said = sentence(key)
-    return AlarmNow(key, topic_of(key), reason, Words(*said.what), Words(*said.do), since, _is_grave(key))
+    return AlarmNow(
+        key, topic_of(key), reason, Words(*said.what), Words(*said.do), since, _is_grave(key), can_be_dismissed(key)
+    )
 
 
 def _is_grave(key: str) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from agent.console.live import MOST_STRANGERS, news_of
 from agent.console.rights import COOKIE
-from tests.window import WAIT_S, ShopWindow, window
+from tests.window import WAIT_S, ShopWindow, text_of, window
 
 
 @pytest.fixture
@@ -116,3 +116,14 @@ def test_of_reports_only_new_orders_and_alarms_are_news() -> None:
     assert news_of("order.state", order.replace(b"accepted", b"duplicate")) is None
     assert news_of("ticket.state", order) is None
     assert news_of("alarm", b'{"key":"disk","state":"cleared"}') is None
+
+
+def test_an_alarm_about_what_is_over_ends_with_a_tap(shop: ShopWindow) -> None:
+    """A message that nobody can read: a person has seen it, and the page is calm again."""
+    shop.event("order.upsert", {"order": {"id": "x"}}, "broken")
+    page = shop.me.get("/").body.decode()
+    assert 'value="parked"' in page
+    assert "✓" in text_of(shop.me.do("dismiss", alarm="parked"))
+    assert "parked" not in shop.alarms()
+    assert "✗" in text_of(shop.me.do("dismiss", alarm="parked")), "the second one is told"
+    assert 'value="parked"' not in shop.anybody.get("/").body.decode()

@@ -258,6 +258,7 @@ def test_status_tells_of_paper_out_with_what_to_do_and_that_it_is_over(here: Sho
 
 def test_status_is_what_the_types_say(here: Shopfront) -> None:
     """The page of the console is made of the same."""
+    here.until(lambda: here.status()["printers"][0]["state"] == "ready", "the printer to be met")
     told = msgspec.convert(ask(here.folder / "data", {"do": "status"}, WAIT_S), Overview, strict=True)
     assert (told.shop, told.agent, told.printers[0].tier) == ("s1", "box1", "process_id")
     assert told.disk_free is not None

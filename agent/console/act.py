@@ -35,6 +35,7 @@ DONE = {
     "accept": ("已认下", "taken for it"),
     "ready": ("已出餐", "ready"),
     "recall": ("已取回", "back on the screen"),
+    "dismiss": ("知道了", "seen"),
     "bundle": ("支持包", "support bundle"),
     "reload": ("已重新读取", "read anew"),
 }

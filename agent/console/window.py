@@ -27,10 +27,10 @@ from agent.console.setup import SetUp
 from agent.console.stations import Stations
 from agent.console.stationsetup import StationSetup
 from agent.console.tickets import Tickets
+from agent.journal.dismissals import GUESSED
 
 _ARENAS = -8
 """M_ARENA_MAX in glibc's malloc.h."""
-_GUESSED = "console:guessed"
 
 
 @dataclass(frozen=True)
@@ -93,4 +93,4 @@ def _look(rooms: Rooms) -> object:
 
 
 def _suspect(window: Window, count: int) -> None:
-    window.alarm(_GUESSED, f"{count} wrong PINs" if count >= MANY_WRONG else "")
+    window.alarm(GUESSED, f"{count} wrong PINs" if count >= MANY_WRONG else "")

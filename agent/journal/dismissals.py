@@ -12,12 +12,14 @@ from agent.journal.file import Tx
 from agent.model.command import Dismiss
 
 ENDED_BY_A_PERSON = ("parked", "missing", "number", "journal", "session")
+GUESSED = "console:guessed"
+"""Somebody tried PINs; the right one ends it too."""
 _NUMBERS = "number"
 
 
 def can_be_dismissed(key: str) -> bool:
     """Does nothing else end it, or not for certain?"""
-    return key.partition(":")[0] in ENDED_BY_A_PERSON
+    return key == GUESSED or key.partition(":")[0] in ENDED_BY_A_PERSON
 
 
 def dismiss(tx: Tx, command: Dismiss) -> str:
