@@ -58,7 +58,7 @@ def local_printers(known: dict[str, Link]) -> list[Found]:
 class FirstRun(ServiceThread):
     """A service of a new box: prints the welcome ticket, once, and while there is no printer looks for one.
 
-    `print_code` prints a ticket with this code; `restart` starts the agent anew.
+    `print_code` prints a ticket with the code that it asks for; `restart` starts the agent anew.
     """
 
     name = "first-run"
@@ -70,7 +70,7 @@ class FirstRun(ServiceThread):
         path: Path | None,
         access: Access,
         clock: Clock,
-        print_code: Callable[[str], str],
+        print_code: Callable[[Callable[[], str]], str],
         restart: Callable[[], None],
     ) -> None:
         self._config, self._path, self._access = config, path, access
@@ -101,7 +101,7 @@ class FirstRun(ServiceThread):
                 self._stopping.wait(10 * LOOK_S)
 
     def _welcome(self) -> None:
-        printer = self._print_code(self._access.issue_code())
+        printer = self._print_code(self._access.issue_code)
         self._access.welcomed()
         _log.info("firstrun.welcomed", printer=printer)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.routing import Route
 
-from agent.console.access import LONGEST_PIN, MOST_SESSIONS, MOST_TRIES, Access, pin_problem
-from agent.console.door import MOST_WRONG
+from agent.config import Printer
+from agent.console.access import LONGEST_PIN, MOST_CODES, MOST_SESSIONS, MOST_TRIES, Access, pin_problem
+from agent.console.claimticket import choose
+from agent.console.door import MANY_WRONG, MOST_WRONG
 from agent.console.rights import COOKIE
+from agent.model.link import parse_link
+from agent.pairing import Pairing, make_token
 from agent.simulator.printer import VirtualPrinter
 from tests.scan import scan_piece
 from tests.till import Answer
@@ -67,11 +72,21 @@ def test_a_code_makes_its_reader_the_owner_once(tmp_path: Path) -> None:
     assert access.is_pin(PIN)
 
 
-def test_a_newer_code_voids_the_one_before(tmp_path: Path) -> None:
+def test_the_last_few_codes_count_until_one_is_used(tmp_path: Path) -> None:
+    """Somebody who has one printed voids nobody's paper; ten of them do."""
     access = Access(tmp_path)
-    old, new = access.issue_code(), access.issue_code()
-    assert not access.choose_pin(old, PIN)
-    assert access.choose_pin(new, PIN)
+    codes = [access.issue_code() for _ in range(MOST_CODES + 1)]
+    assert not access.choose_pin(codes[0], PIN)
+    assert access.choose_pin(codes[1], PIN)
+    assert not access.choose_pin(codes[-1], "998877")
+
+
+def test_a_code_that_root_was_told_is_voided_by_no_paper(tmp_path: Path) -> None:
+    access = Access(tmp_path)
+    told = access.tell_code()
+    for _ in range(MOST_CODES + 1):
+        access.issue_code()
+    assert access.choose_pin(told, PIN)
 
 
 def test_a_code_that_is_guessed_at_is_void_also_after_a_restart(tmp_path: Path) -> None:
@@ -277,6 +292,103 @@ def test_who_guesses_is_shut_out_though_he_guesses_right_at_last(new: ShopWindow
     assert "15" in text_of(answer)
     assert not signed_in(new, answer)
     assert new.me.get("/setup").status == 200
+
+
+def test_many_at_once_are_many(new: ShopWindow) -> None:
+    """Of guesses that are all under way at once no more are looked at than of those one after another."""
+    with ThreadPoolExecutor(16) as pool:
+        said = list(pool.map(lambda n: new.anybody.post("/sign-in", {"pin": f"13579{n:02}"}).status, range(16)))
+    assert said.count(403) == MOST_WRONG
+    assert said.count(429) == 16 - MOST_WRONG
+
+
+def test_many_addresses_are_slowed_down_together(new: ShopWindow) -> None:
+    """And a person is told; the paper is a way in all the same."""
+    console: Any = new.agent._console
+    door = next(route.endpoint.__self__ for route in console._app.routes if getattr(route, "path", "") == "/sign-out")
+    door._pins.check = door._pins.failed = lambda _: None  # each guess from an address of its own
+    said = [new.anybody.post("/sign-in", {"pin": "135791"}).status for _ in range(MANY_WRONG + 10)]
+    assert said == [403] * MANY_WRONG + [429] * 10
+    new.until(lambda: "console:guessed" in new.alarms(), "the alarm")
+    assert new.anybody.post("/sign-in", {"pin": PIN}).status == 429
+    new.anybody.post("/claim/code")
+    new.on_paper("WELCOME")
+    told = {"code": code_on(new.devices["wok"]), "pin": "998877", "again": "998877"}
+    assert new.anybody.post("/claim", told).status == 303
+
+
+def test_the_way_by_paper_is_open_to_who_is_shut_out(new: ShopWindow) -> None:
+    for _ in range(MOST_WRONG + 1):
+        new.anybody.post("/sign-in", {"pin": "135791"})
+    new.anybody.post("/claim/code")
+    new.on_paper("WELCOME")
+    told = {"code": code_on(new.devices["wok"]), "pin": "998877", "again": "998877"}
+    assert new.anybody.post("/claim", told).status == 303
+
+
+def test_a_code_that_can_not_be_printed_voids_none(tmp_path: Path) -> None:
+    with window(tmp_path, printers=(), more="") as shop:
+        code = shop.access.tell_code()
+        assert shop.anybody.post("/claim/code").status == 409
+        assert shop.anybody.post("/claim", {"code": code, "pin": "998877", "again": "998877"}).status == 303
+
+
+def test_who_taps_again_gets_the_same_code(new: ShopWindow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.console.door.CODE_EACH_S", 0.0)
+    new.anybody.post("/claim/code")
+    new.on_paper("WELCOME")
+    first = code_on(new.devices["wok"])
+    new.anybody.post("/claim/code")
+    new.on_paper("WELCOME", times=2)
+    assert code_on(new.devices["wok"]) == first
+
+
+def test_a_printer_that_was_just_added_does_not_see_the_code() -> None:
+    """Who knows the PIN for a moment does not become the owner by a printer of his own."""
+    ready = {"state": "ready"}
+    printers = [
+        Printer(name="lan", link=parse_link("tcp://192.0.2.7:9100")),
+        Printer(name="usb", link=parse_link("usblp:/dev/usb/lp0")),
+        Printer(name="his", link=parse_link("tcp://192.0.2.66:9100"), role="counter"),
+    ]
+    seen = {printer.name: ready for printer in printers}
+    assert [choose(printers, seen), choose(printers[::2], seen)] == [printers[1], printers[0]]
+    assert choose(printers, {**seen, "usb": {"state": "away"}}) == printers[0]
+    assert choose([], {}) is None
+
+
+@pytest.mark.parametrize("url", ["mqtt://127.0.0.1:18999", "mqtts://127.0.0.2:18999", "mqtt://127.0.0.2:1"])
+def test_a_password_goes_to_no_other_broker(tmp_path: Path, url: str) -> None:
+    """Somebody who is signed in points the line at himself, and would be told the password."""
+    (tmp_path / "secret").write_text("hush\n")
+    broker = 'broker: {url: "mqtt://127.0.0.2:18999", username: s1, password_file: secret}\n'
+    with window(tmp_path, more=broker) as shop:
+        before = shop.config_path.read_text()
+        said = shop.me.post("/setup/cloud", {"url": url, "username": "s1"})
+        assert (said.status, shop.config_path.read_text()) == (422, before)
+        assert "密码" in text_of(said)
+        assert shop.me.post("/setup/cloud", {"url": url, "username": "s1", "password": "new"}).status == 200
+        shop.wait_restarted(0)
+        assert "hush" not in shop.config_path.read_text()
+        broker_now = shop.agent._config.broker
+        assert broker_now is not None
+        assert broker_now.password() == "new"
+
+
+def test_a_password_of_the_environment_stays_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_AGENT_BROKER_PASSWORD", "hush")
+    with window(tmp_path, more='broker: {url: "mqtt://127.0.0.2:18999", username: s1}\n') as shop:
+        token = make_token(Pairing("s1", "mqtt://127.0.0.1:18999", password="x"))
+        for sent in ({"token": token}, {"url": "mqtt://127.0.0.1:18999", "password": "x"}):
+            said = shop.me.post("/setup/cloud", sent)
+            assert said.status == 422
+            assert "SHOP_AGENT_BROKER_PASSWORD" in text_of(said)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8480/static/?", "localhost:x", "127.0.0.1:8480/", "[::1]/static/", "a b"])
+def test_a_host_that_is_none_is_refused(here: ShopWindow, host: str) -> None:
+    """An address that is made of it would be another than the one that is routed."""
+    assert here.anybody.get("/setup", host=host).status in (400, 421)
 
 
 def test_a_forgotten_pin_is_chosen_anew_with_a_code_on_paper(new: ShopWindow) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from agent.config import load
 from agent.configconsole import Console, Feie, FeiePrinter
 from agent.configwarnings import warnings
-from agent.console.guard import MOST_OF_ONE
+from agent.console.guard import MOST_CONNECTIONS
 from agent.errors import ConfigError
 from agent.intake.decode import MAX_BYTES
 from agent.journal import orders
@@ -369,13 +369,16 @@ def test_who_says_nothing_or_drips_is_cut_off_and_others_are_served(
     assert b" 200 " in ended[3]
 
 
-def test_one_address_has_so_many_connections(here: Shop) -> None:
-    """The next one is sent away; when one leaves there is room again."""
-    lines = [socket.create_connection(("127.0.0.1", here.port), 20) for _ in range(MOST_OF_ONE)]
+def test_one_address_takes_no_room_from_others(here: Shop) -> None:
+    """Who takes all that he can get is sent away, others are not; when one leaves there is room again."""
+    lines = [socket.create_connection(("127.0.0.1", here.port), 20) for _ in range(MOST_CONNECTIONS)]
     time.sleep(0.2)
     with pytest.raises(OSError):  # noqa: PT011  reset, or ended without an answer
         here.ask("GET", "/healthz")
-    for line in lines:
+    other = socket.create_connection(("127.0.0.1", here.port), 20, ("127.0.0.2", 0))
+    other.sendall(b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+    assert other.recv(100).startswith(b"HTTP/1.1 200")
+    for line in [*lines, other]:
         line.close()
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:

@@ -22,7 +22,7 @@ def reset_pin(config_path: Path, as_json: bool) -> None:
 
     config = load(config_path)
     try:
-        code = Access(config.data_dir).issue_code()
+        code = Access(config.data_dir).tell_code()
     except OSError as exc:
         text = f"{config.data_dir}: the code can't be kept there ({exc.strerror}); run it with sudo"
         raise ConfigError(text) from exc

@@ -22,7 +22,7 @@ from agent import atomicfile, log
 FILE = "access.json"
 SHORTEST_PIN, LONGEST_PIN = 6, 12
 CODE_LENGTH = 8
-MOST_SESSIONS, MOST_TRIES = 40, 10
+MOST_SESSIONS, MOST_TRIES, MOST_CODES = 40, 200, 3
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 """None that is read for another."""
 _N, _R, _P = 1 << 14, 8, 1
@@ -37,12 +37,14 @@ class _Secret(msgspec.Struct, frozen=True):
 
 
 class _State(msgspec.Struct, frozen=True):
-    """What the file holds. `code` is a digest, valid until used or guessed at too often (`tries`); `sessions` are
-    digests, the oldest first.
+    """What the file holds. `codes` are digests of those that were printed, the newest last, and `told` of the one that
+    root was told; valid until one is used, or they are guessed at too often (`tries`). `sessions` are digests, too, the
+    oldest first.
     """
 
     pin: _Secret | None = None
-    code: str = ""
+    codes: tuple[str, ...] = ()
+    told: str = ""
     tries: int = 0
     sessions: tuple[str, ...] = ()
     welcome: bool = False
@@ -82,25 +84,34 @@ class Access:
             self._keep(msgspec.structs.replace(state, welcome=False))
 
     def issue_code(self) -> str:
-        """A new code, to be printed or said to whoever stands at the box; the one before counts no longer."""
-        code = "".join(secrets.choice(_LETTERS) for _ in range(CODE_LENGTH))
+        """A new code, to be printed. The last few count, so that nobody who has one printed voids another's."""
+        code = _new_code()
         with self._alone() as state:
-            self._keep(msgspec.structs.replace(state, code=_digest(code), tries=0))
+            codes = (*state.codes, _digest(code))[-MOST_CODES:]
+            self._keep(msgspec.structs.replace(state, codes=codes, tries=0))
+        return code
+
+    def tell_code(self) -> str:
+        """A new code, to be told to root at the box; the one that was told before counts no longer."""
+        code = _new_code()
+        with self._alone() as state:
+            self._keep(msgspec.structs.replace(state, told=_digest(code), tries=0))
         return code
 
     def choose_pin(self, code: str, pin: str) -> bool:
-        """Who knows the code chooses the PIN. It is used up, and everybody is signed out. False: the code is wrong; one
-        that is guessed at too often is void.
-        """
+        """Who knows a code chooses the PIN. All codes are used up, and everybody is signed out. False: it is none."""
+        said = _digest(_plain(code))
         with self._alone() as state:
-            if state.code and hmac.compare_digest(_digest(_plain(code)), state.code):
+            known = [each for each in (*state.codes, state.told) if each]
+            if said in known:
                 salt = secrets.token_bytes(16)
                 self._keep(_State(pin=_Secret(salt.hex(), _scrypt(pin, salt))))
                 _log.warning("console.pin_chosen")
                 return True
-            tries = state.tries + 1
-            if state.code:
-                self._keep(msgspec.structs.replace(state, tries=tries, code="" if tries >= MOST_TRIES else state.code))
+            if known and state.tries + 1 >= MOST_TRIES:
+                self._keep(msgspec.structs.replace(state, codes=(), told="", tries=0))
+            elif known:
+                self._keep(msgspec.structs.replace(state, tries=state.tries + 1))
             return False
 
     def is_pin(self, pin: str) -> bool:
@@ -171,6 +182,10 @@ def pin_problem(pin: str) -> tuple[str, str]:
     if len(steps) == 1 and steps <= {0, 1, 9}:
         return ("太容易猜：不要用 111111 或 123456", "too easy to guess: not 111111 or 123456")
     return ("", "")
+
+
+def _new_code() -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(CODE_LENGTH))
 
 
 def _plain(said: str) -> str:

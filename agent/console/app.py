@@ -5,6 +5,7 @@ A room of the port brings its routes as a list; `build` makes one application of
 
 import asyncio
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Iterable, Sequence
 
@@ -20,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from agent.console.rooms import Refusal
 
 READ_S = 10.0
+_HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[0-9A-Za-z._-]+))(?::[0-9]{1,5})?")
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _SHUT = {**_HEADERS, "connection": "close"}
 
@@ -94,16 +96,15 @@ class _Named:
             await say(error, 421, _SHUT)(scope, receive, send)
 
     def _is_ours(self, host: str) -> bool:
-        bracketed, bracket, port = host.rpartition("]")
-        if bracket and port.removeprefix(":").strip("0123456789"):
-            return False
-        name = bracketed.removeprefix("[") or host.partition(":")[0]
+        if (parts := _HOST.fullmatch(host)) is None:
+            return not host
+        name = parts["six"] or parts["name"]
         if name.lower().removesuffix(".") in self._names:
             return True
         try:
             ipaddress.ip_address(name)
         except ValueError:
-            return not host
+            return False
         return True
 
 

@@ -10,6 +10,7 @@ from agent.errors import JournalError
 from agent.journal import notices
 from agent.journal.store import Journal
 from agent.model.address import parse_host_port
+from agent.model.link import TcpLink
 from agent.model.ticket import WELCOME, Notice
 
 _PORT = 8480
@@ -24,8 +25,8 @@ class ClaimTicket:
     ) -> None:
         self._config, self._journal, self._workers, self._wake = config, journal, workers, wake
 
-    def print(self, code: str) -> str:
-        """Print it; returns the printer's name, once the journal has it.
+    def print(self, issue: Callable[[], str]) -> str:
+        """Print the code that `issue` gives, where one can be printed; returns the printer's name, once it is on disk.
 
         Raises:
             Refusal: there is no printer, or the journal takes nothing.
@@ -35,7 +36,7 @@ class ClaimTicket:
             raise Refusal(409, "没有打印机：在盒子上运行 no printer here; at the box run: sudo shop-agent reset-pin")
         if self._journal.full or self._journal.failed is not None:
             raise Refusal(503, "磁盘已满或损坏 the disk is full or broken; at the box run: sudo shop-agent reset-pin")
-        address = own_address()
+        code, address = issue(), own_address()
         link = f"http://{address}:{self._port()}/claim?code={code}" if address else ""
         notice = Notice(printer.name, WELCOME, code=code, link=link, checks=self._checks(printer, address))
         try:
@@ -60,9 +61,12 @@ class ClaimTicket:
 
 
 def choose(printers: Sequence[Printer], seen: Mapping[str, Mapping[str, Any]]) -> Printer | None:
-    """The printer for what only the staff shall see: one that works, at the counter sooner than in the kitchen."""
+    """The printer for what only the staff shall see: one that works, plugged in sooner than on the network, and of
+    these the first that was written down: who has just added one does not get to see it.
+    """
     order = sorted(
-        printers, key=lambda each: (seen.get(each.name, {}).get("state") not in _WELL, each.role != "counter")
+        printers,
+        key=lambda each: (seen.get(each.name, {}).get("state") not in _WELL, isinstance(each.link, TcpLink)),
     )
     return order[0] if order else None
 

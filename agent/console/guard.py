@@ -8,8 +8,10 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MOST_CONNECTIONS, MOST_OF_ONE = 100, 40
-"""In all, and of one address: one box that goes mad leaves room for the others."""
+MOST_CONNECTIONS, FEWEST = 100, 4
+"""In all; and so many of one address, or half of what is free where that is more: whoever takes what he can get, one
+address or a few, leaves room for others.
+"""
 HEAD_S, LISTEN_S = 10.0, 10.0
 """How long one may take to say what one wants, and to take the answer."""
 
@@ -24,7 +26,8 @@ class Guarded(H11Protocol):
         """Let somebody in, if there is room."""
         super().connection_made(transport)
         others = [each for each in self.connections if _address(each) == _address(self)]
-        if len(self.connections) > MOST_CONNECTIONS or len(others) > MOST_OF_ONE:
+        free = MOST_CONNECTIONS - len(self.connections)
+        if free < 0 or len(others) > max(FEWEST, free // 2):
             transport.abort()
         else:
             self._slow = self.loop.call_later(HEAD_S, transport.abort)

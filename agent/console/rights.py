@@ -68,14 +68,15 @@ class Rights:
     def _refusal(self, request: Request, signed_in: bool) -> Response | None:
         if request.method not in _SAFE and not is_own(request.headers):
             return say({"error": "this was sent by a page of another site, and is refused"}, 403)
-        path = request.url.path
+        path = str(request.scope["path"])  # what is routed; an address is made of the Host header, too
         if signed_in or path in _ANYONE or path.startswith(_STATIC):
             return None
         if path in PUBLIC and request.method in _SAFE and self._public():
             return None
         where = SIGN_IN if self._access.claimed else CLAIM
         if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
-            asked = path + (f"?{request.url.query}" if request.url.query else "")
+            query = request.scope["query_string"].decode("latin-1")
+            asked = path + (f"?{query}" if query else "")
             return RedirectResponse(f"{where}?next={quote(asked, safe='')}", 303)
         return say(
             {"error": "请先登录 sign in first"}, 401, {"hx-redirect": where} if "hx-request" in request.headers else {}

@@ -50,8 +50,9 @@ class Rooms:
 class Window:
     """What a person's pages look at besides, and the hands that do what is asked there: `handlers` are the command
     line's (agent/answers.py). `config_path` is the file that set-up writes, None where there is none; `restart` starts
-    the agent anew, with what was written; `print_code` prints a ticket with a code that makes who reads it the owner,
-    and returns on which printer (raises Refusal); `alarm` raises one by its key, or clears it without a reason.
+    the agent anew, with what was written; `print_code` prints a ticket with the code that it asks for, which makes its
+    reader the owner, and returns on which printer (raises Refusal); `alarm` raises one by its key, or clears it without
+    a reason.
     """
 
     access: Access
@@ -63,7 +64,7 @@ class Window:
     shelf: Shelf
     log_text: Callable[[], str]
     restart: Callable[[], None]
-    print_code: Callable[[str], str]
+    print_code: Callable[[Callable[[], str]], str]
     alarm: Callable[[str, str], None]
     stopping: threading.Event
 

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from agent import log, pairing
 from agent.clock import stamp
-from agent.config import Config
+from agent.config import Broker, Config
 from agent.configedits import NEW_SHOP, no_broker, set_broker, set_group, set_shop
 from agent.configwrite import Wanted, secret
 from agent.console.app import address_of
@@ -21,6 +21,7 @@ from agent.console.pages import fields
 from agent.console.rooms import Refusal
 from agent.errors import AgentError, ConfigError
 from agent.journal import orders
+from agent.model.address import parse_broker_url
 from agent.model.preset import PRESETS
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class SetUp:
         if sent.get("off"):
             return await self._changes.save(request, no_broker, PAGE)
         try:
-            wanted = _line(sent)
+            wanted = _line(sent, self._view.window.config().broker)
         except AgentError as exc:
             return self._view.pages.said(request, False, str(exc), str(exc), 422)
         _log.warning("console.cloud_changed", address=address_of(request))
@@ -138,19 +139,39 @@ def demo_event(shop: str, now: str) -> bytes:
     return msgspec.json.encode({**event, "time": now, "data": {"order": order}})
 
 
-def _line(sent: dict[str, str]) -> Wanted:
+def _line(sent: dict[str, str], before: Broker | None) -> Wanted:
     """How the configuration changes. Raises ConfigError."""
     if sent.get("token"):
-        return pairing.wanted(pairing.read_token(sent["token"]))
+        found = pairing.read_token(sent["token"])
+        _keep_home(found.url, before, file_goes=False)
+        return pairing.wanted(found)
     if not sent.get("url"):
         raise ConfigError("请填云端地址或配对码 type the cloud's address, or paste a pairing token")
     password = sent.get("password")
+    _keep_home(sent["url"], before, file_goes=not password)
     settings = {name: sent[name] or None for name in ("username", "preset") if name in sent}
 
     def change(tree: Any) -> None:
         set_broker(tree, sent["url"], pairing.PASSWORD if password else None, **settings)
 
     return Wanted(change, {pairing.PASSWORD: secret(password)} if password else {})
+
+
+def _keep_home(url: str, before: Broker | None, *, file_goes: bool) -> None:
+    """A password is for the broker that it was given for: nobody on a page may have it sent to another.
+
+    Raises:
+        ConfigError: it would be; the text says what to do.
+    """
+    if before is None or parse_broker_url(url) == parse_broker_url(before.url):
+        return
+    source = before.password_source()
+    if source not in ("none", f"password_file {before.password_file}"):
+        raise ConfigError(
+            f"密码来自 {source}，换地址请在盒子上改 the password comes from {source}: change the address at the box"
+        )
+    if source != "none" and file_goes:
+        raise ConfigError("换了地址，请再输入密码 this is another address: type the password again")
 
 
 def _value(config: Config, name: str) -> str:

@@ -36,3 +36,7 @@ class Throttle:
         self._failures.move_to_end(address)
         while len(self._failures) > MOST_ADDRESSES:
             self._failures.popitem(last=False)
+
+    def forgive(self, address: str) -> None:
+        """It knew it after all."""
+        self._failures.pop(address, None)
