@@ -148,7 +148,9 @@ def assemble(printers: Sequence[Printer], stored: Stored | None, around: Around)
     if line.state == "down" and around.up_s < CONNECTING_S:
         line = msgspec.structs.replace(line, state="connecting")
     stored = stored or Stored()
-    alarms = [_alarm(*each) for each in [*_by_heart(line, around), *stored.alarms]]
+    known = {key for key, _, _ in stored.alarms}
+    by_heart = [each for each in _by_heart(line, around, bool(printers)) if each[0] not in known]
+    alarms = [_alarm(*each) for each in [*by_heart, *stored.alarms]]
     alarms.sort(key=lambda alarm: (not alarm.grave, alarm.since))
     waits_for_a_person = any(_calls(alarm) for alarm in alarms)
     trouble = not ok or any(alarm.grave for alarm in alarms)
@@ -191,10 +193,10 @@ def size(count: int) -> str:
     return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / 2**20:.0f} MB"
 
 
-def _by_heart(line: LineNow, around: Around) -> list[tuple[str, str, str]]:
-    """Alarms that are in no journal: while these are up, none may be written."""
-    found = [("line", "", "")] if line.state == "down" else []
-    return [*found, ("disk", "", "")] if around.full else found
+def _by_heart(line: LineNow, around: Around, printers: bool) -> list[tuple[str, str, str]]:
+    """Alarms that need not be in the journal: what they say is seen, and while some are up nothing can be written."""
+    up = {"line": line.state == "down", "disk": around.full, "no_printer": not printers}
+    return [(key, "", "") for key, is_up in up.items() if is_up]
 
 
 def _alarm(key: str, reason: str, since: str) -> AlarmNow:

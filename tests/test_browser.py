@@ -1,11 +1,13 @@
 """The window as a person in the shop uses it, on a phone: from the claim to bumped, and over outages."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from agent.console.access import Access
 from agent.pairing import Pairing, make_token
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
@@ -13,7 +15,7 @@ from agent.simulator.stage import Mosquitto, free_port
 from tests.browser import DESK, PHONE, needs_chromium, phone
 from tests.scan import scan_piece
 from tests.test_access import code_on
-from tests.test_firstrun import agent, welcome
+from tests.test_firstrun import agent, until_up, welcome
 from tests.window import PIN, ShopWindow, window
 
 pytestmark = [needs_chromium, pytest.mark.timeout(300)]
@@ -126,8 +128,7 @@ def test_the_whole_first_run_with_a_phone_and_no_keyboard_at_the_box(tmp_path: P
             page.fill("input[name=pin]", PIN)
             page.fill("input[name=again]", PIN)
             page.click("text=完成")
-            page.wait_for_selector("text=一切正常")
-            page = there.go("/setup")
+            page.wait_for_selector("#steps")
             page.fill("input[name=shop]", "s421")
             page.click("#step-shop button")
             page.wait_for_selector("#steps li.done:has-text('给店铺一个编号')")
@@ -172,3 +173,38 @@ def test_an_outage_of_a_printer_and_its_recovery(tmp_path: Path) -> None:
         shop.devices["bar"].power_on()
         page.wait_for_selector(".well.well", timeout=40_000)
         shop.on_paper(12, "bar")
+
+
+def test_a_box_that_hangs_is_not_green(tmp_path: Path) -> None:
+    """Nothing is refused, nothing is said: after a while the page says that it is old."""
+    port = free_port()
+    (tmp_path / "data").mkdir()
+    access = Access(tmp_path / "data")
+    access.choose_pin(access.issue_code(), PIN)
+    with agent(tmp_path, "--printer", "virtual://front", "--listen", f"127.0.0.1:{port}") as box:
+        until_up(port)
+        with phone(port, tmp_path, session=access.sign_in()) as there:
+            page = there.go("/")
+            page.wait_for_selector(".well")
+            box.send_signal(signal.SIGSTOP)
+            try:
+                page.wait_for_selector("#lost:not([hidden])", timeout=40_000)
+            finally:
+                box.send_signal(signal.SIGCONT)
+            page.wait_for_selector("#lost", state="hidden", timeout=40_000)
+
+
+def test_a_new_owner_is_led_on_and_a_box_without_printers_is_not_green(tmp_path: Path) -> None:
+    port = free_port()
+    with agent(tmp_path, "--listen", f"127.0.0.1:{port}"), phone(port, tmp_path) as there:
+        until_up(port)
+        code = Access(tmp_path / "data").tell_code()
+        page = there.go("/")
+        page.wait_for_selector(".well.trouble")
+        assert "没有打印机" in page.inner_text("#board")
+        page = there.go(f"/claim?code={code}")
+        page.fill("input[name=pin]", PIN)
+        page.fill("input[name=again]", PIN)
+        page.click("text=完成")
+        page.wait_for_selector("#steps")
+        assert page.url.endswith("/setup")

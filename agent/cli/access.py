@@ -19,6 +19,7 @@ BY = "command line"
 def reset_pin(config_path: Path, as_json: bool) -> None:
     """Make a new code: who types it in at the console's /claim chooses a new PIN. The agent need not run."""
     from agent.console.access import Access
+    from agent.console.claimticket import page_address
 
     config = load(config_path)
     try:
@@ -30,8 +31,11 @@ def reset_pin(config_path: Path, as_json: bool) -> None:
         show_json({"code": code})
         return
     click.echo(f"代码 code: {code[:4]}-{code[4:]}")
-    click.echo("在手机上打开 http://本机地址:8480/claim，输入代码，选新密码。代码只能用一次。")
-    click.echo("Open http://ADDRESS-OF-THIS-BOX:8480/claim on a phone, type the code, choose a PIN. It works once.")
+    address = page_address(config) or "http://ADDRESS:8480"
+    click.echo(f"在手机上打开 {address}/claim，输入代码，选新密码。代码只能用一次。")
+    click.echo(f"Open {address}/claim on a phone, type the code, choose a PIN. It works once.")
+    if not page_address(config):
+        click.echo('手机页面没有打开：配置里写 the pages are off; write: console: {listen: "0.0.0.0:8480"}')
 
 
 @click.command()
@@ -65,14 +69,17 @@ def pair(
     The token holds the broker's password: give it to nobody but the shop. TOKEN - reads it from the pipe.
     """
     from agent.configwrite import edit
-    from agent.pairing import Pairing, make_token, read_token, wanted
+    from agent.pairing import Pairing, faults_of, make_token, read_token, wanted
 
     if make:
         if not shop or not url:
             raise click.UsageError("--make wants --shop and --url")
         password = password_file.read_text("utf-8").strip() if password_file else ""
         ca = ca_file.read_text("utf-8") if ca_file else ""
-        made = make_token(Pairing(shop, url, password=password, ca=ca, **named))
+        pairing = Pairing(shop, url, password=password, ca=ca, **named)
+        if wrong := faults_of(pairing):
+            raise click.UsageError("\n".join(f"--{each.field.rpartition('.')[2]}: {each.zh} {each.en}" for each in wrong))
+        made = make_token(pairing)
         click.echo(made)
         _show_code(f"{box}/setup#pair={made}")
         return

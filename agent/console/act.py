@@ -20,6 +20,7 @@ from agent.control import Handler, Visit
 from agent.errors import AgentError
 
 AT_ONCE = 8
+"""Of the quick ones, and so many again of those that wait for a printer: these never hold up a kitchen's tap."""
 DONE = {
     "settle": ("已记下", "done"),
     "release": ("将打印", "will be printed"),
@@ -42,6 +43,7 @@ DONE = {
 """What may be done here, by the handler's name, and what is said of it."""
 _PRINTS = {"test", "identify", "retry"}
 """These wait a while for the paper, and say where it is."""
+_WAITS = {*_PRINTS, "probe", "accept"}
 _NUMBERS = {"ticket"}
 _LISTS = {"orders"}
 _FLAGS = {"all"}
@@ -55,7 +57,7 @@ class Acts:
         self._handlers = handlers
         self._pages = pages
         self._stopping = stopping
-        self._limit: anyio.CapacityLimiter | None = None
+        self._limits: dict[bool, anyio.CapacityLimiter] = {}
 
     def routes(self) -> list[BaseRoute]:
         """For the application."""
@@ -63,9 +65,11 @@ class Acts:
 
     async def run(self, request: Request, name: str, asked: dict[str, Any]) -> dict[str, Any]:
         """What the handler answers; on a thread, at most `AT_ONCE` of them. Raises AgentError where it refuses."""
-        self._limit = self._limit or anyio.CapacityLimiter(AT_ONCE)
+        waits = name in _WAITS
+        if waits not in self._limits:
+            self._limits[waits] = anyio.CapacityLimiter(AT_ONCE)
         visit = Visit(f"console {address_of(request)}", self._stopping)
-        return await anyio.to_thread.run_sync(self._handlers[name], asked, visit, limiter=self._limit)
+        return await anyio.to_thread.run_sync(self._handlers[name], asked, visit, limiter=self._limits[waits])
 
     async def _do(self, request: Request) -> Response:
         name = request.path_params["name"]

@@ -12,11 +12,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from agent import configwrite, log
+from agent.config import Config
 from agent.configwords import faults
 from agent.console.app import address_of
 from agent.console.rights import local
 from agent.errors import AgentError, ConfigError
-from agent.reload import AT_ONCE
+from agent.reload import needs_start, try_start
 
 if TYPE_CHECKING:
     from agent.console.window import View
@@ -51,7 +52,7 @@ class Changes:
             return said(request, False, f"没有保存：{zh or exc}", f"not saved: {exc}", 409)
         if not differ:
             return said(request, True, "没有变化", "nothing was changed")
-        if all(name.partition(".")[0].partition("[")[0] in AT_ONCE for name in differ):
+        if not needs_start(differ):
             await self._view.acts.run(request, "reload", {})
             return said(request, True, "已保存", "saved")
         self._view.window.restart()
@@ -62,7 +63,12 @@ class Changes:
         if path is None:
             raise ConfigError("本机没有配置文件 this agent was started without a configuration file")
         by = f"console {address_of(request)}"
-        return await anyio.to_thread.run_sync(lambda: configwrite.edit(path, change, by=by, beside=beside))
+
+        def look(config: Config, differ: list[str]) -> None:
+            if needs_start(differ):
+                try_start(config)
+
+        return await anyio.to_thread.run_sync(lambda: configwrite.edit(path, change, by=by, beside=beside, look=look))
 
     def _look(self, request: Request) -> Response:
         """Is it another agent than the one that was asked before? Then the page goes on."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agent.config import Config, Printer
+from agent.configconsole import PORT, Console
 from agent.console.rooms import Refusal, Seen
 from agent.errors import JournalError
 from agent.journal import notices
@@ -13,7 +14,11 @@ from agent.model.address import parse_host_port
 from agent.model.link import TcpLink
 from agent.model.ticket import WELCOME, Notice
 
-_PORT = 8480
+_NO_PRINTER = (
+    "没有打印机：请接上一台，或在盒子上运行 sudo shop-agent reset-pin。 "
+    "There is no printer: plug one in, or run that at the box."
+)
+_ANY = ("", "0.0.0.0", "::")
 _WELL = ("ready", "connecting")
 
 
@@ -33,11 +38,11 @@ class ClaimTicket:
         """
         printer = choose(self._config.printers, {name: worker.seen() for name, worker in self._workers.items()})
         if printer is None:
-            raise Refusal(409, "没有打印机：在盒子上运行 no printer here; at the box run: sudo shop-agent reset-pin")
+            raise Refusal(409, _NO_PRINTER)
         if self._journal.full or self._journal.failed is not None:
             raise Refusal(503, "磁盘已满或损坏 the disk is full or broken; at the box run: sudo shop-agent reset-pin")
-        code, address = issue(), own_address()
-        link = f"http://{address}:{self._port()}/claim?code={code}" if address else ""
+        code, address = issue(), page_address(self._config)
+        link = f"{address}/claim?code={code}" if address else ""
         notice = Notice(printer.name, WELCOME, code=code, link=link, checks=self._checks(printer, address))
         try:
             self._journal.write(lambda tx: notices.post_welcome(tx, notice, printer.name))
@@ -46,12 +51,12 @@ class ClaimTicket:
         self._wake({printer.name})
         return printer.name
 
-    def _port(self) -> int:
-        listen = getattr(self._config.console, "listen", f":{_PORT}")
-        return parse_host_port(listen, _PORT)[1]
-
     def _checks(self, printer: Printer, address: str) -> tuple[str, ...]:
-        network = f"✓ 网络 network: {address}" if address else "✗ 没有网络 no network: 插网线 plug in the cable"
+        network = (
+            f"✓ 网络 network: {address.removeprefix('http://')}"
+            if address
+            else "✗ 没有网络 no network: 插网线 plug in the cable"
+        )
         cloud = (
             "✓ 云端已设置 cloud is set up"
             if self._config.broker
@@ -69,6 +74,15 @@ def choose(printers: Sequence[Printer], seen: Mapping[str, Mapping[str, Any]]) -
         key=lambda each: (seen.get(each.name, {}).get("state") not in _WELL, isinstance(each.link, TcpLink)),
     )
     return order[0] if order else None
+
+
+def page_address(config: Config) -> str:
+    """Where a phone finds the pages, without a / at its end; empty without a network, or where there are none."""
+    if not isinstance(config.console, Console) or not config.console.pages:
+        return ""
+    host, port = parse_host_port(config.console.listen, PORT)
+    host = own_address() if host in _ANY else host
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}" if host else ""
 
 
 def own_address() -> str:

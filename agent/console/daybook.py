@@ -53,12 +53,14 @@ class Dish(msgspec.Struct, frozen=True):
 
 class Day(msgspec.Struct, frozen=True, kw_only=True):
     """One business day. `hours` counts orders from the hour in which the day begins on; `reprints` are those that were
-    asked for, and those that the agent made in doubt; `unprinted`: tickets that wait, and that can't be printed.
+    asked for, and those that the agent made in doubt; `unprinted`: tickets that wait, and that can't be printed;
+    `rejected`: orders that a person did not want printed, which are not among `orders`.
     """
 
     day: date
     orders: int
     canceled: int
+    rejected: int
     items: int
     tickets: int
     unprinted: int
@@ -136,9 +138,12 @@ def count(
 ) -> Day:
     """One pass over a day's orders, and one over their tickets."""
     hours, dishes = [0] * 24, _Dishes()
-    total = canceled = 0
+    total = canceled = rejected = 0
     first_hour = int(DAY_BEGINS.total_seconds()) // 3600
     for order in orders:
+        if order.state == "rejected":
+            rejected += 1
+            continue
         total += 1
         canceled += order.canceled
         hours[(datetime.fromisoformat(order.at).astimezone(zone).hour - first_hour) % 24] += 1
@@ -156,6 +161,7 @@ def count(
         day=day,
         orders=total,
         canceled=canceled,
+        rejected=rejected,
         items=dishes.items,
         tickets=sum(bool(ticket.printed) for ticket in made),
         unprinted=unprinted,

@@ -35,7 +35,8 @@ _log = log.get("console")
 
 class Door:
     """`print_code` prints a ticket with the code that it asks for and returns where, or raises Refusal; `suspect` is
-    told how many wrong PINs came since the last right one, when they are many, and 0 when it is over.
+    told how many wrong PINs came since the last right one, when they are many, and 0 when it is over;
+    `first` is the page that a new owner comes to.
     """
 
     def __init__(
@@ -45,12 +46,13 @@ class Door:
         clock: Clock,
         print_code: Callable[[Callable[[], str]], str],
         suspect: Callable[[int], None],
+        first: Callable[[], str] = lambda: "/",
     ) -> None:
         self._pages = pages
         self._access = access
         self._clock = clock
         self._print_code = print_code
-        self._suspect = suspect
+        self._suspect, self._first = suspect, first
         self._pins, self._codes = Throttle(clock, MOST_WRONG, WRONG_S), Throttle(clock, MOST_WRONG, WRONG_S)
         self._one = asyncio.Lock()  # scrypt takes memory
         self._wrong, self._tried_at = 0, -BRAKE_S
@@ -76,7 +78,7 @@ class Door:
     async def _sign_in(self, request: Request) -> Response:
         form, address = dict(await fields(request)), address_of(request)
         if not self._may_try(address):
-            return self._sign_in_page(request, _WAIT, 429)
+            return self._sign_in_page(request, _WAIT, 429, form.get("next", ""))
         self._pins.failed(address)  # until it is known to be right: many at once are many
         async with self._one:
             right = await anyio.to_thread.run_sync(self._access.is_pin, form.get("pin", "")[:64])
@@ -85,7 +87,8 @@ class Door:
             _log.warning("console.pin_wrong", address=address)
             if self._wrong % MANY_WRONG == 0:
                 self._suspect(self._wrong)
-            return self._sign_in_page(request, ("密码不对，请再试", "this is not the PIN; try again"), 403)
+            wrong = ("密码不对，请再试", "this is not the PIN; try again")
+            return self._sign_in_page(request, wrong, 403, form.get("next", ""))
         if self._wrong >= MANY_WRONG:
             self._suspect(0)
         self._wrong = 0
@@ -151,7 +154,8 @@ class Door:
             return self._claim_page(request, wrong, 403)
         self._codes.forgive(address)
         self._printed_code = ""
-        return await self._let_in(local(form.get("next", "")))
+        where = local(form.get("next", ""))
+        return await self._let_in(self._first() if where == "/" else where)
 
     async def _sign_out(self, request: Request) -> Response:
         await anyio.to_thread.run_sync(self._access.sign_out, request.cookies.get(COOKIE, ""))
@@ -165,8 +169,10 @@ class Door:
         answer.set_cookie(COOKIE, token, max_age=_YEAR_S, httponly=True, samesite="strict")
         return answer
 
-    def _sign_in_page(self, request: Request, problem: tuple[str, str] = ("", ""), status: int = 200) -> Response:
-        where = local(request.query_params.get("next", ""))
+    def _sign_in_page(
+        self, request: Request, problem: tuple[str, str] = ("", ""), status: int = 200, where: str = ""
+    ) -> Response:
+        where = local(where or request.query_params.get("next", ""))
         return self._pages.page(request, "sign-in.html", status, problem=words(request)(*problem), next=where)
 
     def _claim_page(

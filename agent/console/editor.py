@@ -99,7 +99,8 @@ class Editor:
             problem = words(request)(zh, "a name has a-z, 0-9, - and _ only, begins with a letter or digit; 32 at most")
             return self._view.pages.page(request, "templates-name.html", 422, problem=problem)
         now = self.files.text(name)
-        text = None if not version.isdigit() else self.files.version(name, int(version[:9]))
+        is_number = version.isascii() and version.isdigit()
+        text = self.files.version(name, int(version[:9])) if is_number else None
         if text is None:
             text = now if now is not None and not like else None
         if text is None:

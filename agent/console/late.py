@@ -4,7 +4,7 @@ person says which are printed.
 
 from collections import defaultdict
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -97,22 +97,26 @@ class Late:
         return await self._decide(request, "drop")
 
     async def _decide(self, request: Request, what: str) -> Response:
-        """Of each channel in one stroke; answered once it is on disk."""
+        """Of each channel in one stroke, whatever becomes of another's; answered once it is on disk."""
         said = self._view.pages.said
         chosen = picks(await fields(request))
         if not chosen:
             return said(request, False, "请先勾选订单", "choose orders first", 422)
         zh, en = _DONE[what]
-        try:
-            for asked in chosen:
+        done, refused_zh, refused = 0, [], []
+        for asked in chosen:
+            try:
                 await self._view.acts.run(request, what, asked)
-        except AgentError as exc:
-            _log.info("console.refused", what=what, reason=str(exc), address=address_of(request))
-            return said(request, False, getattr(exc, "zh", "") or str(exc), str(exc), 409)
-        if "all" in chosen[0]:
+                done += len(asked.get("orders", ()))
+            except AgentError as exc:
+                _log.info("console.refused", what=what, reason=str(exc), address=address_of(request))
+                refused_zh.append(getattr(exc, "zh", "") or str(exc))
+                refused.append(str(exc))
+        if "all" in chosen[0] and not refused:
             return said(request, True, f"全部{zh}", f"all of them {en}")
-        count = sum(len(asked["orders"]) for asked in chosen)
-        return said(request, True, f"{count} 张订单{zh}", f"{count} order{'s' if count > 1 else ''} {en}")
+        parts_zh = [*([f"{done} 张订单{zh}"] if done else []), *refused_zh]
+        parts = [*([f"{done} order{'s' if done > 1 else ''} {en}"] if done else []), *refused]
+        return said(request, not refused, "；".join(parts_zh), "; ".join(parts), 409 if refused else 200)
 
 
 def picks(sent: list[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -134,7 +138,7 @@ def row_of(waiting: Undecided, now: datetime) -> Row:
     """An order that waits, in short."""
     order = READ_UPSERT.decode(waiting.payload).order if waiting.kind == "upsert" else None
     placed = order.placed_at if order is not None and order.placed_at is not None else None
-    at = stamp(placed.astimezone(UTC)) if placed is not None else waiting.received_at
+    at = stamp(placed.astimezone(UTC)) if placed is not None else _told_at(waiting)
     items = [f"{item.name} ×{item.qty}{item.unit or ''}" for item in order.items] if order is not None else []
     return Row(
         pick=msgspec.json.encode((waiting.channel, waiting.order)).decode(),
@@ -148,6 +152,13 @@ def row_of(waiting: Undecided, now: datetime) -> Row:
         more=max(0, len(items) - MOST_ITEMS),
         facts=tuple(_facts(order)) if order is not None else (),
     )
+
+
+def _told_at(waiting: Undecided) -> str:
+    """When an order was placed that does not say so: it came, and was so old then. One for later has its own time."""
+    if not waiting.old or waiting.until is not None:
+        return waiting.received_at
+    return stamp(datetime.fromisoformat(waiting.received_at) - timedelta(minutes=waiting.old))
 
 
 def _facts(order: Order) -> list[str]:

@@ -20,7 +20,8 @@ BREATH_S = 0.06
 """Pages are told at most so often."""
 LOOK_S = 1.0
 """How a printer is, is no commit: it is looked at."""
-ALIVE_S = 15.0
+ALIVE_S = 5.0
+"""A page that hears nothing for twice as long says that it is old."""
 MOST_STREAMS, MOST_STRANGERS = 60, 20
 MOST_READ, MOST_NEWS = 200, 20
 
@@ -165,7 +166,7 @@ class _Stream:
             try:
                 await asyncio.wait_for(self._waits.wait(), ALIVE_S)
             except TimeoutError:
-                yield b": alive\n\n"
+                yield b"event: alive\ndata: {}\n\n"
                 continue
             self._waits.clear()
             if not self._ended:

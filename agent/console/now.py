@@ -6,6 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from agent.configedits import NEW_SHOP
+
 if TYPE_CHECKING:
     from agent.console.window import View
 
@@ -30,4 +32,5 @@ class Now:
     def _show(self, request: Request, name: str) -> Response:
         now = self._view.window.overview()
         claimed = self._view.window.access.claimed
-        return self._view.pages.page(request, name, now=now, claimed=claimed)
+        new = now.shop == NEW_SHOP
+        return self._view.pages.page(request, name, now=now, claimed=claimed, new=new)

@@ -28,6 +28,7 @@ from agent.console.printerforms import (
     wrong_value,
 )
 from agent.console.printers import uses, waiting_for
+from agent.journal import renames
 from agent.model.link import BAUDS
 from agent.model.papertest import RULERS, SAMPLES, charset_of, width_of
 from agent.model.profile import PROFILES
@@ -136,7 +137,12 @@ class PrinterSetup:
             return self._gone(request)
         if problem := self._name_problem(new) or await self._paused(old) or await self._busy(old):
             return self._view.pages.said(request, False, *problem, 409)
-        return await self._changes.save(request, lambda tree: configedits.rename_printer(tree, old, new), _LIST)
+
+        def change(tree: Any) -> None:
+            configedits.rename_printer(tree, old, new)
+            self._view.rooms.journal.write(lambda tx: renames.note(tx, "printer", old, new))
+
+        return await self._changes.save(request, change, _LIST)
 
     async def _remove(self, request: Request) -> Response:
         """Its tickets move to the `heir`, who prints for its stations from now on."""
@@ -157,6 +163,8 @@ class PrinterSetup:
             if heir:
                 configedits.put_station(tree, self._config.effective_stations()[0].name)  # the implicit one stays
             configedits.remove_printer(tree, name, heir or None)
+            if heir:
+                self._view.rooms.journal.write(lambda tx: renames.note(tx, "heir", name, heir))
 
         return await self._changes.save(request, change, _LIST)
 

@@ -99,6 +99,5 @@ def is_own(headers: Headers) -> bool:
 
 def local(where: str) -> str:
     """A path of ours to go on to; never another site."""
-    parts = urlsplit(where)
-    safe = where.startswith("/") and not where.startswith(("//", "/\\")) and not parts.netloc and where.isprintable()
-    return where if safe and "\\" not in where else "/"
+    safe = where.startswith("/") and not where.startswith("//") and where.isprintable() and "\\" not in where
+    return where if safe else "/"

@@ -14,7 +14,7 @@ from agent import log, pairing
 from agent.clock import stamp
 from agent.config import Broker, Config
 from agent.configedits import NEW_SHOP, no_broker, set_broker, set_group, set_shop
-from agent.configwrite import Wanted, secret
+from agent.configwrite import Wanted, fresh, secret
 from agent.console.app import address_of
 from agent.console.change import Changes
 from agent.console.pages import fields
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from agent.console.window import View
 
 PAGE, DEMO = "/setup", "demo"
+_NEAR = ("Asia/Shanghai", "Asia/Hong_Kong", "Asia/Taipei", "Asia/Singapore", "Asia/Urumqi")
 _SWITCHES = {
     "printing.unconfirmed": ("reprint", "ask"),
     "printing.ready_code": ("false", "true"),
@@ -59,7 +60,9 @@ class SetUp:
     # -- looking -------------------------------------------------------------------------------------------------------
 
     def _page(self, request: Request) -> Response:
-        known: dict[str, Any] = {"zones": sorted(available_timezones()), "presets": sorted(PRESETS)}
+        zones = sorted(available_timezones(), key=lambda zone: (zone not in _NEAR, zone))
+        own = self._view.rooms.clock.utc().astimezone().strftime("%Z")
+        known: dict[str, Any] = {"zones": zones, "own_zone": own, "presets": sorted(PRESETS)}
         return self._view.pages.page(request, "setup.html", **known, **self._known())
 
     def _steps(self, request: Request) -> Response:
@@ -69,10 +72,11 @@ class SetUp:
     def _known(self) -> dict[str, Any]:
         config, now = self._view.window.config(), self._view.window.overview()
         with closing(self._view.rooms.journal.reader()) as reader:
-            tried = orders.any_of_channel(reader, DEMO)
+            tried = orders.is_printed(reader, DEMO)
         steps = {
             "shop": config.shop != NEW_SHOP,
-            "printers": bool(config.printers) and all(each.state == "ready" for each in now.printers),
+            "printers": bool(config.printers)
+            and all(each.state == "ready" and not each.paused for each in now.printers),
             "demo": tried,
             "cloud": now.line.state == "up",
         }
@@ -147,14 +151,14 @@ def _line(sent: dict[str, str], before: Broker | None) -> Wanted:
         return pairing.wanted(found)
     if not sent.get("url"):
         raise ConfigError("请填云端地址或配对码 type the cloud's address, or paste a pairing token")
-    password = sent.get("password")
+    password, file = sent.get("password"), fresh(pairing.PASSWORD)
     _keep_home(sent["url"], before, file_goes=not password)
     settings = {name: sent[name] or None for name in ("username", "preset") if name in sent}
 
     def change(tree: Any) -> None:
-        set_broker(tree, sent["url"], pairing.PASSWORD if password else None, **settings)
+        set_broker(tree, sent["url"], file if password else None, **settings)
 
-    return Wanted(change, {pairing.PASSWORD: secret(password)} if password else {})
+    return Wanted(change, {file: secret(password)} if password else {})
 
 
 def _keep_home(url: str, before: Broker | None, *, file_goes: bool) -> None:

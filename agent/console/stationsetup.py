@@ -3,7 +3,6 @@
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -16,6 +15,7 @@ from agent.console.change import Changes
 from agent.console.pages import fields
 from agent.console.printerforms import Problem, chosen_name, name_problem
 from agent.console.stations import PAGE
+from agent.journal import renames
 from agent.journal.queue import waiting_tickets
 from agent.model.job import JobKind
 from agent.model.station import Match, Station
@@ -124,15 +124,14 @@ class StationSetup:
         old, new = sent.get("station", ""), chosen_name(sent)
         if self._named(old) is None:
             return self._gone(request)
-        problem = self._name_problem(new)
-        if not problem and (waiting := await anyio.to_thread.run_sync(self._waiting, old)):
-            problem = (
-                f"{old} 还有 {waiting} 张小票没打完：等打完再改名",
-                f"{waiting} tickets of {old} are not printed yet: rename it when they are",
-            )
-        if problem:
+        if problem := self._name_problem(new):
             return self._view.pages.said(request, False, *problem, 409)
-        return await self._changes.save(request, lambda tree: configedits.rename_station(tree, old, new), PAGE)
+
+        def change(tree: Any) -> None:
+            configedits.rename_station(tree, old, new)
+            self._view.rooms.journal.write(lambda tx: renames.note(tx, "station", old, new))
+
+        return await self._changes.save(request, change, PAGE)
 
     async def _remove(self, request: Request) -> Response:
         name = dict(await fields(request)).get("station", "")

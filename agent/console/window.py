@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from starlette.routing import BaseRoute
 
+from agent.configedits import NEW_SHOP
 from agent.console.act import Acts
 from agent.console.change import Changes
 from agent.console.day import DayPage
@@ -56,7 +57,14 @@ def open_window(rooms: Rooms, window: Window, porter: Porter) -> tuple[Live, lis
     with closing(rooms.journal.reader()) as reader:
         live = Live(reader, lambda: _look(rooms))
     rooms.journal.carry(live)
-    door = Door(pages, window.access, rooms.clock, window.print_code, lambda count: _suspect(window, count))
+    door = Door(
+        pages,
+        window.access,
+        rooms.clock,
+        window.print_code,
+        lambda count: _suspect(window, count),
+        lambda: "/setup" if window.config().shop == NEW_SHOP else "/",
+    )
     routes = [*pages.routes(), *live.routes(), *door.routes(), *acts.routes()]
     editor = Editor(view)
     for room in (

@@ -277,9 +277,10 @@ def _keep(tx: Tx, source: str, last: int, done: int) -> None:
     )
 
 
-def any_of_channel(tx: Tx, channel: str) -> bool:
-    """Did ever an order of this channel come? By index."""
-    return tx.execute("SELECT 1 FROM orders WHERE channel = ? LIMIT 1", (channel,)).fetchone() is not None
+def is_printed(tx: Tx, channel: str) -> bool:
+    """Did ever an order of this channel come onto paper? By index."""
+    sql = "SELECT 1 FROM orders WHERE channel = ? AND state IN ('printed', 'partly_printed', 'ready') LIMIT 1"
+    return tx.execute(sql, (channel,)).fetchone() is not None
 
 
 def last_received(tx: Tx) -> str:

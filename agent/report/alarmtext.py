@@ -68,19 +68,19 @@ _SENTENCES = {
     ),
     "waiting:old": Sentence(
         ("有订单来得太晚，没有打印", "orders came too late and are not printed"),
-        ("请决定打不打：后台，或 shop-agent queue waiting", "Decide: in the cloud, or shop-agent queue waiting"),
+        ("请决定打不打：手机页面“迟到订单”，或云端。", "Decide: on the page Late orders, or in the cloud."),
     ),
     "waiting:flood": Sentence(
         ("一下来了太多订单，没有打印", "too many orders at once, not printed"),
-        ("请看是否真单：后台，或 shop-agent queue waiting", "Are they real? In the cloud, or shop-agent queue waiting"),
+        ("请看是否真单：手机页面“迟到订单”，或云端。", "Are they real? On the page Late orders, or in the cloud."),
     ),
     "waiting:failed": Sentence(
         ("有订单做不成小票，没有打印", "orders could not be made into tickets"),
-        ("请手工处理：shop-agent queue waiting", "Handle them by hand: shop-agent queue waiting"),
+        ("请手工处理：手机页面“迟到订单”。", "Handle them by hand: on the page Late orders."),
     ),
     "no_printer": Sentence(
-        ("有工位没有打印机", "a station has no printer"),
-        ("请写进配置。", "Write one into the configuration."),
+        ("没有打印机", "there is no printer"),
+        ("请接好打印机，在手机页面“打印机”里添加。", "Plug one in, and add it on the page Printers."),
     ),
 }
 _SEEN = ("再解除报警：shop-agent alarms list", "then end the alarm: shop-agent alarms list")
@@ -109,6 +109,10 @@ _BY_KIND = {
     "broker:refused": (
         ("云端不让本机登录", "the cloud refuses this box"),
         ("请核对 username 和密码文件。", "Check username and password file with the cloud's operator."),
+    ),
+    "broker:keys": (
+        ("签名密钥读不了，先不连云端，订单在云端等着", "signature keys can't be read: the line is shut, orders wait there"),
+        ("请核对 signatures.keys，改好后一分钟内自动恢复。", "Check signatures.keys; looked at again each minute."),
     ),
     "broker:topics": (
         ("云端不让本机用它的主题，收不到订单", "the cloud does not let this box use its topics, orders do not come"),

@@ -89,8 +89,8 @@ _WHAT_NOW = {
     "upcoming": ("到时间会自动打印，请先备料。", "They print by themselves when it is time. Get ready."),
 }
 _WHERE = (
-    "在这里决定：云端后台，或本机 shop-agent queue waiting",
-    "Decide: in the cloud, or with shop-agent queue waiting",
+    "请决定：手机页面“迟到订单”，或云端",
+    "Decide: on the page Late orders, or in the cloud",
 )
 _DECIDED_BY_PEOPLE = ("old", "flood")
 _TROUBLES = {

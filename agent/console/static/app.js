@@ -13,21 +13,37 @@
     document.body.dispatchEvent(new CustomEvent("changed"));
   };
 
-  // -- the stream
+  // -- the stream: the box says every few seconds that it lives; when it does not, what stands here is old
+  const OLD_MS = 12000, AGAIN_MS = 20000;
+  let heard = Date.now(), stream = null, began = Date.now();
+  const fresh = () => { heard = Date.now(); clearTimeout(waiting); waiting = null; stale(false); };
+  const stale = (old) => { lost.hidden = !old; document.body.classList.toggle("old", old); };
   const listen = () => {
-    const stream = new EventSource("/live");
-    stream.addEventListener("open", () => { clearTimeout(waiting); waiting = null; lost.hidden = true; });
+    if (stream) stream.close();
+    began = Date.now();
+    const mine = stream = new EventSource("/live");
+    stream.addEventListener("open", fresh);
+    stream.addEventListener("alive", fresh);
     stream.addEventListener("changed", (event) => {
+      fresh();
       changed();
       for (const news of (JSON.parse(event.data).news || [])) say(news);
     });
     stream.addEventListener("error", () => {
-      waiting = waiting || setTimeout(() => { lost.hidden = false; }, 3000);
-      if (stream.readyState === EventSource.CLOSED) { stream.close(); setTimeout(listen, 2000); }
+      if (mine !== stream) return;
+      waiting = waiting || setTimeout(() => stale(true), 3000);
+      if (mine.readyState === EventSource.CLOSED) setTimeout(() => { if (mine === stream) listen(); }, 2000);
     });
-    addEventListener("pagehide", () => stream.close(), { once: true });
   };
-  if (document.querySelector("[hx-trigger*='changed']")) listen();
+  if (document.querySelector("[hx-trigger*='changed']")) {
+    listen();
+    addEventListener("pagehide", () => stream.close(), { once: true });
+    setInterval(() => {
+      if (document.hidden || Date.now() - heard < OLD_MS) return;
+      stale(true);
+      if (Date.now() - began > AGAIN_MS) listen();
+    }, 1000);
+  }
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   document.addEventListener("visibilitychange", () => { if (!document.hidden && owed) changed(); });
 
