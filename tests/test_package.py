@@ -48,13 +48,19 @@ echo "ended: $?"
 
 
 @pytest.fixture(scope="session")
-def debs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project as it is now: what somebody writes into it meanwhile changes no package of this run."""
+    return _copy(PROJECT, tmp_path_factory.mktemp("sources") / "project")
+
+
+@pytest.fixture(scope="session")
+def debs(tmp_path_factory: pytest.TempPathFactory, sources: Path) -> Path:
     """This package for both architectures, and an older one; or those that are in $SHOP_AGENT_DEBS already."""
     if kept := os.environ.get("SHOP_AGENT_DEBS"):
         return Path(kept)
     out = tmp_path_factory.mktemp("debs")
     for arguments in (["--version", NEW], ["--version", OLD, "amd64"]):
-        _build(out, *arguments)
+        _build(sources, out, *arguments)
     return out
 
 
@@ -67,9 +73,16 @@ def root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     shutil.rmtree(made.folder)
 
 
-def _build(out: Path, *arguments: str) -> None:
+def _copy(project: Path, to: Path) -> Path:
+    left_out = shutil.ignore_patterns(".*", "__pycache__", "dist", "data", "gallery", "bench-out", "demo-paper")
+    shutil.copytree(project, to, ignore=left_out, copy_function=shutil.copy)
+    (to / ".venv").symlink_to(PROJECT / ".venv")
+    return to
+
+
+def _build(sources: Path, out: Path, *arguments: str) -> None:
     env = {**os.environ, "SOURCE_DATE_EPOCH": "1795000000"}
-    subprocess.run([PROJECT / "scripts/build-deb", "--out", str(out), *arguments], check=True, env=env, cwd=PROJECT)
+    subprocess.run([sources / "scripts/build-deb", "--out", str(out), *arguments], check=True, env=env, cwd=sources)
 
 
 def _deb(version: str, arch: str = "amd64") -> str:
@@ -84,10 +97,15 @@ def _members(deb: Path) -> list[str]:
 # -- the file ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_same_sources_make_the_same_package(debs: Path, tmp_path: Path) -> None:
-    """Whoever builds it again gets the same bytes, and can so see what is in it."""
-    _build(tmp_path, "--version", NEW, "arm64")
-    assert (tmp_path / _deb(NEW, "arm64")).read_bytes() == (debs / _deb(NEW, "arm64")).read_bytes()
+def test_the_same_sources_make_the_same_package(sources: Path, tmp_path: Path) -> None:
+    """Whoever builds it again, elsewhere and at another time, gets the same bytes, and so can see what is in it."""
+    elsewhere = _copy(sources, tmp_path / "elsewhere")
+    made: list[bytes] = []
+    for project in (sources, elsewhere):
+        out = tmp_path / f"out{len(made)}"
+        _build(project, out, "--version", NEW, "arm64")
+        made.append((out / _deb(NEW, "arm64")).read_bytes())
+    assert made[0] == made[1]
 
 
 @pytest.mark.parametrize("arch", wheels.MACHINES)

@@ -13,7 +13,10 @@ import pytest
 from scripts.deb import repo
 
 MISSING = [name for name in ("gpg", "gpgconf", "dpkg-deb") if shutil.which(name) is None]
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"apt install gnupg dpkg: no {', '.join(MISSING)}")
+pytestmark = [
+    pytest.mark.usefixtures("signer"),
+    pytest.mark.skipif(bool(MISSING), reason=f"apt install gnupg dpkg: no {', '.join(MISSING)}"),
+]
 KEY = "shop packages"
 
 
@@ -52,7 +55,7 @@ def versions(folder: Path, suite: str, arch: str) -> list[str]:
     return re.findall(r"^Version: (.*)$", text, re.M)
 
 
-def test_a_version_is_tried_by_canary_before_all_have_it(signer: Path, tmp_path: Path) -> None:
+def test_a_version_is_tried_by_canary_before_all_have_it(tmp_path: Path) -> None:
     """What is added is canary's; what is promoted is stable's as well, for each architecture."""
     folder = tmp_path / "repo"
     repo.add(folder, KEY, [deb(tmp_path, "1.0"), deb(tmp_path, "1.0", "arm64")])
@@ -64,7 +67,7 @@ def test_a_version_is_tried_by_canary_before_all_have_it(signer: Path, tmp_path:
         repo.promote(folder, KEY, "2.0")
 
 
-def test_what_is_published_is_signed_and_whole(signer: Path, tmp_path: Path) -> None:
+def test_what_is_published_is_signed_and_whole(tmp_path: Path) -> None:
     """Its signature is by the key that it hands out, and each list has the hash that is signed."""
     folder = tmp_path / "repo"
     repo.add(folder, KEY, [deb(tmp_path, "1.0")])
@@ -84,7 +87,7 @@ def test_what_is_published_is_signed_and_whole(signer: Path, tmp_path: Path) -> 
             assert (base / name).parent.joinpath("by-hash/SHA256", sha256).read_bytes() == data
 
 
-def test_a_version_never_changes(signer: Path, tmp_path: Path) -> None:
+def test_a_version_never_changes(tmp_path: Path) -> None:
     """The same bytes may be added again; others under the same version are refused, and nothing has changed."""
     folder = tmp_path / "repo"
     first = deb(tmp_path, "1.0")
@@ -95,7 +98,7 @@ def test_a_version_never_changes(signer: Path, tmp_path: Path) -> None:
     assert (folder / "pool/canary/shop-agent_1.0_amd64.deb").read_bytes() == first.read_bytes()
 
 
-def test_a_key_that_is_not_there_publishes_nothing(signer: Path, tmp_path: Path) -> None:
+def test_a_key_that_is_not_there_publishes_nothing(tmp_path: Path) -> None:
     """Its name is told, and no list is written."""
     with pytest.raises(ValueError, match="gpg has no such key"):
         repo.add(tmp_path / "repo", "nobody", [deb(tmp_path, "1.0")])
