@@ -31,8 +31,14 @@ def main() -> None:
     except tuple(EXIT_CODES) as exc:
         if zh := getattr(exc, "zh", ""):
             click.echo(zh, err=True)
-        click.echo(str(exc), err=True)
+        click.echo(_in_both(exc), err=True)
         sys.exit(next(code for kind, code in EXIT_CODES.items() if isinstance(exc, kind)))
+
+
+def _in_both(exc: AgentError) -> str:
+    from agent.configwords import bilingual
+
+    return bilingual(str(exc)) if isinstance(exc, ConfigError) else str(exc)
 
 
 if __name__ == "__main__":

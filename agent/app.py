@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,7 +20,7 @@ from agent.configconsole import Console
 from agent.connectors import connector
 from agent.control import Control
 from agent.datadir import locked
-from agent.errors import JournalError
+from agent.errors import ConfigError, JournalError
 from agent.finder import Finder
 from agent.handwork import Handwork
 from agent.intake.commands import Commands
@@ -28,8 +28,9 @@ from agent.intake.consumer import Consumer
 from agent.intake.keyfile import load_keyring
 from agent.intake.mappingfile import load_all
 from agent.intake.release import Release
+from agent.intake.signature import NO_KEYS, Keyring
 from agent.intake.timekeeper import TimeKeeper
-from agent.journal import jobs, notes, notices, routes
+from agent.journal import jobs, notes, notices, renames, routes
 from agent.journal.file import Tx
 from agent.journal.retention import forget_cloud, prune
 from agent.journal.store import Journal
@@ -100,14 +101,15 @@ class Agent:
         self._again, self._stopping = threading.Event(), threading.Event()
         self.lines = LastLines(People(config.data_dir))
         self._clock = clock
+        self._keys_wrong = ""
         self._stations = config.effective_stations()
         self._topics = topics(config.prefix, config.shop, config.agent)
         self._journal = Journal(config.data_dir / "journal.db")
         names = [printer.name for printer in config.printers]
         roster = Roster(self._stations, names, config.printing.failover_after_s, clock)
         zone = _timezone(config.timezone)
-        own = config.templates or (path.absolute().parent / "templates" if path else None)  # it may be made later
-        self._shelf = Shelf(own, clock, self._tell_of_template)
+        beside = path.absolute().parent / "templates" if path else None  # it may be made later
+        self._shelf = Shelf(config.templates or beside, clock, self._tell_of_template)
         shelf = self._shelf
         times = TimeKeeper(clock, zone, is_synchronised if config.intake.clock == "auto" else lambda: True)
         press = Press(
@@ -133,7 +135,8 @@ class Agent:
         self._release = Release(self._journal, self._stations, config.intake, self._times, clock, self._wake)
         mappings = {topic: file.mapping for topic, file in load_all(config).items()}
         self._orders = (self._topics.order, self._topics.replay, self._topics.command, *mappings)
-        reload = Reload(config, reread or (lambda: config), self._apply, self._shelf.reload, self._shelf.problems)
+        reread = reread or (lambda: config)
+        reload = Reload(config, reread, self._apply, self._shelf.reload, self._shelf.problems, beside)
         errands: dict[str, Callable[[Ask], str]] = {"reload": reload, "bundle": self._bundle}
         self._commands = Commands(self._stations, list(self._workers), config.commands.allow, errands)
         self._consumer = Consumer(
@@ -149,7 +152,7 @@ class Agent:
             self._release.ring,
             mappings,
             self._commands,
-            keyring=load_keyring(config, self._topics),
+            keyring=self._load_keyring(),
         )
         self._line = None if config.broker is None else self._open_line(config.broker, identity)
         sure = is_synchronised if config.intake.clock == "auto" else lambda: True
@@ -169,7 +172,7 @@ class Agent:
     def run(self, stop: threading.Event) -> int:
         """Start everything, feed the watchdog, and stop everything when told to or when the journal fails."""
         talkers: list[Service] = [self._control]
-        if self._line is not None:
+        if self._line is not None and not self._keys_wrong:
             talkers = [self._line, self._publisher, self._control]
         if self._console is not None:
             talkers.append(self._console)
@@ -211,12 +214,29 @@ class Agent:
             if self._clock.monotonic() - tidied_at > TIDY_EACH_S:
                 tidied_at = self._clock.monotonic()
                 self._journal.submit(self._tidy, lambda _: None)
+                self._look_at_keys()
         return 0
 
     def _tidy(self, tx: Tx) -> None:
         prune(tx, self._config.limits.keep_orders)
         if self._line is None:
             forget_cloud(tx)
+
+    def _load_keyring(self) -> Keyring:
+        """A key that can't be read keeps the line shut, and nothing else: orders wait at the broker, unjudged."""
+        try:
+            return load_keyring(self._config, self._topics)
+        except ConfigError as exc:
+            self._keys_wrong = str(exc)
+            _log.error("app.line_kept_shut", reason=self._keys_wrong)
+            return NO_KEYS
+
+    def _look_at_keys(self) -> None:
+        """Start anew once those that could not be read can be."""
+        if self._keys_wrong:
+            with suppress(ConfigError):
+                load_keyring(self._config, self._topics)
+                self._again.set()
 
     def _open_line(self, broker: Broker, identity: Identity) -> Line:
         """The line to the cloud, which the publisher looks after; without a broker there is neither."""
@@ -301,6 +321,8 @@ class Agent:
             if key.removeprefix("template:") not in self._shelf.problems():
                 notes.clear_alarm(tx, key)
         by_station = {station.name: station.printer or "" for station in self._stations}
+        if renamed := renames.follow(tx, by_station, self._workers):
+            _log.info("app.renamed", names=renamed)
         default = next(station for station in self._stations if station.default)
         if moved := routes.reroute(tx, by_station, default.printer or "", set(self._workers)):
             _log.info("app.tickets_rerouted", count=moved)
@@ -310,6 +332,10 @@ class Agent:
             notes.raise_alarm(tx, "no_printer", "a station has no printer: write one into the configuration")
         else:
             notes.clear_alarm(tx, "no_printer")
+        if self._keys_wrong and self._line is not None:
+            notes.raise_alarm(tx, "broker:keys", self._keys_wrong)
+        else:
+            notes.clear_alarm(tx, "broker:keys")
         if self._journal.rebuilt:
             notes.raise_alarm(
                 tx, "journal", "the journal was broken and set aside; the cloud is asked for everything again"

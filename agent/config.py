@@ -322,17 +322,17 @@ def load(path: Path | str, *, closely: bool = False, data: bytes | None = None) 
     return msgspec.structs.replace(config, templates=beside) if not config.templates and beside.is_dir() else config
 
 
-def read_file(path: Path) -> bytes:
-    """The bytes of a configuration. Raises ConfigError with what to do when it can't be read."""
+def read_file(path: Path, option: str = "--config") -> bytes:
+    """The bytes of a configuration, which `option` named. Raises ConfigError with what to do when it can't be read."""
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_FILE_BYTES + 1)
     except FileNotFoundError as exc:
-        raise ConfigError(f"{path}: there is no such file; name another with --config FILE") from exc
+        raise ConfigError(f"{path}: there is no such file; name another with {option} FILE") from exc
     except PermissionError as exc:
         raise ConfigError(f"{path}: this user may not read it; run as the service's user, or chmod it") from exc
     except OSError as exc:
-        raise ConfigError(f"{path}: it can't be read ({exc.strerror}); name a YAML file with --config FILE") from exc
+        raise ConfigError(f"{path}: it can't be read ({exc.strerror}); name a YAML file with {option} FILE") from exc
     if len(data) > _MAX_FILE_BYTES:
         raise ConfigError(f"{path}: it is larger than 1 MiB, this can't be a configuration; name another file")
     return data

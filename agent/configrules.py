@@ -20,6 +20,22 @@ MAX_TOPIC = 64
 MAX_COPIES = 9
 NO_STATIONS_OWN = frozenset({"alarm", "cancel", "changes", "summary", "welcome"})
 """Templates that the agent takes by itself, for what is no order or no whole one."""
+_CHINAS_TIME = "Asia/Shanghai"
+_CHINAS_CITIES = ("beijing", "peking", "shenzhen", "guangzhou", "hangzhou", "chengdu", "wuhan", "tianjin", "nanjing")
+_CHINAS_OTHERS = (
+    "china",
+    "chongqing",
+    "chungking",
+    "harbin",
+    "prc",
+    "cst",
+    "utc+8",
+    "gmt+8",
+    "+08:00",
+    "+8",
+    "utc+08:00",
+)
+"""What people write for a time zone that has one name in the tz database, besides cities that are none there."""
 _TLS_FILES = ("broker.ca_file", "broker.cert_file", "broker.key_file")
 
 
@@ -67,9 +83,16 @@ def _timezone_exists(reading: Reading) -> None:
     try:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        known = zoneinfo.available_timezones()
-        guess = did_you_mean(name, known) if known else "install the package tzdata"
-        reading.add("timezone", f"there is no time zone '{name}'; {guess or 'write for example Asia/Shanghai'}")
+        reading.add("timezone", f"there is no time zone '{name}'; {_zone_meant(name)}")
+
+
+def _zone_meant(name: str) -> str:
+    known = zoneinfo.available_timezones()
+    if not known:
+        return "install the package tzdata"
+    if name.lower().rpartition("/")[2] in (*_CHINAS_CITIES, *_CHINAS_OTHERS):
+        return f"did you mean '{_CHINAS_TIME}'?"
+    return did_you_mean(name, known) or f"write for example {_CHINAS_TIME}"
 
 
 def _names_differ(reading: Reading) -> None:

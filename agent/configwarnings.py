@@ -115,6 +115,8 @@ def _data_dir_warnings(data_dir: Path) -> list[str]:
     nearest = next(folder for folder in (data_dir, *data_dir.absolute().parents) if os.access(folder, os.F_OK))
     if not nearest.is_dir():
         return [data_dir_unusable(data_dir, "not a directory")]
+    if os.statvfs(nearest).f_flag & os.ST_RDONLY:
+        return [data_dir_unusable(data_dir, "the disk is read-only")]
     if not os.access(nearest, os.W_OK | os.X_OK):
         return [data_dir_unusable(data_dir, "permission denied")]
     return []

@@ -5,9 +5,18 @@ import re
 import msgspec
 
 _PLACE = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): (?:(?P<field>[\w.\[\]-]+): )?(?P<said>.*)")
+_FILE = re.compile(r"(?P<place>[^\s:]+: )(?P<said>.*)")
 _WORDS = (
+    ("it belongs at the top", "位置不对：它要写在最外层，前面不空格"),
     ("there is no such setting", "没有这个设置项，请检查拼写"),
     ("there is no such file", "文件不存在"),
+    ("there is no file", "文件不存在"),
+    ("is not an IPv4 address", "地址要写四个 0 到 255 的数字，例如 192.168.1.50"),
+    ("is not an IPv6 address", "IPv6 地址不对，例如 [fd00::5]"),
+    ("is not a number from 1 to 65535", "端口要写 1 到 65535 的数字"),
+    ("the host is missing", "缺少地址，例如 192.168.1.50"),
+    ("is not a host", "只写地址或 地址:端口，后面不要别的"),
+    ("host name", "地址写法不对，例如 192.168.1.50"),
     ("is missing", "缺少这一项"),
     ("it is empty", "是空的，请填写"),
     ("is written twice", "写了两遍，请只留一个"),
@@ -16,6 +25,10 @@ _WORDS = (
     ("is not a number", "要写数字"),
     ("is out of range", "超出了允许的范围"),
     ("characters; at most", "太长了"),
+    (" is the most", "太长了"),
+    ("one value is wanted here", "这里只要一个值"),
+    ("a group of settings is wanted", "这里要写一组设置"),
+    ("a list is wanted here", "这里要写一个列表"),
     ("a full-width colon", "用了全角冒号：请改成半角 : 再加一个空格"),
     ("no space after the colon", "冒号后面缺一个空格"),
     ("no space after the dash", "减号后面缺一个空格"),
@@ -43,7 +56,16 @@ _WORDS = (
     ("can't be written", "写不进去：请检查磁盘空间，是不是只读"),
     ("at the same time", "同时有别人改了它，请看一下再试"),
     ("is not possible", "不能这样写"),
+    ("broker: there is none", "没有配置云端"),
+    ("printers: there is none", "还没有打印机，订单会等着"),
+    ("not millimetres", "宽度是字符数，不是毫米"),
+    ("in clear text", "密码在网络上是明文：请用 mqtts://"),
+    ("everybody on this machine can read it", "这个文件谁都能读"),
 )
+
+
+WRONG = "写法不对"
+"""Of what has no words of its own here."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -63,8 +85,23 @@ def faults(text: str) -> list[Fault]:
     return [_fault(line) for line in text.splitlines() if line.strip()]
 
 
+def bilingual(text: str) -> str:
+    """A ConfigError for a terminal: each line with its place as it is, and then Chinese before English."""
+    return "\n".join(map(_bilingual, text.splitlines()))
+
+
+def _bilingual(line: str) -> str:
+    found = _PLACE.fullmatch(line)
+    zh = next((words for part, words in _WORDS if part in line), WRONG if found else "")
+    if not zh or zh in line:
+        return line
+    if (found := found or _FILE.fullmatch(line)) is None:
+        return f"{zh} {line}"
+    return f"{line[: found.start('said')]}{zh} {found['said']}"
+
+
 def _fault(line: str) -> Fault:
-    zh = next((words for part, words in _WORDS if part in line), "写法不对")
+    zh = next((words for part, words in _WORDS if part in line), WRONG)
     if (found := _PLACE.fullmatch(line)) is None:
         return Fault("", 0, 0, zh, line)
     return Fault(found["field"] or "", int(found["line"]), int(found["column"]), zh, found["said"])

@@ -6,8 +6,10 @@ Whoever writes it names himself, and what he changed is in the log and in `chang
 import contextlib
 import fcntl
 import os
+import re
+import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +25,7 @@ from agent.yamledit import edit as edit_text
 LOCK_WAIT_S = 5.0
 NEW_MODE = 0o640
 _BOM = b"\xef\xbb\xbf"
+_FRESH = re.compile(r"(.+)-[0-9a-f]{8}(\.\w+)", re.ASCII)
 _HEADER = """\
 # shop-agent 的配置。全部设置和说明见 shop-agent.example.yaml;检查:shop-agent config check
 # The configuration of shop-agent. Every setting is in shop-agent.example.yaml; check it: shop-agent config check
@@ -37,13 +40,20 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 def edit(
-    path: Path, change: Callable[[Any], None], *, by: str, beside: Mapping[str, bytes] = MappingProxyType({})
+    path: Path,
+    change: Callable[[Any], None],
+    *,
+    by: str,
+    beside: Mapping[str, bytes] = MappingProxyType({}),
+    look: Callable[[Config, list[str]], None] = lambda _config, _differ: None,
 ) -> list[str]:
     """Change the settings in a file; one that is not there is made. Returns what differs: `printers[bar].width`.
 
     `change` is given the settings as plain dicts and lists to work on. Their scalars are text, as typed, or None; it
     may put numbers and truths in, and None takes a setting away. `by` says who wants it, for the log. What is to be
-    `beside` it, readable for its owner only, is written once the result is known to be right, and before it.
+    `beside` it, readable for its owner only, is written once the result is known to be right, and before it; by `fresh`
+    names, so that the old secret and the old settings stay together until the new ones are on disk. `look` is shown
+    the result before anything is written, with what differs, and may refuse it.
 
     Raises:
         ConfigError: the result would be wrong, with every fault; or the file can't be written, or was changed by
@@ -54,10 +64,10 @@ def edit(
         edited = _edited(path, before, change)
         data = (_BOM if before is not None and before.startswith(_BOM) else b"") + edited.text.encode()
         config = _checked(path, before, data)
-        _write_beside(path, beside)
+        look(config, [setting.field for setting in configchanges.differences(edited.was, edited.now)])
+        _put(path, before, data, beside)
         if data == before:
             return []
-        _write(path, before, data)
         return configchanges.note(config.data_dir, path, edited.was, edited.now, by=by)
 
 
@@ -70,14 +80,13 @@ def install(path: Path, data: bytes, *, by: str, beside: Mapping[str, bytes] = M
     path = path.resolve()
     with _alone(path) as before:
         config = load(path, closely=True, data=data)
-        _write_beside(path, beside)
-        if data == before:
-            return []
         new, old = _data_of(path, data), {}
         if before is not None:
             with contextlib.suppress(ConfigError):  # what is replaced may be broken
                 old = _data_of(path, before)
-        _write(path, before, data)
+        _put(path, before, data, beside)
+        if data == before:
+            return []
         return configchanges.note(config.data_dir, path, old, new, by=by)
 
 
@@ -86,6 +95,12 @@ def secret(text: str) -> bytes:
     if not text.isprintable():
         raise ConfigError("the password holds a control character or a line end; type it again")
     return f"{text}\n".encode()
+
+
+def fresh(name: str) -> str:
+    """A name for a new secret that no other has: `broker-5e1f09ab.pass` for `broker.pass`."""
+    stem, dot, suffix = name.rpartition(".")
+    return f"{stem}-{secrets.token_hex(4)}{dot}{suffix}"
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -153,9 +168,29 @@ def _opened(path: Path) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
-def _write_beside(path: Path, beside: Mapping[str, bytes]) -> None:
+def _put(path: Path, before: bytes | None, data: bytes, beside: Mapping[str, bytes]) -> None:
+    """What belongs beside it, and then the file, which names that; what it names no longer goes last."""
     for name, content in beside.items():
         write_file(path.parent / name, content)
+    if data == before:
+        return
+    try:
+        _write(path, before, data)
+    except ConfigError:
+        _forget_unnamed(path, list(beside))
+        raise
+    kinds = {found.groups() for name in beside if (found := _FRESH.fullmatch(name))}
+    there = [each.name for each in path.parent.iterdir()] if kinds else []
+    _forget_unnamed(path, [name for name in there if (found := _FRESH.fullmatch(name)) and found.groups() in kinds])
+
+
+def _forget_unnamed(path: Path, names: Iterable[str]) -> None:
+    """Take away secrets with names of our making that no configuration in this folder names now."""
+    with contextlib.suppress(OSError, ConfigError):  # one that is left does no harm, and goes with the next change
+        text = b"\n".join(read_file(each) for each in {path, *path.parent.glob("*.y*ml")} if each.exists())
+        for name in names:
+            if _FRESH.fullmatch(name) and name.encode() not in text:
+                atomicfile.remove(path.parent / name)
 
 
 def _write(path: Path, before: bytes | None, data: bytes) -> None:

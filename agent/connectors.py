@@ -1,10 +1,13 @@
 """The way to a printer, by its link: the only place that knows every kind of them."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from agent.config import Printer
+from agent.errors import Unavailable
 from agent.model.link import SerialLink, TcpLink, UsbLink, UsblpLink
-from agent.printers.link import Connector
+from agent.printers.link import Connector, Link
 from agent.printers.serial import SerialConnector
 from agent.printers.tcp import TcpConnector
 from agent.printers.usb import UsbConnector
@@ -23,7 +26,29 @@ def connector(printer: Printer, data_dir: Path) -> Connector:
         case UsbLink():
             return UsbConnector(printer.link)
         case _:
-            from agent.simulator.resident import start_resident  # only a virtual printer pays for it
+            return _VirtualConnector(printer.link.name, printer.width, data_dir / "virtual" / printer.link.name)
 
-            folder = data_dir / "virtual" / printer.link.name
-            return TcpConnector(*start_resident(printer.link.name, printer.width, folder))
+
+class _VirtualConnector:
+    """A virtual printer lives from the first time that it is wanted. One that can't is away, and ends nobody else."""
+
+    bytes_per_s = TcpConnector.bytes_per_s
+    notices_power_cycle = TcpConnector.notices_power_cycle
+
+    def __init__(self, name: str, width: int, folder: Path) -> None:
+        from agent.simulator.resident import start_resident  # only a virtual printer pays for it
+
+        self._start: Callable[[], tuple[str, int]] = partial(start_resident, name, width, folder)
+        self._folder = folder
+        self._way: TcpConnector | None = None
+
+    def forget(self) -> None:
+        """See `Connector.forget`: nothing is remembered."""
+
+    def open(self) -> Link:
+        """See `Connector.open`."""
+        try:
+            self._way = self._way or TcpConnector(*self._start())
+        except (OSError, ValueError) as exc:
+            raise Unavailable(f"{self._folder}: a virtual printer can't live there ({exc})") from exc
+        return self._way.open()

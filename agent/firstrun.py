@@ -8,10 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from agent import configwrite, log
 from agent.clock import Clock
 from agent.config import Config, load
 from agent.configedits import NEW_SHOP
+from agent.configwarnings import data_dir_unusable
 from agent.console.access import Access
 from agent.errors import ConfigError
 from agent.model.link import Link
@@ -26,28 +29,36 @@ _log = log.get("firstrun")
 
 
 def begin(path: Path, links: Sequence[str] = (), listen: str = LISTEN) -> Config:
-    """Write the configuration of a new box, where there is none; and expect the person who claims it. `links` are
-    printers besides those that are found.
+    """Expect the person who claims a new box, and write its configuration, where there is none. In this order: once
+    the configuration is there, no later start comes here. `links` are printers besides those that are found.
 
     Raises:
         ConfigError: it can't be written; the text says what to do.
     """
     found = [Found(link=link, kind="lan") for link in links] + local_printers({})
+    own = {} if _SYSTEM in path.resolve().parents else {"data_dir": "./data"}
+    _expect_welcome(load(path, data=msgspec.json.encode({"shop": NEW_SHOP, **own})).data_dir)
 
     def change(tree: Any) -> None:
-        tree["shop"] = NEW_SHOP
-        if _SYSTEM not in path.resolve().parents:
-            tree["data_dir"] = "./data"
+        if tree:  # somebody typed one in this moment
+            return
+        tree.update({"shop": NEW_SHOP, **own})
         tree["console"] = {"listen": listen}
         if found:
             tree["printers"] = [_entry(each, number) for number, each in enumerate(found, 1)]
 
     configwrite.edit(path, change, by=BY)
     config = load(path)
-    config.data_dir.mkdir(parents=True, exist_ok=True)
-    Access(config.data_dir).expect_welcome()
-    _log.info("firstrun.begun", file=str(path), printers=len(found))
+    _log.info("firstrun.begun", file=str(path), printers=len(config.printers))
     return config
+
+
+def _expect_welcome(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        Access(data_dir).expect_welcome()
+    except OSError as exc:
+        raise ConfigError(data_dir_unusable(data_dir, exc.strerror or str(exc))) from exc
 
 
 def local_printers(known: dict[str, Link]) -> list[Found]:
@@ -111,7 +122,8 @@ class FirstRun(ServiceThread):
             return False
 
         def change(tree: Any) -> None:
-            tree["printers"] = [_entry(each, number) for number, each in enumerate(found, 1)]
+            if not tree.get("printers"):  # else somebody typed his own meanwhile, and they are put to use
+                tree["printers"] = [_entry(each, number) for number, each in enumerate(found, 1)]
 
         try:
             configwrite.edit(self._path, change, by=BY)

@@ -5,16 +5,20 @@ It holds the broker's password: who has it can be the shop's box. It is not kept
 
 import base64
 import binascii
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from agent.configwrite import Wanted, secret
+from agent.config import load
+from agent.configwords import Fault, faults
+from agent.configwrite import Wanted, fresh, secret
 from agent.errors import ConfigError
 
 PREFIX = "SAP1."
 MOST_CHARACTERS = 4096
 PASSWORD, CERTIFICATE = "broker.pass", "broker-ca.pem"
+"""Each new one gets a `fresh` name of this kind."""
 
 
 class Pairing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -60,6 +64,18 @@ def read_token(text: str) -> Pairing:
         ) from exc
 
 
+def faults_of(pairing: Pairing) -> list[Fault]:
+    """What the configuration's own rules would say to it on a box: `shop`, `broker.url` and so on."""
+    said = msgspec.structs.asdict(pairing)
+    broker = {name: said[name] for name in ("url", "username", "preset") if said[name]}
+    whole = {name: said[name] for name in ("shop", "prefix", "agent") if said[name]} | {"broker": broker}
+    try:
+        load(Path("-"), data=msgspec.json.encode(whole))
+    except ConfigError as exc:
+        return faults(str(exc))
+    return []
+
+
 def wanted(pairing: Pairing) -> Wanted:
     """How the configuration changes: the shop, and a broker section of its own; its secrets are files beside it.
 
@@ -67,14 +83,16 @@ def wanted(pairing: Pairing) -> Wanted:
         ConfigError: the password can't be one.
     """
 
+    password, certificate = fresh(PASSWORD), fresh(CERTIFICATE)
+
     def change(tree: Any) -> None:
         tree["shop"] = pairing.shop
         for name in ("prefix", "agent"):
             if value := getattr(pairing, name):
                 tree[name] = value
         broker = {"url": pairing.url, "username": pairing.username, "preset": pairing.preset}
-        broker |= {"password_file": PASSWORD if pairing.password else "", "ca_file": CERTIFICATE if pairing.ca else ""}
+        broker |= {"password_file": password if pairing.password else "", "ca_file": certificate if pairing.ca else ""}
         tree["broker"] = {name: value for name, value in broker.items() if value}
 
-    beside = {PASSWORD: secret(pairing.password)} if pairing.password else {}
-    return Wanted(change, beside | ({CERTIFICATE: pairing.ca.encode()} if pairing.ca else {}))
+    beside = {password: secret(pairing.password)} if pairing.password else {}
+    return Wanted(change, beside | ({certificate: pairing.ca.encode()} if pairing.ca else {}))

@@ -12,14 +12,14 @@ from typing import Any
 from agent import configwrite
 from agent.config import Config, load, read_file
 from agent.errors import ConfigError
+from agent.pairing import CERTIFICATE, PASSWORD
 from agent.unixuser import SERVICE_USER
 from agent.yamledit import edit as edit_text
 
 SECRETS = "secrets"
-PASSWORD_FILE, CA_FILE = "broker.pass", "broker-ca.pem"
 SYSTEM_FOLDER = Path("/etc/shop-agent")
-_FILES = {"broker_password": ("password_file", PASSWORD_FILE), "broker_ca": ("ca_file", CA_FILE)}
-"""What `secrets` may hold: the setting of `broker` that names its file, and the file."""
+_FILES = {"broker_password": ("password_file", PASSWORD), "broker_ca": ("ca_file", CERTIFICATE)}
+"""What `secrets` may hold: the setting of `broker` that names its file, and what kind of file it is."""
 
 
 def install(source: Path, target: Path, *, by: str, look: Callable[[Config], list[str]]) -> Config:
@@ -44,7 +44,7 @@ def install(source: Path, target: Path, *, by: str, look: Callable[[Config], lis
         plain = edit_text(plain, lambda tree: tree["broker"].update(named), str(source)).text
     load(target, data=plain.encode())
     prepare_folder(target)
-    beside = {_FILES[name][1]: text.rstrip("\r\n").encode() + b"\n" for name, text in secrets.items()}
+    beside = {named[_FILES[name][0]]: text.rstrip("\r\n").encode() + b"\n" for name, text in secrets.items()}
     configwrite.install(target, plain.encode(), by=by, beside=beside)
     return config
 
@@ -81,7 +81,7 @@ class _Skipped:
 
 
 def _text(source: Path) -> str:
-    data = read_file(source)
+    data = read_file(source, "--from")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -99,14 +99,14 @@ def _secrets(found: Any, source: Path) -> dict[str, str]:
 
 
 def _named(secrets: dict[str, str], config: Config, source: Path) -> dict[str, str]:
-    """The settings that name the secrets' files. Raises ConfigError where one is named already."""
+    """The settings that name the secrets' new files. Raises ConfigError where one is named already."""
     named = {}
     for name in secrets:
         setting, file = _FILES[name]
         if config.broker is None or getattr(config.broker, setting) is not None:
             why = "there is no broker" if config.broker is None else f"broker.{setting} names its file already"
             raise ConfigError(f"{source}: {SECRETS}.{name}: {why}; keep one of them")
-        named[setting] = file
+        named[setting] = configwrite.fresh(file)
     return named
 
 

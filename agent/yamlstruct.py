@@ -42,6 +42,7 @@ class StructReader:
         self._reading = reading
         self._parsers = parsers
         self._advice = advice
+        self._top: list[str] = []
 
     def read(self, node: Node | None, hint: Any, path: str = "") -> Any:
         """The value of `node` as `hint` wants it, or BAD."""
@@ -102,6 +103,8 @@ class StructReader:
     def _struct(self, node: Node, kind: type[msgspec.Struct], path: str) -> Any:
         fields = msgspec.structs.fields(kind)
         names = [field.name for field in fields]
+        if not path:
+            self._top = names
         if not isinstance(node, yaml.MappingNode):
             text = f"a group of settings is wanted here ({', '.join(names)}); write name: value"
             return self._bad(path, text)
@@ -146,6 +149,8 @@ class StructReader:
             return advice
         if ":" in name or name.startswith("-"):
             return "there is no such setting; write a space after the : or the -"
+        if name in self._top:
+            return f"there is no such setting here; it belongs at the top of the file: write {name}: without indent"
         guess = did_you_mean(name, names)
         return f"there is no such setting; {guess or 'there are: ' + ', '.join(names)}"
 

@@ -20,6 +20,7 @@ from agent import __version__
 from agent.__main__ import EXIT_CODES
 from agent.cli import cli
 from agent.errors import AgentError, ConfigError
+from agent.templates import read
 from tests.shopfront import run_cli
 
 PAGE = (Path(__file__).parent.parent / "docs/cli.md").read_text()
@@ -159,6 +160,26 @@ def test_config_check_for_programs(tmp_path: Path) -> None:
     said = json.loads(done.stdout)
     assert (said["ok"], len(said["errors"])) == (False, 2)
     assert isinstance(done.exception, ConfigError)
+
+
+def test_templates_are_the_configurations(tmp_path: Path) -> None:
+    """As for every command; --templates names others; a file that was named and is not there is an error."""
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates/own.j2").write_text(read()["kitchen.j2"])
+    (tmp_path / "agent.yaml").write_text("shop: a\n")
+    (tmp_path / "other").mkdir()
+    config = ["--config", str(tmp_path / "agent.yaml")]
+
+    def own(*words: str) -> int:
+        done = CliRunner().invoke(cli, ["templates", "check", "--json", *words])
+        assert done.exit_code == 0, done.output
+        return int(json.loads(done.stdout)["own"])
+
+    assert (own(*config), own(*config, "--templates", str(tmp_path / "other"))) == (1, 0)
+    listed = CliRunner().invoke(cli, ["templates", "list", *config]).stdout
+    assert "own: templates/own.j2" in listed.splitlines()
+    nowhere = CliRunner().invoke(cli, ["templates", "list", "--config", str(tmp_path / "none.yaml")])
+    assert isinstance(nowhere.exception, ConfigError)
 
 
 def test_templates_that_are_wrong_for_programs(tmp_path: Path) -> None:

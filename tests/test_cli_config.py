@@ -47,6 +47,23 @@ def test_exit_code_says_who_must_act(
     assert capsys.readouterr().err == f"{error}\n"
 
 
+def test_errors_of_the_file_are_said_in_chinese_first(tmp_path: Path) -> None:
+    """Behind the place, which editors and programs read; also of a file that is not there."""
+    path = tmp_path / "shop.yaml"
+    path.write_text("shop: A B\nbrokr: 1\n")
+
+    def said(*words: str) -> list[str]:
+        done = subprocess.run([sys.executable, "-m", "agent", *words], capture_output=True, text=True)
+        assert done.returncode == 78
+        return done.stderr.splitlines()
+
+    first, second = said("config", "check", "--config", str(path))
+    assert first.startswith(f"{path}:1:7: shop: 不能这样写 'A B' is not possible; ")
+    assert second.startswith(f"{path}:2:1: brokr: 没有这个设置项，请检查拼写 there is no such setting; ")
+    (missing,) = said("setup", "--from", str(tmp_path / "none"), "--config", str(path))
+    assert missing.endswith("none: 文件不存在 there is no such file; name another with --from FILE")
+
+
 def test_run_with_a_wrong_file_exits_78_and_names_every_error(tmp_path: Path) -> None:
     """The service does not start on a wrong file, and its journal says all that is wrong."""
     path = tmp_path / "shop.yaml"

@@ -152,6 +152,8 @@ def test_before_anything_is_set_up_a_scan_works(tmp_path: Path, monkeypatch: pyt
     assert "没有局域网" in done.stdout
     assert "没有找到打印机" in done.stdout
     assert "自检页" in done.stdout
+    assert "add --lan" not in done.stdout
+    assert "add --lan" in run(tmp_path / "none.yaml", "scan").stdout
 
 
 def test_a_configuration_with_faults_is_mended_first(tmp_path: Path) -> None:

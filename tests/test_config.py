@@ -155,6 +155,15 @@ ONE_FAULT = [
         START + "timezone: Asia/Shangai",
         "3:11: timezone: there is no time zone 'Asia/Shangai'; did you mean 'Asia/Shan",
     ),
+    (
+        START + "timezone: Asia/Beijing",
+        "3:11: timezone: there is no time zone 'Asia/Beijing'; did you mean 'Asia/Shanghai'?",
+    ),
+    (START + "timezone: GMT+8", "3:11: timezone: there is no time zone 'GMT+8'; did you mean 'Asia/Shanghai'?"),
+    (
+        "shop: s421\nbroker: {url: mqtt://b, prefix: a}",
+        "2:25: broker.prefix: there is no such setting here; it belongs at the top of the file: write prefix: without",
+    ),
     (START + "timezone: ../../etc/passwd", "3:11: timezone: there is no time zone"),
     (START + "console: of", "3:10: console: 'of' is not possible; did you mean 'off'?"),
     (START + 'console: {listen: "a:b"}', "3:19: console.listen: the port 'b' is not a number"),

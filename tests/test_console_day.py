@@ -76,6 +76,7 @@ def test_a_day_is_counted() -> None:
         came(2, items=drinks),
         came(3, canceled=True),
         came(4, NOON + timedelta(hours=15), payload=None),
+        came(5, state="rejected"),
     ]
     tickets = [
         made(1),
@@ -90,6 +91,7 @@ def test_a_day_is_counted() -> None:
     up = [days.Raised("printer:wok:paper", "no paper", stamp(NOON), ""), days.Raised("old", "", "2026-11-01T", since)]
     found = count(DAY, SHANGHAI, orders, tickets, up)
     assert (found.orders, found.canceled, found.items, found.tickets) == (4, 1, 6, 4)
+    assert found.rejected == 1, "what nobody wanted printed was not sold"
     assert (found.asked, found.again, found.doubts, found.unprinted, found.faults) == (1, 1, 2, 2, 1)
     assert {hour: number for hour, number in enumerate(found.hours, 4) if number} == {8: 1, 12: 2, 27: 1}
     assert [(dish.name, str(dish.qty), dish.unit, dish.orders) for dish in found.dishes] == [
@@ -353,13 +355,20 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShopWindow]:
         shop.devices["wok"].close_cover()
         shop.wait_ticket(4)
         shop.until(lambda: not shop.alarms(), "the alarm to be over")
+        assert shop.me.post("/setup/demo").status == 200  # nobody placed it
+        shop.on_paper("DEMO")
+        shop.me.do("pause", printer="wok")
+        shop.order(5, items=[{"name": "小笼包", "qty": 100}])
+        ticket = shop.read(lambda tx: tx.execute("SELECT max(id) FROM jobs").fetchone()[0])
+        assert shop.me.do("settle", ticket=ticket, decision="discard").status == 200
+        shop.me.do("resume", printer="wok")
         yield shop
 
 
 def test_the_page_says_how_it_went(shop: ShopWindow) -> None:
     shop.until(lambda: "订单 5" in text_of(shop.me.get("/day")), "the newest numbers")
     page = text_of(shop.me.get("/day"))
-    assert "取消 1" in page
+    assert "取消 1 · 另有不打的 1" in page
     assert "菜品 9" in page  # 1+2, 2+2, half a 斤 is one, and 1; the cancelled order is none
     assert "要求 2，自动 0" in page
     assert "还没打出 0" in page
@@ -411,7 +420,8 @@ def test_the_orders_as_a_table(shop: ShopWindow) -> None:
     rows = list(csv.reader(StringIO(answer.body.decode("utf-8-sig"))))
     assert rows[0][:4] == ["来单时间", "渠道", "单号", "订单编号"]
     by_number = {row[2]: row for row in rows[1:]}
-    assert set(by_number) == {"1", "2", "3", "4", "'=1+1"}
+    assert set(by_number) == {"1", "2", "3", "4", "5", "'=1+1"}
+    assert by_number["5"][4] == "没有打印"
     assert by_number["'=1+1"][1] == "'=cmd()"
     assert by_number["1"][4] == "全部打印"
     assert by_number["3"][4] == "已取消"

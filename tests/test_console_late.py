@@ -74,6 +74,18 @@ def test_late_orders_are_listed_so_that_a_person_can_decide(shop: ShopWindow) ->
     assert not [each for each in shop.papers() if each.number == "51"]
 
 
+def test_an_order_that_does_not_say_when_it_was_placed_is_as_old_as_its_event(shop: ShopWindow) -> None:
+    """Not as old as its arrival; and a newer revision makes it no younger."""
+    told = datetime.now(UTC) - timedelta(minutes=50)
+    shop.order(61, at=told)
+    page = shop.me.get("/late").body.decode()
+    (at,) = re.findall(r'<time data-at="([^"]*)">', page)
+    assert abs(datetime.fromisoformat(at) - told) < timedelta(minutes=2)
+    assert "50 分钟前 · 来得太晚" in re.sub(r"<[^>]*>", "", page)
+    shop.order(61, rev=2, at=datetime.now(UTC) - timedelta(minutes=1))
+    assert "50 分钟前 · 来得太晚" in text_of(shop.me.get("/late"))
+
+
 def test_nothing_to_decide_is_said(shop: ShopWindow) -> None:
     """Also the search says that an order waits, and where."""
     assert "没有需要您决定的订单" in text_of(shop.me.get("/late"))
@@ -179,6 +191,23 @@ def test_who_comes_second_is_told_so(shop: ShopWindow) -> None:
     shop.me.language = "en"
     assert "order id-51 does not wait" in text_of(shop.me.post("/late/print", both))
     assert list(rows(shop.me.get("/late"))) == ["52"]
+
+
+def test_of_two_channels_one_refuses_and_the_other_is_said_to_be_done(shop: ShopWindow) -> None:
+    """What was done is told with what was not, in whatever order they are."""
+    at = (datetime.now(UTC) - PAST).isoformat()
+    for number, channel in enumerate(("美团", "饿了么", "到店")):
+        order = {"id": str(number), "rev": 1, "channel": channel, "no": f"{number}{number}", "placed_at": at}
+        items = [{"name": "豆浆", "qty": "1"}]
+        shop.event("order.upsert", {"order": {**order, "items": items}}, f"event-{channel}")
+    there = rows(shop.me.get("/late"))
+    assert decide(shop, "drop", "11").status == 200
+    answer = shop.me.post("/late/print", [("pick", there[number]) for number in ("00", "11", "22")])
+    assert answer.status == 409
+    assert text_of(answer) == "✗ 2 张订单将打印；订单 1 不在等：可能刚被别人处理"
+    shop.on_paper("00")
+    shop.on_paper("22")
+    assert not [each for each in shop.papers() if each.number == "11"]
 
 
 def test_nothing_chosen_is_nothing_done(shop: ShopWindow) -> None:

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from agent import log
+from agent.configchanges import Setting
 from agent.console.logbook import WORDS, matching
+from agent.console.settingwords import EVENTS, said
 from agent.lastlines import LastLines, Line
+from agent.model.job import JobState
 from agent.people import FILE, People, deeds
 from agent.spool.ownfiles import digest
 from tests.browser import needs_chromium, phone
@@ -42,10 +45,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShopWindow]:
 def test_the_newest_line_stands_first(shop: ShopWindow) -> None:
     _log.info("test.first", n=1)
     _log.error("test.second", n=2)
-    page = text_of(shop.me.get("/log"))
+    page = text_of(shop.me.get("/log?show=lines"))
     assert page.index("test.second n=2") < page.index("test.first n=1") < page.index("app.started")
     assert "✗ 错误 test.second" in page
-    assert "✗ error test.second" in text_of(shop.me.get("/log", accept_language="en"))
+    assert "✗ error test.second" in text_of(shop.me.get("/log?show=lines", accept_language="en"))
 
 
 def test_lines_by_level_and_word(shop: ShopWindow) -> None:
@@ -58,12 +61,12 @@ def test_lines_by_level_and_word(shop: ShopWindow) -> None:
         assert "test.wrong" in warnings
         assert "test.plain" not in warnings
         assert "test.doubtful" not in text_of(shop.me.get(f"{path}?level=error"))
-        named = text_of(shop.me.get(f"{path}?word=bar%20%E4%BA%8C"))
+        named = text_of(shop.me.get(f"{path}?show=lines&word=bar%20%E4%BA%8C"))
         assert "test.wrong" in named
         assert "test.plain" not in named
     assert "没有这样的行" in text_of(shop.me.get("/log?word=nobody-ever-said-this&level=error"))
     page = shop.me.get("/log?level=error&word=a%26b%22").body.decode()
-    assert 'hx-get="/log/board?show=&amp;level=error&amp;word=a%26b%22"' in page, "the part asks for the same"
+    assert 'hx-get="/log/board?show=lines&amp;level=error&amp;word=a%26b%22"' in page, "the part asks for the same"
     assert 'value="a&amp;b&#34;"' in page
 
 
@@ -74,7 +77,7 @@ def test_no_secret_and_no_markup_gets_out(shop: ShopWindow) -> None:
         raise ValueError("<i>mqtt://you:hunter2@h</i>")
     except ValueError:
         _log.exception("test.broken")
-    page = shop.me.get("/log").body.decode()
+    page = shop.me.get("/log?show=lines").body.decode()
     assert "hunter2" not in page
     assert "test.secret" in page
     assert "<script>alert" not in page
@@ -92,7 +95,7 @@ def test_new_lines_come_by_themselves(shop: ShopWindow, tmp_path: Path) -> None:
             raise ValueError("to be looked at")
         except ValueError:
             _log.exception("test.opened")
-        page = there.go("/log?level=warning")
+        page = there.go("/log?show=lines&level=warning")
         page.click("li:has-text('test.opened') summary")
         _log.info("test.quiet")
         _log.warning("test.loud")
@@ -127,13 +130,13 @@ def test_who_did_what_and_when_outlives_a_new_start(tmp_path: Path) -> None:
         assert shop.me.post("/setup/shop", {"language": "zh"}).status == 200
         assert shop.me.do("ready", order="7").status in (200, 409), "the kitchen's page shows these"
         for _ in range(2):
-            page = text_of(shop.me.get("/log?show=people"))
+            page = text_of(shop.me.get("/log"))
             for words in ("console.pin_wrong", "console.signed_in", "control.reprint_asked", "config.changed"):
                 assert f"{WORDS[words][0]} " in page, page
             assert "console 127.0.0.1" in page
             assert "order=7" in page
-            assert "language" in page
-            assert "both" not in page.partition("language")[0]
+            assert "小票语言" in page
+            assert "中文和英文" not in page.partition("小票语言")[0]
             assert page.index(WORDS["config.changed"][0]) < page.index(WORDS["control.reprint_asked"][0])
             assert PIN not in page
             assert "000000" not in page
@@ -156,6 +159,33 @@ def test_a_template_that_was_changed_is_among_it(shop: ShopWindow) -> None:
     page = text_of(shop.me.get("/log?show=people"))
     told = [f"{WORDS[f'template.{what}'][0]} console 127.0.0.1 file=cup.j2" for what in ("removed", "changed", "made")]
     assert [page.index(each) for each in told] == sorted(page.index(each) for each in told)
+
+
+def test_settings_are_told_in_words() -> None:
+    """No YAML, for what a page can change; what has no word stands as it is."""
+    told = {
+        Setting(field="printers[吧台].width", was="48", now="32"): ("打印机 吧台：纸宽（字）", "48", "32"),
+        Setting(field="printers[bar]", now="{name: bar, link: 'tcp://10.0.0.9'}"): ("打印机 bar", "", "新增"),
+        Setting(field="stations[凉菜]", was="{name: 凉菜}"): ("档口 凉菜", "", "删去"),
+        Setting(field="stations[bar].match.category", now="[冷饮, 热饮]"): ("档口 bar：做这些分类", "", "冷饮、热饮"),
+        Setting(field="printers[a].name", was="kitchen", now="all"): ("打印机 a：名字", "kitchen", "all"),
+        Setting(field="intake.old", was="ask", now="print"): ("来得太晚的订单", "问人", "直接打印"),
+        Setting(field="intake.lead_min", now="30"): ("intake.lead_min", "", "30"),
+    }
+    found = {each: said(each) for each in told}
+    assert {each: (it.field[0], it.was[0], it.now[0]) for each, it in found.items()} == told
+
+
+def test_the_commonest_lines_have_words(shop: ShopWindow) -> None:
+    """Each is an event that the agent logs; the log's own word stands beside it."""
+    shop.order(3)
+    shop.wait_ticket(3)
+    assert "小票已打出 spool.ticket_completed" in text_of(shop.me.get("/log?show=lines"))
+    source = "".join(file.read_text() for file in Path("agent").rglob("*.py") if file.name != "settingwords.py")
+    states = {f"spool.ticket_{state}" for state in JobState} | {"intake.duplicate_dropped", "intake.stale_dropped"}
+    for event in EVENTS:
+        word = event.removeprefix("intake.")  # those are verdicts
+        assert event in states or f'"{word}"' in source, event
 
 
 def test_other_lines_never_wait_for_the_file(tmp_path: Path) -> None:

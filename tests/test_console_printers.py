@@ -12,6 +12,7 @@ import pytest
 from agent import answers
 from agent.config import load
 from agent.configchanges import changes
+from agent.console.twowords import parted
 from agent.printers.discovery import Roots
 from agent.printers.lan import Own
 from agent.simulator.ports import serve_tcp
@@ -167,6 +168,37 @@ def serve(stack: ExitStack, spec: PrinterSpec, port: int) -> VirtualPrinter:
     device = stack.enter_context(VirtualPrinter(spec))
     stack.enter_context(serve_tcp(device, port=port))
     return device
+
+
+def test_a_wrong_address_is_said_at_once_in_the_page_s_language(tmp_path: Path) -> None:
+    with window(tmp_path) as here:
+        page = text_of(here.me.get("/printers/add?link=192.168.1.555"))
+        assert "地址不对：地址要写四个 0 到 255 的数字" in page
+        assert "Octet" not in page
+        assert "IPv4 address" in text_of(here.me.get("/printers/add?link=192.168.1.555", accept_language="en"))
+        assert "地址不对" not in text_of(here.me.get("/printers/add?link=serial%3A%2F%2F%2Fdev%2FttyUSB0"))
+        assert "地址不对" not in text_of(here.me.get("/printers/add?link=192.168.1.50"))
+
+
+@pytest.mark.parametrize(
+    ("text", "zh", "en"),
+    [
+        (
+            "没有局域网：请检查网线或 Wi-Fi this machine is in no private network: check",
+            "没有局域网：请检查网线或 Wi-Fi",
+            "this machine is in no private network: check",
+        ),
+        (
+            "不是配对码：它以 SAP1. 开头 this is no pairing token: it begins with SAP1.",
+            "不是配对码：它以 SAP1. 开头",
+            "this is no pairing token: it begins with SAP1.",
+        ),
+        ("the host is missing; write a name", "缺少地址，例如 192.168.1.50", "the host is missing; write a name"),
+        ("密码不对", "密码不对", "密码不对"),
+    ],
+)
+def test_what_others_say_in_two_languages_is_parted(text: str, zh: str, en: str) -> None:
+    assert parted(text) == (zh, en)
 
 
 @needs_chromium

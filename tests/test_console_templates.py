@@ -171,11 +171,12 @@ def test_a_real_order_is_seen_as_it_was_printed(looked_at: ShopWindow) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "said"),
     [
-        ("{% extends 'shipped/kitchen.j2' %}\n{% block foto %}\n{% endblock %}\n", 2, "no block foto"),
-        ("<C>{{ number }}\n{{ dishs }}</C>\n", 2, "dishs"),
-        ("{{ number }}\n\n{% for d in dishes %}\n", 3, "for"),
+        ("{% extends 'shipped/kitchen.j2' %}\n{% block foto %}\n{% endblock %}\n", 2, "没有这个 block 名字：foto"),
+        ("<C>{{ number }}\n{{ dishs }}</C>\n", 2, "没有这个名字的内容：dishs"),
+        ("{{ number }}\n\n{% for d in dishes %}\n", 3, "没写完"),
+        (foot("{{ / }}"), 4, "里有多余的字符：/"),
         (foot("<BLINK>x</BLINK>"), 4, "BLINK"),
-        ("{{ number }}\n", 1, "the ticket lacks"),
+        ("{{ number }}\n", 1, "小票上少了必须有的内容"),
         (foot("<IMG src=nothing>"), 4, "nothing"),
     ],
 )
@@ -187,6 +188,7 @@ def test_what_is_wrong_is_said_with_its_line_and_never_saved(
         assert answer.status == 422
         assert f"第 {line} 行" in text_of(answer)
         assert said in text_of(answer)
+        assert "docs/templates.md" not in text_of(answer), "a shopkeeper has none"
         assert f'data-line="{line}"' in answer.body.decode()
     assert not (looked_at.folder / "templates").exists()
 
@@ -292,7 +294,9 @@ def test_one_of_a_name_of_its_own(tmp_path: Path) -> None:
         assert "shipped/receipt.j2" in page.body.decode()
         assert save(shop, "bill", start_of("bill", "receipt", copy=False)).status == 200
         shop.order(1)
-        assert "谢谢光临" in shop.on_paper(1)[0].text
+        begun = shop.on_paper(1)[0].text
+        assert "谢谢惠顾" in begun
+        assert "谢谢光临" not in begun, "the example stands on no paper before somebody wants it there"
         refused = shop.me.post("/templates/remove", {"name": "bill"})
         assert refused.status == 409
         assert "wok" in text_of(refused)
@@ -345,8 +349,10 @@ def test_a_person_types_sees_and_saves(tmp_path: Path) -> None:
         assert page.get_attribute("#shown", "src") == first, "what was right is still to be seen"
         page.click("text=保存并使用")
         page.wait_for_selector("#said .bad")
+        assert page.inner_text("#verdict") == "", "one word on it, not two"
         page.fill("#text", foot("慢走"))
         page.wait_for_selector("#verdict .good")
+        assert page.inner_text("#said") == "", "what was refused was another text"
         second = page.get_attribute("#shown", "src")
         assert second != first
         page.select_option("[name=width]", "32")

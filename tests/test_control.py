@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -28,8 +29,11 @@ from agent.journal.store import Journal
 from agent.model.acquaintance import Facts, Known
 from agent.model.link import parse_link
 from agent.model.printer import Capabilities, Tier
+from agent.overview import LineNow
 from tests.house import until
 from tests.office import listening
+from tests.shopfront import run_cli
+from tests.test_doctor import overview
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 WAIT_S = 20.0
@@ -519,6 +523,43 @@ def test_a_ticket_that_waits_says_for_what(
     assert words in first
     assert "代打" not in second
     assert [("wok: " in line) for line in (first, second)] == [bool(words)] * 2
+
+
+@pytest.fixture
+def in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock is in UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_utc")
+def test_times_are_those_of_the_shop(tmp_path: Path) -> None:
+    """As on its tickets, whatever the machine's zone is; UTC is named."""
+    alarm = {"key": "parked", "since": "2026-11-22T05:35:10.000Z", "reason": "x", "dismissable": True}
+    seen = msgspec.to_builtins(overview(line=LineNow("up", True, "2026-11-22T16:10:00.000Z")))
+    told = []
+    for zone in ("timezone: Asia/Shanghai\n", ""):
+        config = tmp_path / "shop.yaml"
+        config.write_text(f"shop: s1\ndata_dir: {tmp_path}\n{zone}")
+        with door(tmp_path, {"alarms": lambda *_: {"alarms": [alarm]}, "status": lambda *_: seen}):
+            told += [run_cli(config, *words).output for words in (("alarms", "list"), ("status",))]
+    assert told[0].startswith("parked  11-22 13:35  ")
+    assert "last heard 11-23 00:10\n" in told[1]
+    assert told[2].startswith("parked  11-22 05:35 UTC  ")
+    assert "last heard 11-22 16:10 UTC\n" in told[3]
+
+
+def test_what_works_without_the_agent_is_said_where_it_does_not_run(tmp_path: Path) -> None:
+    """`printers test` needs it, `identify` does not."""
+    config = tmp_path / "shop.yaml"
+    config.write_text(f"shop: s1\ndata_dir: {tmp_path}\nprinters: [{{name: wok, link: 'virtual://wok'}}]\n")
+    done = CliRunner().invoke(cli, ["printers", "test", "wok", "--config", str(config)])
+    assert isinstance(done.exception, AgentNotRunning)
+    assert "not running here" in str(done.exception)
+    assert "shop-agent printers identify wok" in str(done.exception)
 
 
 def test_an_alarm_is_shown_with_what_is_found_now(tmp_path: Path, journal: Journal) -> None:

@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 import time
+import types
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from agent.broker.probe import Visit
 from agent.cli.doctor import NAMES
 from agent.config import Broker, Printer, load
 from agent.doctor import disk, files, line, login, printers, running, table, times
-from agent.doctor.case import Case, Roots
+from agent.doctor.case import Case, Roots, open_case
 from agent.doctor.finding import MARKS, Finding, Sign, well
 from agent.model.link import parse_link
 from agent.overview import AlarmNow, LineNow, OrdersNow, Overview, PrinterNow, TicketsNow, Words
@@ -77,6 +78,7 @@ def overview(*alarms: AlarmNow, **more: Any) -> Overview:
         "clock_synchronised": True,
         "disk_free": 1 << 30,
         "journal_ok": True,
+        "last_order": "",
     }
     return Overview(**{**facts, **more})
 
@@ -189,8 +191,40 @@ def test_what_sudo_left_behind_is_named(tmp_path: Path) -> None:
 def test_a_warning_of_the_file_is_no_failure(tmp_path: Path) -> None:
     """The agent prints with it."""
     there = case(tmp_path, settings={"printers": [{"name": "wok", "link": "tcp://10.0.0.9", "width": 80}]})
-    signs = {each.sign for each in files.config(there)}
-    assert signs == {Sign.LOOK, Sign.WELL}
+    found = list(files.config(there))
+    assert {each.sign for each in found} == {Sign.LOOK, Sign.WELL}
+    assert "配置提醒，宽度是字符数，不是毫米" in [each.why.zh for each in found]
+
+
+def test_what_is_wrong_with_the_file_is_said_once_in_each_language(tmp_path: Path) -> None:
+    """The Chinese row has the place and the kind of mistake, not the English words once more."""
+    (tmp_path / "wrong.yaml").write_text("shop: s1\nbroker: {url: mqtt://b, prefix: shops}\n")
+    there = open_case(tmp_path / "wrong.yaml", lambda printer, _: nobody(printer))
+    found = one(files.config(there))
+    assert found.why.zh == "配置有错，第 2 行 broker.prefix：位置不对：它要写在最外层，前面不空格"
+    assert found.why.en.endswith("it belongs at the top of the file: write prefix: without indent")
+    (missing,) = files.config(open_case(tmp_path / "none.yaml", lambda printer, _: nobody(printer)))
+    assert (missing.why.zh, "shop-agent setup" in missing.fix.en) == ("配置有错，文件不存在", True)
+
+
+def test_a_disk_that_nobody_can_write_is_one_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read-only disk is no fault of the file's owner, and a folder that is on no disk is not full."""
+    whole = os.statvfs(tmp_path)
+
+    def statvfs(_path: Any) -> Any:
+        return types.SimpleNamespace(f_bavail=1 << 20, f_frsize=4096, f_favail=9, f_blocks=1 << 21, f_flag=os.ST_RDONLY)
+
+    assert not whole.f_flag & os.ST_RDONLY
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "statvfs", statvfs)
+        patch.setattr(os, "access", lambda _path, mode: mode != os.W_OK | os.X_OK)
+        there = case(tmp_path, settings={"printers": [{"name": "wok", "link": "virtual://wok"}]})
+        found = [*files.config(there), *files.data_dir(there), *disk.room(there)]
+    assert [each.name for each in found if each.sign is not Sign.WELL] == ["disk"]
+    assert [each.name for each in found if each.sign is Sign.WELL] == ["config"]
+    there = case(tmp_path, settings={"data_dir": "/proc/nowhere"})
+    nowhere = [*files.data_dir(there), *disk.room(there)]
+    assert [(each.name, each.sign, each.why.en) for each in nowhere] == [("disk", Sign.BAD, "/proc is on no disk")]
 
 
 # -- the disk ------------------------------------------------------------------------------------------------------
@@ -341,6 +375,13 @@ def test_why_a_network_printer_is_away(said: str, fix: str) -> None:
     assert fix in printers.unreachable("printer:wok", NETWORK, said).fix.en
 
 
+def test_the_port_that_nobody_listens_at_is_named() -> None:
+    """The link's own, which need not be 9100."""
+    there = msgspec.structs.replace(NETWORK, link=parse_link("tcp://10.0.0.9:9999"))
+    found = printers.unreachable("printer:wok", there, "connect 10.0.0.9:9999: [Errno 111] Connection refused")
+    assert "没人听 9999" in found.fix.zh
+
+
 def test_another_program_and_a_missing_right_are_named() -> None:
     """As the drivers say it."""
     usb = msgspec.structs.replace(NETWORK, link=parse_link("usblp:/dev/usb/lp0"))
@@ -371,6 +412,16 @@ def test_alarms_that_no_other_check_is_about_are_named(tmp_path: Path) -> None:
         ("alarm:waiting:old", Sign.LOOK),
         ("alarm:console:guessed", Sign.LOOK),
     ]
+
+
+def test_an_alarm_says_its_sentence_once(tmp_path: Path) -> None:
+    """A reason that only says it again is left out; one that says more stands there once."""
+    again = AlarmNow(
+        "session", "line", "the broker has forgotten this box", Words("忘记了", "forgot"), Words("修", "mend")
+    )
+    more = AlarmNow("journal", "box", "bad sector", Words("坏", "bad"), Words("修", "mend"))
+    found = list(running.alarms(case(tmp_path, overview=overview(again, more))))
+    assert [(each.why.zh, each.why.en) for each in found] == [("忘记了", "forgot"), ("坏", "bad (bad sector)")]
 
 
 def test_an_agent_that_does_not_answer_is_worse_than_none(tmp_path: Path) -> None:

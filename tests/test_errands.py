@@ -206,6 +206,18 @@ def test_reload_takes_what_it_can_and_names_the_rest(tmp_path: Path) -> None:
     assert len(applied) == 1
 
 
+def test_the_first_template_of_a_shop_needs_no_restart(tmp_path: Path) -> None:
+    """The folder beside the file is in use before it is there; another one that the file names is not."""
+    file, beside = tmp_path / "a.yaml", tmp_path / "templates"
+    file.write_text(FILE)
+    reload = Reload(load(file), lambda: load(file), lambda _: None, list, dict, beside)
+    beside.mkdir()
+    assert reload(Ask()) == "templates: none of the shop; the configuration is as it was"
+    (tmp_path / "other").mkdir()
+    file.write_text(FILE + "templates: other\n")
+    assert "restart needed for: templates" in reload(Ask())
+
+
 def test_a_wrong_file_changes_nothing(tmp_path: Path) -> None:
     """The answer is what `config check` says."""
     file = tmp_path / "a.yaml"

@@ -1,5 +1,6 @@
 """A new box: it makes its own configuration, says welcome once, and a person with the ticket owns it."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -74,11 +75,11 @@ def test_from_nothing_to_the_first_order_on_paper(tmp_path: Path) -> None:
         assert len(welcome(paper)) == 1
 
 
-def note(printed: list[str]) -> Callable[[str], str]:
+def note(printed: list[str]) -> Callable[[Callable[[], str]], str]:
     """In the place of what prints a code."""
 
-    def print_code(code: str) -> str:
-        printed.append(code)
+    def print_code(issue: Callable[[], str]) -> str:
+        printed.append(issue())
         return "front"
 
     return print_code
@@ -136,6 +137,61 @@ def test_a_printer_that_is_plugged_in_later_is_found(tmp_path: Path, monkeypatch
     service.stop(1)
     assert not service.alive()
     assert access.welcome_due
+
+
+def test_printers_that_were_typed_meanwhile_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installer wrote his own into the file: the agent starts anew with these, whatever is plugged in."""
+    monkeypatch.setattr(firstrun, "discover", lambda _: [])
+    path = tmp_path / "shop-agent.yaml"
+    config = begin(path)
+    path.write_text(path.read_text() + "printers:\n  - {name: kitchen, link: 'tcp://10.0.0.9'}  # 灶台\n")
+    typed = path.read_bytes()
+    monkeypatch.setattr(firstrun, "discover", lambda _: [Found(link="usb://04b8:0202", kind="usb")])
+    restarted: list[bool] = []
+    access = Access(config.data_dir)
+    service = FirstRun(config, path, access, SystemClock(), note([]), lambda: restarted.append(True))
+    assert service._add_printer()
+    assert restarted == [True]
+    assert path.read_bytes() == typed
+
+
+def test_a_configuration_that_somebody_makes_meanwhile_is_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "shop-agent.yaml"
+
+    def typing(_: object) -> list[Found]:
+        path.write_text("shop: s421\ndata_dir: data\n")
+        return [Found(link="usb://04b8:0202", kind="usb")]
+
+    monkeypatch.setattr(firstrun, "discover", typing)
+    assert begin(path).shop == "s421"
+    assert path.read_text() == "shop: s421\ndata_dir: data\n"
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from agent import firstrun
+write = firstrun.configwrite.edit
+def edit(*asked, **how):
+    write(*asked, **how)
+    os.kill(os.getpid(), signal.SIGKILL)
+firstrun.configwrite.edit = edit
+firstrun.begin(Path(sys.argv[1]), ["virtual://kitchen"])
+"""
+
+
+def test_cut_as_soon_as_the_configuration_is_there_it_is_still_a_new_box(tmp_path: Path) -> None:
+    """No later start would know that nobody was welcomed."""
+    path = tmp_path / "shop-agent.yaml"
+    killed = subprocess.run([sys.executable, "-c", _KILLED, str(path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with agent(tmp_path, "--listen", f"127.0.0.1:{free_port()}"):
+        papers, deadline = tmp_path / "data/virtual/kitchen", time.monotonic() + WAIT_S
+        while not [text for file in papers.glob("*.txt") if "WELCOME" in (text := file.read_text()).replace(" ", "")]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def test_a_box_that_was_claimed_meanwhile_prints_no_code(tmp_path: Path) -> None:

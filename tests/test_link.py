@@ -70,6 +70,7 @@ WRONG = [
     ("serial:///dev/ttyUSB0?baud=9600&baud=19200", "given twice"),
     ("virtual://", "write virtual://NAME"),
     ("virtual://a/b", "write virtual://NAME"),
+    ("virtual://" + "厨" * 33, "too long; write at most 32"),
 ]
 BROKERS = [
     ("mqtt://broker.lan", BrokerAddress("broker.lan", 1883, False)),

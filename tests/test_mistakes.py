@@ -139,6 +139,32 @@ def test_a_wrong_baud_is_heard_as_garbage(tmp_path: Path) -> None:
         names(examine(config)["printer:bar"], "bad", "乱码", "?baud=")
 
 
+@pytest.mark.parametrize(
+    "banner",
+    [
+        b"HTTP/1.1 400 Bad Request\r\nServer: nginx/1.22.1\r\nConnection: close\r\n\r\n<html>\r\n",
+        b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7\r\n",
+    ],
+)
+def test_what_is_no_printer_is_not_out_of_paper(tmp_path: Path, banner: bytes) -> None:
+    """Some letters look like a status: most of what comes is none."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            line, _ = server.accept()
+            with line:
+                line.sendall(banner)
+                while line.recv(64):
+                    line.sendall(banner)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        config = write(tmp_path, printers=[{"name": "wok", "link": f"tcp://127.0.0.1:{server.getsockname()[1]}"}])
+        names(examine(config)["printer:wok"], "bad", "乱码", "Is a printer at that address?")
+        thread.join(5)
+        assert not thread.is_alive()
+
+
 def test_a_serial_printer_that_says_nothing_may_have_another_baud(tmp_path: Path) -> None:
     """Silence is no proof: it is only a hint."""
     line = Line()
@@ -223,7 +249,7 @@ def test_a_wrong_password(tmp_path: Path, protocol: str) -> None:
             here.until(lambda: bool(here.status()["alarms"]), "the alarm")
             found = examine(here.config)
             names(found["login"], "bad", "the broker refuses us", "Wrong user or password")
-            names(found["line:refused"], "bad", "云端不让本机登录", "username")
+            names(found["line:refused"], "bad", "云端不让本机登录", "用户名")
 
 
 def test_an_empty_or_unreadable_password_file(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.journal.decisions import decide
+from agent.model.command import Settle
 from agent.simulator.faults import Reply, Trouble
 from agent.simulator.printer import PrinterSpec
 from tests.kitchen import Kitchen, kitchen
@@ -153,6 +155,28 @@ def test_a_printer_that_takes_bytes_and_never_prints_is_never_believed(tmp_path:
         here.device.swallow(False)
         assert settled(here, 2)[-1] == ("completed", "confirmed")
         assert [ticket.marked for ticket in here.whole(2)] == [tier == 2]
+
+
+@pytest.mark.parametrize("power", (False, True))
+def test_a_printer_that_answers_and_has_nothing_in_doubt_any_more_is_not_silent(tmp_path: Path, power: bool) -> None:
+    """A person settled what it had, while it was stuck: the alarm goes once it answers, with no ticket's help."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(tier=1)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.idle()
+        here.device.swallow()
+        here.order(2)
+        here.wait_alarm("printer:wok:silent")
+        here.wait_told(2, states=("unconfirmed",))
+        said = Settle("printed", ticket=2, by="cook")
+        here.journal.write(lambda tx: decide(tx, said))
+        here.device.swallow(False)
+        if power:
+            here.device.power_cycle()
+        here.wait_no_alarm("printer:wok:silent")
+        assert here.alarms() == {}
+        here.order(3)
+        assert settled(here, 3)[-1] == ("completed", "confirmed")
 
 
 @every_cable

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import stat
 import subprocess
 import sys
@@ -89,7 +90,8 @@ def test_a_file_is_installed_with_its_password_apart(tmp_path: Path, target: Pat
     config = load(target)
     assert config.broker is not None
     assert config.broker.password() == "p@ss: word #1"
-    assert stat.S_IMODE((target.parent / "broker.pass").stat().st_mode) == 0o600
+    assert config.broker.password_file is not None
+    assert stat.S_IMODE(config.broker.password_file.stat().st_mode) == 0o600
     assert "p@ss" not in text + (target.parent / "data/changes.jsonl").read_text() + done.output
     assert changes(target.parent / "data")[0].by.startswith("setup --from, ")
     assert "shop-agent printers test kitchen" in done.output
@@ -105,9 +107,11 @@ def test_a_file_may_carry_the_brokers_certificate(tmp_path: Path, target: Path) 
     assert run("setup", "--from", source, "--config", target).exit_code == 0
     config = load(target)
     assert config.broker is not None
-    assert config.broker.ca_file == target.parent / "broker-ca.pem"
+    assert config.broker.ca_file is not None
+    assert config.broker.ca_file.parent == target.parent
     assert config.broker.ca_file.read_text() == pem
-    assert target.read_text() == "shop: a\nbroker:\n  url: mqtts://b\n  ca_file: broker-ca.pem\n"
+    name = config.broker.ca_file.name
+    assert target.read_text() == f"shop: a\nbroker:\n  url: mqtts://b\n  ca_file: {name}\n"
 
 
 @pytest.mark.parametrize(
@@ -139,8 +143,9 @@ def test_a_file_with_errors_changes_nothing(target: Path, tmp_path: Path, text: 
     command = [sys.executable, "-m", "agent", "setup", "--from", str(source), "--config", str(target)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 78, done.stderr
+    english = re.sub(r"(?<=: )[^\x00-\x7f（）]\S* (?=\S)", "", done.stderr)
     for words in said:
-        assert f"{source}{words}" in done.stderr
+        assert f"{source}{words}" in english
     assert target.read_text() == good
     assert sorted(path.name for path in target.parent.iterdir()) == ["data", "shop-agent.yaml"]
 
@@ -162,6 +167,12 @@ def test_what_is_wrong_in_files_that_it_names_counts(tmp_path: Path, target: Pat
     assert not target.exists()
 
 
+def test_a_file_that_is_not_there_is_named_by_its_own_option(tmp_path: Path, target: Path) -> None:
+    """Not by --config, which was right."""
+    done = run("setup", "--from", tmp_path / "none.yaml", "--config", target)
+    assert "name another with --from FILE" in str(done.exception)
+
+
 def test_from_and_from_boot_are_two_ways() -> None:
     """One at a time."""
     assert run("setup", "--from", "x", "--from-boot").exit_code == 2
@@ -178,7 +189,8 @@ def test_what_root_installs_the_service_can_read_and_change(
     source = tmp_path / "shop.yaml"
     source.write_text(GOOD)
     install(source, target, by="test", look=nothing_more)
-    for path in (target.parent, target, target.parent / "broker.pass"):
+    (password,) = target.parent.glob("broker-*.pass")
+    for path in (target.parent, target, password):
         assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456)
 
 
@@ -287,7 +299,7 @@ def shops_printers(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def answers() -> list[str]:
     """For a shop with two printers and a cloud."""
-    return ["s421", "y", "1，2", "炒锅", "", "bar", "", "mqtts://broker.example", "s421", "geheim"]
+    return ["s421", "y", "1，2", "炒锅", "", "bar", "", "mqtts://broker.example", "s421", "geheim", "", "Asia/Urumqi"]
 
 
 def ask(target: Path, answers: list[str]) -> Result:
@@ -309,19 +321,48 @@ def test_answers_become_a_configuration(target: Path, answers: list[str]) -> Non
     ]
     assert config.broker is not None
     assert (config.broker.username, config.broker.password()) == ("s421", "geheim")
+    assert config.console != "off"
+    assert (config.console.listen, config.timezone) == ("0.0.0.0:8480", "Asia/Urumqi")
+    assert f"shop-agent reset-pin --config {target}" in done.output
+    assert ("no printer yet" in done.output, "no cloud yet" in done.output) == (False, False)
     assert "geheim" not in done.output + target.read_text()
     assert "busy" not in done.output
 
 
 @pytest.mark.usefixtures("shops_printers")
-def test_a_wrong_answer_is_asked_again(target: Path) -> None:
+def test_a_wrong_answer_is_asked_again(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what is wrong; a printer may be given by its address."""
-    typed = ["S 421", "s421", "n", "7", "tcp://", "tcp://10.0.0.9", "a b", "kitchen", "300", "48", "broker", "off"]
+    monkeypatch.setenv("TZ", "UTC")
+    typed = [
+        "S 421",
+        "s421",
+        "n",
+        "7",
+        "tcp://",
+        "tcp://10.0.0.9",
+        "a b",
+        "kitchen",
+        "300",
+        "48",
+        "broker",
+        "off",
+        "n",
+        "Asia/Beijing",
+        "",
+    ]
     done = ask(target, typed)
     assert done.exit_code == 0, done.output
-    for words in ("'S 421' is not possible", "there is no number 7", "'a b' is not possible", "mqtts://"):
+    for words in (
+        "did you mean 'Asia/Shanghai'",
+        "no cloud yet",
+        "'S 421' is not possible",
+        "there is no number 7",
+        "'a b' is not possible",
+        "mqtts://",
+    ):
         assert words in done.output
     config = load(target)
+    assert (config.console, config.timezone) == ("off", "Asia/Shanghai")
     assert (config.broker, config.printers[0].name, str(config.printers[0].link)) == (
         None,
         "kitchen",
@@ -344,12 +385,24 @@ def test_enter_changes_nothing(target: Path, answers: list[str]) -> None:
 def test_a_pairing_token_answers_for_the_cloud(target: Path) -> None:
     """One line brings shop, broker and password."""
     token = make_token(Pairing("s9", "mqtts://b:8883", username="s9", password="geheim", prefix="kitchens"))
-    done = ask(target, ["any", "n", "0", token])
+    done = ask(target, ["any", "n", "0", token, "", ""])
     assert done.exit_code == 0, done.output
     config = load(target)
     assert config.broker is not None
     assert (config.shop, config.prefix, config.broker.url) == ("s9", "kitchens", "mqtts://b:8883")
     assert config.broker.password() == "geheim"
+
+
+@pytest.mark.usefixtures("shops_printers")
+def test_enter_alone_opens_the_page_and_takes_the_machines_time(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A box whose page nobody can open, or whose tickets are in UTC, is none that a shop can use."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    done = ask(target, ["s1", "n", "0", "", "", ""])
+    assert done.exit_code == 0, done.output
+    config = load(target)
+    assert config.console != "off"
+    assert (config.console.listen, config.timezone) == ("0.0.0.0:8480", "Asia/Tokyo")
+    assert "no printer yet" in done.output
 
 
 @pytest.mark.usefixtures("shops_printers")

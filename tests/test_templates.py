@@ -295,8 +295,8 @@ def test_a_summary_lists_what_waits_and_what_to_do() -> None:
     assert "9" in large(piece).split("|")
     for words in (
         "请先看是否真单",
-        "shop-agent queue waiting",
-        "云端后台",
+        "迟到订单",
+        "云端",
         "#41 alipay",
         "豆浆 x2",
         "#43 eleme",
@@ -321,6 +321,15 @@ def test_an_alarm_says_what_to_do() -> None:
     for words in ("kitchen", "缺纸 out of paper", "请装纸", "#41 #42", "tickets waiting: 3", "12:00:09"):
         assert words in piece.text
     assert "#44" in printed("alarm", Notice("kitchen", "away", "44")).text
+    for language, words in ((Language.ZH, "报警"), (Language.EN, "ALARM")):
+        one = printed("alarm", Alarm(Notice("kitchen", "paper"), language=language, printed_at=NOON), 32)
+        assert inverted(one).split() == [words]
+        assert [read.notice for read in read_piece("bar", one)] == [True]
+    for language, words in ((Language.ZH, "打印测试"), (Language.EN, "PRINT TEST")):
+        assert inverted(printed("welcome", Welcome("s1", "bar", language=language))).strip().startswith(words)
+        assert ("PRINT TEST" in printed("welcome", Welcome("s1", "bar", language=language)).text) == (
+            language is Language.EN
+        )
 
 
 @pytest.mark.parametrize("width", [16, 32, 48])

@@ -19,6 +19,7 @@ from agent.model.station import Match, Station
 from agent.model.ticket import Language, Portion, Ticket
 from agent.simulator.paper import Paper
 from agent.simulator.piece import Piece
+from agent.simulator.reading import Banner, read_piece
 from agent.tickets.routing import route
 from agent.tickets.template import kitchen
 
@@ -262,6 +263,20 @@ def test_an_amended_order_says_which_revision_counts() -> None:
     black = inverted(paper(ticket(Item("豆浆", 1), facts={"rev": 2}, kind=JobKind.AMEND)))
     assert "改单 AMENDED 第2版 rev 2" in black
     assert "以此单为准 replaces the earlier ticket" in black
+
+
+@pytest.mark.parametrize("language", [Language.ZH, Language.EN])
+def test_a_ticket_in_one_language_bears_its_banners_in_that_one(language: Language) -> None:
+    """But for a second copy and a void one, which nobody may miss; the judge reads either."""
+    facts: Any = {"language": language, "old": 20, "late": True, "missing": ("41",)}
+    piece = paper(ticket(Item("豆浆", 1), facts={"rev": 2}, kind=JobKind.AMEND, **facts))
+    said = {Language.ZH: ("改单 第2版", "旧单 20 分钟", "迟到", "缺单 #41", "前面的单没到", "以此单为准")}
+    said[Language.EN] = ("AMENDED rev 2", "OLD 20 min", "LATE", "MISSING #41", "not received", "replaces the earlier")
+    black = inverted(piece)
+    for each, words in said.items():
+        assert [word in black for word in words] == [each is language] * len(words)
+    (read,) = read_piece("wok", piece)
+    assert (read.banner, read.rev, read.number) == (Banner.AMEND, 2, "42")
 
 
 def test_a_cancelled_order_voids_each_item() -> None:

@@ -215,7 +215,7 @@ def test_message_says_which_shop_what_and_what_to_do() -> None:
     both = text("s421/box1", Language.BOTH, {PAPER: "x", "waiting:old": "y"}, ())
     assert "：2 条" in both
     assert ": 2 alarms" in both
-    assert "shop-agent queue waiting" in both
+    assert "迟到订单" in both
 
 
 @given(st.dictionaries(st.text(max_size=300), st.text(max_size=600), max_size=60), st.sampled_from(Language))

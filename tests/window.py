@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from html import unescape
 from pathlib import Path
 from string import punctuation
@@ -139,20 +140,22 @@ class ShopWindow:
     # -- what comes in -------------------------------------------------------------------------------------------
 
     def order(self, number: int | str, rev: int = 1, **fields: Any) -> None:
-        """An order comes in, and is on disk."""
+        """An order comes in, told `at` a time where that is given, and is on disk."""
         items = fields.pop("items", [{"name": "豆浆", "qty": "2", "note": "不要糖"}, {"name": "鲜肉小笼包", "qty": 12}])
+        at = fields.pop("at", None)
         order = {"id": f"id-{number}", "rev": rev, "channel": "test", "no": str(number), "items": items, **fields}
-        self.event("order.upsert", {"order": order}, f"{number}-{rev}")
+        self.event("order.upsert", {"order": order}, f"{number}-{rev}", at)
 
     def cancel(self, number: int | str, rev: int = 1) -> None:
         """An order is taken back."""
         data = {"order": {"id": f"id-{number}", "rev": rev, "channel": "test"}, "reason": "客人取消"}
         self.event("order.cancel", data, f"{number}-{rev}-cancel")
 
-    def event(self, kind: str, data: dict[str, Any], event_id: str) -> None:
-        """Any event comes in from the cloud, and is on disk."""
+    def event(self, kind: str, data: dict[str, Any], event_id: str, at: datetime | None = None) -> None:
+        """Any event comes in from the cloud, told `at` this time, and is on disk."""
         self._mid += 1
         event = {"specversion": "1.0", "id": event_id, "source": "//test", "type": kind, "data": data}
+        event |= {} if at is None else {"time": at.isoformat()}
         topic = self.agent._topics.order
         self.agent._consumer.receive(Delivery(1, self._mid, topic, json.dumps(event).encode(), 1, False))
         self.write(lambda _: None)

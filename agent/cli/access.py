@@ -78,7 +78,8 @@ def pair(
         ca = ca_file.read_text("utf-8") if ca_file else ""
         pairing = Pairing(shop, url, password=password, ca=ca, **named)
         if wrong := faults_of(pairing):
-            raise click.UsageError("\n".join(f"--{each.field.rpartition('.')[2]}: {each.zh} {each.en}" for each in wrong))
+            told = [f"--{each.field.rpartition('.')[2]}: {each.zh} {each.en}" for each in wrong]
+            raise click.UsageError("\n".join(told))
         made = make_token(pairing)
         click.echo(made)
         _show_code(f"{box}/setup#pair={made}")

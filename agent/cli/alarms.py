@@ -1,15 +1,16 @@
 """`shop-agent alarms`: what needs a person, and a person's word that he has seen what nothing else ends."""
 
 import shlex
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from agent.cli.options import config_option
-from agent.cli.talk import LOOK_S, SETTLE_S, ask_agent, json_option, plain, show_json
-from agent.report.alarmtext import sentence
+from agent.cli.talk import LOOK_S, SETTLE_S, ask_agent, json_option, local, plain, show_json
+from agent.config import Config, load
+from agent.control import ask
+from agent.report.alarmtext import more, sentence
 
 
 @click.group()
@@ -22,12 +23,13 @@ def alarms() -> None:
 @json_option
 def list_(config_path: Path, as_json: bool) -> None:
     """Show every alarm that is up, oldest first, with what to do."""
-    answer = ask_agent(config_path, {"do": "alarms"}, LOOK_S)
+    config = load(config_path)
+    answer = ask(config.data_dir, {"do": "alarms"}, LOOK_S)
     if as_json:
         show_json(answer)
         return
     for each in answer["alarms"]:
-        _show(each)
+        _show(each, config)
     if not answer["alarms"]:
         click.echo("没有报警 no alarm is up")
 
@@ -48,10 +50,11 @@ def dismiss(key: str, config_path: Path, as_json: bool) -> None:
         click.echo(f"报警已解除 {plain(answer['answer'])}")
 
 
-def _show(alarm: dict[str, Any]) -> None:
-    said, since = sentence(alarm["key"]), datetime.fromisoformat(alarm["since"]).astimezone()
-    click.echo(plain(alarm["key"], f"{since:%m-%d %H:%M}", *said.what))
-    click.echo("  " + plain(alarm["reason"]))
+def _show(alarm: dict[str, Any], config: Config) -> None:
+    said = sentence(alarm["key"])
+    click.echo(plain(alarm["key"], local(alarm["since"], config), *said.what))
+    if reason := more(alarm["key"], alarm["reason"]):
+        click.echo("  " + plain(reason))
     if advice := plain(*said.do):
         click.echo(f"  → {advice}")
     if alarm["dismissable"]:

@@ -90,7 +90,12 @@ def accept(name: str, config_path: Path, as_json: bool) -> None:
 def test(name: str, page: str, config_path: Path, as_json: bool) -> None:
     """Print a test page on the printer NAME, and say what became of it. It is printed also while NAME is paused."""
     config = load(config_path)
-    answer = ask(config.data_dir, {"do": "test", "printer": _configured(config, name).name, "page": page}, PROBE_S)
+    printer = _configured(config, name)
+    try:
+        answer = ask(config.data_dir, {"do": "test", "printer": name, "page": page}, PROBE_S)
+    except AgentNotRunning as exc:
+        without = f"\n程序没运行时可以用 without the agent: shop-agent printers identify {printer.name}"
+        raise AgentNotRunning(f"{exc}{without}") from exc
     if as_json:
         show_json(answer)
         return

@@ -8,16 +8,18 @@ import click
 
 from agent import configedits, pairing
 from agent.config import Broker, Config, load
+from agent.configconsole import PORT
 from agent.configwords import faults
-from agent.configwrite import Wanted, secret
+from agent.configwrite import Wanted, fresh, secret
+from agent.doctor.times import machine_zone
 from agent.errors import AgentError, ConfigError
 from agent.model.address import parse_broker_url
 from agent.model.link import parse_link
 from agent.printers.discovery import Found, discover
-from agent.setupfile import PASSWORD_FILE
 from agent.yamltext import as_block
 
 NO_CLOUD = "off"
+_CHINAS_TIME, _NO_ZONE = "Asia/Shanghai", ("", "UTC", "UCT", "GMT", "Universal", "Zulu")
 _NAMES = ("kitchen", "bar", "counter")
 T = TypeVar("T")
 
@@ -27,9 +29,11 @@ def ask(now: Config | None) -> Wanted:
     shop = _until_right("店铺编号 shop code (a-z 0-9 -)", now.shop if now else "", _shop_code)
     printers = _printers(now)
     cloud = _cloud(now.broker if now else None)
+    page, zone = _page(now), _zone(now)
 
     def change(tree: Any) -> None:
         configedits.set_shop(tree, shop=shop)
+        tree.update(page | zone)
         for printer in printers:
             configedits.add_printer(tree, **printer)
         cloud.change(tree)
@@ -109,12 +113,12 @@ def _cloud(before: Broker | None) -> Wanted:
     user = click.prompt("用户名，没有就回车 user, Enter for none", before.username if before else "")
     kept = " (回车不变 Enter keeps it)" if before and before.password_file else ""
     password = click.prompt(f"密码，不显示 password, not shown{kept}", "", hide_input=True, show_default=False)
-    file = PASSWORD_FILE if password else None
+    file = fresh(pairing.PASSWORD)
 
     def change_line(tree: Any) -> None:
-        configedits.set_broker(tree, text, file, username=user or None)
+        configedits.set_broker(tree, text, file if password else None, username=user or None)
 
-    return Wanted(change_line, {PASSWORD_FILE: secret(password)} if password else {})
+    return Wanted(change_line, {file: secret(password)} if password else {})
 
 
 def _cloud_address(text: str) -> str:
@@ -122,6 +126,32 @@ def _cloud_address(text: str) -> str:
         pairing.read_token(text)
     elif text != NO_CLOUD:
         parse_broker_url(text)
+    return text
+
+
+# -- the phone's page and the time -------------------------------------------------------------------------------------
+
+
+def _page(now: Config | None) -> dict[str, Any]:
+    """The setting of the box's own port, where it has none yet."""
+    if now is not None and now.console != "off":
+        return {}
+    question = f"开手机页面吗，同一网络里的手机打开 http://本机地址:{PORT} a page for phones in the shop's network?"
+    return {"console": {"listen": f"0.0.0.0:{PORT}"}} if click.confirm(question, default=now is None) else {}
+
+
+def _zone(now: Config | None) -> dict[str, Any]:
+    """The shop's time zone, where it has none yet: the machine's, unless that is UTC."""
+    here = machine_zone()
+    known = here if here.rpartition("/")[2] not in _NO_ZONE else ""
+    if now is not None and (now.timezone or known):
+        return {}
+    question = "店铺的时区，小票上的时间按它 the shop's time zone, for the times on tickets"
+    return {"timezone": _until_right(question, known or _CHINAS_TIME, _zone_name)}
+
+
+def _zone_name(text: str) -> str:
+    _try({"shop": "a", "timezone": text})
     return text
 
 

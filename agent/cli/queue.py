@@ -1,6 +1,5 @@
 """`shop-agent queue`: the tickets that are not settled, and a person's word on one of them."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import click
 
 from agent.cli.kitchen import kitchen, ready, recall
 from agent.cli.options import config_option
-from agent.cli.talk import LOOK_S, NEEDS, PRINTER_STATES, SETTLE_S, ask_agent, json_option, plain, show_json
+from agent.cli.talk import LOOK_S, NEEDS, PRINTER_STATES, SETTLE_S, ask_agent, json_option, local, plain, show_json
 from agent.config import Config, load
 from agent.control import ask
 
@@ -104,12 +103,13 @@ def discard(number: int, config_path: Path, as_json: bool) -> None:
 @json_option
 def waiting(config_path: Path, as_json: bool) -> None:
     """Show every order that waits and is no ticket yet: too late, too many, or ordered in advance."""
-    answer = ask_agent(config_path, {"do": "waiting"}, LOOK_S)
+    config = load(config_path)
+    answer = ask(config.data_dir, {"do": "waiting"}, LOOK_S)
     if as_json:
         show_json(answer)
         return
     for each in answer["orders"]:
-        when = _local(each["until"]) if each["why"] == "upcoming" and each["until"] else ""
+        when = local(each["until"], config) if each["why"] == "upcoming" and each["until"] else ""
         click.echo(plain(f"#{each['no']}", each["channel"], WHY[each["why"]], when, each["order"]))
     if (more := answer["count"] - len(answer["orders"])) > 0:
         click.echo(f"还有 and {more} more")
@@ -190,11 +190,6 @@ def _pick(what: str, orders: tuple[str, ...], channel: str, config_path: Path, a
         show_json(answer)
     else:
         click.echo(plain(DECISIONS[what], answer["answer"]))
-
-
-def _local(moment: str) -> str:
-    """In this machine's time zone."""
-    return datetime.fromisoformat(moment).astimezone().strftime("%m-%d %H:%M")
 
 
 def _settle(decision: str, number: int, config_path: Path, as_json: bool) -> None:

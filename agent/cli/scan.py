@@ -27,10 +27,8 @@ _PAGES = {
     "unconfirmed": "不确定是否打出，请看打印机 perhaps printed: look at the printer",
 }
 _KINDS = {"usblp": "USB", "usb": "USB", "serial": "串口 serial", "lan": "网络 network"}
-_NOTHING = (
-    "没有找到打印机：请开机、插好线；网口打印机请加 --lan；再看 docs/printers.md "
-    "no printer was found: switch it on, plug it in; for network printers add --lan"
-)
+_NOTHING = "没有找到打印机：请开机、插好线；再看 docs/printers.md no printer was found: switch it on, plug it in"
+_TRY_LAN = ("网口打印机请加 --lan", "for network printers add --lan")
 _OTHER_NETWORK = (
     "网口打印机的地址在它的自检页上，要和盒子在同一网段 "
     "a network printer's address is on its self-test page: it must be in the box's network"
@@ -60,7 +58,7 @@ def scan(lan: bool, config_path: Path, as_json: bool) -> None:
     for words in state["notes"]:
         click.echo(plain(words))
     if not state["found"]:
-        click.echo(_NOTHING)
+        click.echo(_NOTHING if lan else plain(_NOTHING, *_TRY_LAN))
     elif any(not found["in_use"] for found in state["found"]):
         click.echo(_NEXT)
     if lan and not any(found["kind"] == "lan" for found in state["found"]):

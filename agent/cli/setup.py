@@ -75,10 +75,16 @@ def _ask(path: Path) -> None:
 
 def _say_what_next(path: Path, config: Config) -> None:
     click.echo(f"\n已写入 written: {path}")
+    if not config.printers:
+        click.echo("  ! 还没有打印机，订单会等着：加打印机 no printer yet, orders wait: shop-agent printers scan")
+    if config.broker is None:
+        click.echo("  ! 还没有云端，收不到线上订单：再运行 setup no cloud yet, no online orders: run setup again")
+    pages = () if config.console == "off" else (config.console,)
     where = "" if path == DEFAULT_CONFIG else f" --config {path}"
     for zh, en, command in (
         ("检查", "check it", f"shop-agent config check{where}"),
         ("启动", "start it", "sudo systemctl restart shop-agent" if not where else f"shop-agent run{where}"),
+        *(("手机页面的密码", "a PIN for the phones' page", f"shop-agent reset-pin{where}") for _ in pages),
         *(("测试页", "test page", f"shop-agent printers test {each.name}{where}") for each in config.printers[:1]),
     ):
         click.echo(f"  {zh} {en}: {command}")

@@ -11,11 +11,12 @@ import msgspec
 
 from agent.cli.options import config_option
 from agent.cli.queue import age
-from agent.cli.talk import LOOK_S, NEEDS, PRINTER_STATES, json_option, plain, show_json
-from agent.config import load
+from agent.cli.talk import LOOK_S, NEEDS, PRINTER_STATES, json_option, local, plain, show_json
+from agent.config import Config, load
 from agent.control import ask
 from agent.errors import AgentNotRunning
 from agent.overview import AlarmNow, Overview, PrinterNow, size
+from agent.report.alarmtext import more
 
 EACH_S = 1.0
 WAIT_S = 5.0
@@ -42,13 +43,13 @@ _MOST_NUMBERS = 10
 @json_option
 def status(config_path: Path, watch: bool, as_json: bool) -> None:
     """Say how all is: line, printers, tickets, alarms and what to do."""
-    folder = load(config_path).data_dir
+    config = load(config_path)
 
     def look() -> str:
-        answer = ask(folder, {"do": "status"}, LOOK_S)
+        answer = ask(config.data_dir, {"do": "status"}, LOOK_S)
         if as_json:
             return msgspec.json.encode(answer).decode()
-        return "\n".join(lines_of(msgspec.convert(answer, Overview)))
+        return "\n".join(lines_of(msgspec.convert(answer, Overview), config))
 
     if not watch:
         click.echo(look())
@@ -120,12 +121,14 @@ def _until_back(folder: Path) -> int:
         return 0
 
 
-def lines_of(seen: Overview) -> Iterator[str]:
+def lines_of(seen: Overview, config: Config) -> Iterator[str]:
     """As people read it, a line for each thing."""
     yield plain(f"{seen.shop}/{seen.agent}", WELL[seen.well])
     yield plain("程序 agent", seen.version, f"已运行 up {age(seen.up_s)}")
     session = {True: "会话保留 session kept", False: "会话新建 new session", None: ""}[seen.line.session]
-    heard = f"最后收到 last heard {seen.line.heard}" if seen.line.heard else "还没收到过 nothing heard yet"
+    heard = (
+        f"最后收到 last heard {local(seen.line.heard, config)}" if seen.line.heard else "还没收到过 nothing heard yet"
+    )
     off = seen.line.state == "off"
     yield plain("云端 line", LINE[seen.line.state], *(() if off else (session, heard)))
     if not seen.printers:
@@ -162,7 +165,7 @@ def _orders(seen: Overview) -> Iterator[str]:
 
 def _alarm(alarm: AlarmNow) -> Iterator[str]:
     yield plain("报警 alarm", alarm.what.zh, alarm.what.en)
-    if alarm.reason:
-        yield "  " + plain(alarm.reason)
+    if reason := more(alarm.key, alarm.reason):
+        yield "  " + plain(reason)
     if do := plain(alarm.do.zh, alarm.do.en):
         yield "  → " + do

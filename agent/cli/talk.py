@@ -1,13 +1,15 @@
 """What the commands for a running agent share: how it is asked, and how an answer is shown."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
 
-from agent.config import load
+from agent.config import Config, load
 from agent.control import ask
 
 LOOK_S, SETTLE_S, PROBE_S, ERRAND_S = 15.0, 30.0, 45.0, 60.0
@@ -40,6 +42,12 @@ def ask_agent(config_path: Path, request: Mapping[str, Any], timeout_s: float) -
         CommandRefused: exit 1.
     """
     return ask(load(config_path).data_dir, request, timeout_s)
+
+
+def local(moment: str, config: Config) -> str:
+    """`11-22 13:35`, in the shop's time zone as on its tickets; UTC is named."""
+    there = datetime.fromisoformat(moment).astimezone(ZoneInfo(config.timezone) if config.timezone else None)
+    return f"{there:%m-%d %H:%M}" + ("" if there.utcoffset() else " UTC")
 
 
 def show_json(answer: Mapping[str, Any]) -> None:

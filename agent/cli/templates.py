@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from agent import templates as shipped
+from agent.cli.options import config_option
 from agent.cli.talk import json_option, show_json
 from agent.clock import SystemClock
-from agent.config import Config
+from agent.config import Config, load
 from agent.errors import ConfigError
 from agent.spool.shelf import Shelf
 from agent.tickets.template import Book
@@ -18,7 +20,7 @@ from agent.tickets.template import Book
 templates_option = click.option(
     "--templates",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The folder of the shop's own templates, as in the configuration.",
+    help="The folder of the shop's own templates, instead of the configuration's.",
 )
 
 
@@ -56,6 +58,14 @@ def _opened(folder: Path | None) -> tuple[Book, list[str]]:
         return shelf.book(), list(shelf.problems().values())
 
 
+def _folder(templates: Path | None, config_path: Path) -> Path | None:
+    """The one that is named; else the configuration's. A configuration that nobody named need not be there."""
+    source = click.get_current_context().get_parameter_source("config_path")
+    if templates is not None or (source is ParameterSource.DEFAULT and not config_path.exists()):
+        return templates
+    return load(config_path).templates
+
+
 @click.group()
 def templates() -> None:
     """List and check the templates of tickets."""
@@ -63,10 +73,11 @@ def templates() -> None:
 
 @templates.command("list")
 @templates_option
+@config_option
 @json_option
-def list_all(templates: Path | None, as_json: bool) -> None:
+def list_all(templates: Path | None, config_path: Path, as_json: bool) -> None:
     """Name every template, and whose it is."""
-    book = open_book(templates)
+    book = open_book(_folder(templates, config_path))
     ours = shipped.read()
     if as_json:
         names = [file for file in sorted(book.names) if not file.startswith("_")]
@@ -82,10 +93,11 @@ def list_all(templates: Path | None, as_json: bool) -> None:
 
 @templates.command()
 @templates_option
+@config_option
 @json_option
-def check(templates: Path | None, as_json: bool) -> None:
+def check(templates: Path | None, config_path: Path, as_json: bool) -> None:
     """Print sample tickets with every template. Exit 78 when one fails; file and line are named."""
-    book, problems = _opened(templates)
+    book, problems = _opened(_folder(templates, config_path))
     count = sum(not name.startswith("_") for name in book.names)
     if as_json:
         show_json({"ok": not problems, "errors": problems, "templates": count, "own": len(book.own)})

@@ -51,7 +51,7 @@ class Changes:
             zh = "；".join(f"{fault.field} {fault.zh}（{fault.en}）".strip() for fault in found)
             return said(request, False, f"没有保存：{zh or exc}", f"not saved: {exc}", 409)
         if not differ:
-            return said(request, True, "没有变化", "nothing was changed")
+            return said(request, True, "本来就对，没有变化", "it was so already: nothing was changed")
         if not needs_start(differ):
             await self._view.acts.run(request, "reload", {})
             return said(request, True, "已保存", "saved")

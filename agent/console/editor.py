@@ -16,6 +16,7 @@ from agent.config import Printer
 from agent.console.app import address_of
 from agent.console.designs import PARTS, TEMPLATES, Design
 from agent.console.pages import fields, words
+from agent.console.twowords import of_template
 from agent.errors import CommandRefused, TooLong
 from agent.journal import jobs
 from agent.journal.tickets import NO_TICKET, Seen
@@ -214,7 +215,8 @@ class Editor:
         lines = draft.text.splitlines()
         line = lines[exc.line - 1].strip()[:120] if here and 0 < exc.line <= len(lines) else ""
         said = exc.message.partition("\n")[0][:_LONGEST]  # below it Jinja repeats the line
-        return self._view.pages.page(request, "templates-wrong.html", 422, exc=exc, said=said, here=here, line=line)
+        known = {"exc": exc, "said": said, "said_zh": of_template(said), "here": here, "line": line}
+        return self._view.pages.page(request, "templates-wrong.html", 422, **known)
 
     def _gone(self, request: Request) -> Response:
         return self._view.pages.said(request, False, "没有这个样式，请刷新", "no such template; reload the page", 404)

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from agent import configchanges, people
 from agent.configchanges import Change, Setting
+from agent.console.settingwords import EVENTS, Said, said
 from agent.errors import AgentError
 from agent.lastlines import Line
 from agent.log import LEVELS
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_LINES, MOST_DEEDS = 200, 100
 _LONGEST_WORD = 100
+_TABS = ("people", "lines", "bundle")
 _LOOK_AT = 2000
 _TEMPLATES = "templates."
 WORDS = {
@@ -55,11 +57,11 @@ class Row(msgspec.Struct, frozen=True):
     by: str
     what: tuple[str, str]
     facts: dict[str, str] = {}
-    settings: list[Setting] = []
+    settings: list[Said] = []
 
 
 class Logbook:
-    """The page: `?level=warning&word=wok` shows some lines, `?show=people` what people did."""
+    """The page shows what people did; `?show=lines&level=warning&word=wok` some lines of the log."""
 
     def __init__(self, view: "View") -> None:
         self._view = view
@@ -77,6 +79,7 @@ class Logbook:
         asked = request.query_params
         level = asked.get("level", "") if asked.get("level", "") in LEVELS else ""
         word, show = asked.get("word", "").strip()[:_LONGEST_WORD], asked.get("show", "")
+        show = show if show in _TABS else "lines" if level else _TABS[0]
         known: dict[str, Any] = {"lines": [], "rows": [], "more": 0}
         if show == "people":
             known["rows"] = await anyio.to_thread.run_sync(rows, self._data_dir, word)
@@ -90,6 +93,7 @@ class Logbook:
             level=level,
             word=word,
             show=show,
+            events=EVENTS,
             filters=urlencode({"show": show, "level": level, "word": word}),
             **known,
         )
@@ -136,7 +140,7 @@ def _changed(change: Change) -> Row:
     """Of a template or a picture it is said which, and not how many bytes it has."""
     first = change.settings[0] if change.settings else Setting(field="")
     if not first.field.startswith(_TEMPLATES):
-        return Row(change.at, change.by, WORDS["config.changed"], settings=change.settings)
+        return Row(change.at, change.by, WORDS["config.changed"], settings=[said(each) for each in change.settings])
     what = "removed" if not first.now else "changed" if first.was else "made"
     return Row(change.at, change.by, WORDS[f"template.{what}"], {"file": first.field.removeprefix(_TEMPLATES)})
 
@@ -144,5 +148,5 @@ def _changed(change: Change) -> Row:
 def _text(row: Row) -> str:
     """All that a person may look for."""
     facts = [f"{name}={value}" for name, value in row.facts.items()]
-    changed = [f"{setting.field} {setting.was} {setting.now}" for setting in row.settings]
+    changed = [" ".join((*each.field, *each.was, *each.now)) for each in row.settings]
     return " ".join([row.by, *row.what, *facts, *changed])

@@ -5,6 +5,7 @@ import re
 import msgspec
 
 from agent.config import Printer
+from agent.console.twowords import parted
 from agent.errors import ConfigError
 from agent.model.link import parse_link
 from agent.model.papertest import RULERS
@@ -65,7 +66,8 @@ def typed_problem(link: str) -> Problem:
     try:
         parse_link(link)
     except ConfigError as exc:
-        return (f"地址不对：{exc}", f"wrong address: {exc}")
+        zh, en = parted(str(exc))
+        return (f"地址不对：{zh}", f"wrong address: {en}")
     return None
 
 

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 from agent import log
 from agent.console.app import address_of
 from agent.console.pages import fields
+from agent.console.twowords import parted
 from agent.control import Visit
 from agent.errors import AgentError
 from agent.journal.queue import Waiting, waiting_tickets
@@ -126,11 +127,11 @@ class Printers:
     async def _search(self, request: Request) -> Response:
         """Look on the network, too."""
         state = await self._view.acts.run(request, "scan", {"start": True, "lan": True})
-        return self._view.pages.page(request, "printers-found.html", state=state)
+        return self._view.pages.page(request, "printers-found.html", state=state, parted=parted)
 
     def _tell(self, request: Request, template: str) -> Response:
         state = self._ask(request, "scan", {"start": False})
-        return self._view.pages.page(request, template, state=state)
+        return self._view.pages.page(request, template, state=state, parted=parted)
 
 
 def uses(stations: list[Station], name: str) -> dict[str, list[str]]:

@@ -66,8 +66,10 @@ class PrinterSetup:
         query = request.query_params
         taken = {each.name for each in self._config.printers}
         width = query.get("width", "")
+        link = query.get("link", "")
         known: dict[str, Any] = {
-            "link": query.get("link", ""),
+            "link": link,
+            "problem": typed_problem(link_of({"link": link, "baud": "9600"})) if link else None,
             "calls_itself": query.get("name", "")[:80],
             "names": [name for name in NAMES if name not in taken],
             "width": width if width in CHOICES["width"] else "",

@@ -19,6 +19,7 @@ from agent.console.app import address_of
 from agent.console.change import Changes
 from agent.console.pages import fields
 from agent.console.rooms import Refusal
+from agent.console.twowords import parted
 from agent.errors import AgentError, ConfigError
 from agent.journal import orders
 from agent.model.address import parse_broker_url
@@ -108,7 +109,7 @@ class SetUp:
         try:
             wanted = _line(sent, self._view.window.config().broker)
         except AgentError as exc:
-            return self._view.pages.said(request, False, str(exc), str(exc), 422)
+            return self._view.pages.said(request, False, *parted(str(exc)), 422)
         _log.warning("console.cloud_changed", address=address_of(request))
         return await self._changes.save(request, wanted.change, PAGE, wanted.beside)
 

@@ -91,6 +91,7 @@ class Stations:
             "groups": [group for group in groups if group[2] or not group[1]],
             "own": own,
             "whole": [each for each in stations if each.shows == "all"],
+            "forever": _claimed(stations, planned),
             "names": {each.name for each in own},
             "plan": planned,
             "moves": {each.key: wanted[each.key] for each in planned.moved},
@@ -130,6 +131,13 @@ def _by_category(dishes: Sequence[Dish], planned: Plan, home: str) -> list[tuple
         if planned.homes.get(dish.key, "") == home:
             found.setdefault(dish.category, []).append(dish)
     return sorted(found.items(), key=lambda group: (not group[0], -sum(dish.orders for dish in group[1])))
+
+
+def _claimed(stations: Sequence[Station], planned: Plan) -> list[tuple[str, str]]:
+    """Categories that go to another station as a whole, with what is yet to come of them; and that station."""
+    before = {(word, each.name) for each in stations for word in each.match.category}
+    after = {(word, name): None for name, match in planned.rules.items() for word in match.category}
+    return [each for each in after if each not in before]
 
 
 def _by_target(planned: Plan, wanted: dict[str, str]) -> list[tuple[str, list[Dish]]]:

@@ -22,7 +22,11 @@ def room(case: Case) -> Iterable[Finding]:
     folder = _there(case.config.data_dir)
     about, name = os.statvfs(folder), "disk"
     free = about.f_bavail * about.f_frsize
-    if about.f_flag & os.ST_RDONLY:
+    if not about.f_blocks:
+        why = (f"{folder} 不在磁盘上", f"{folder} is on no disk")
+        fix = ("data_dir 换成磁盘上的文件夹", "Write a folder of a disk as data_dir, such as ./data")
+        yield bad(name, why, fix)
+    elif about.f_flag & os.ST_RDONLY:
         why = (f"{folder} 所在的盘是只读的（多半是卡坏了）", f"the disk of {folder} is read-only; most likely it fails")
         fix = (
             "备份并换一张卡；先试 sudo mount -o remount,rw /",
@@ -119,6 +123,12 @@ def logs(case: Case) -> Iterable[Finding]:
         yield look("logs", why, (f"限制它：{limit}", f"Limit it: {limit}"))
     else:
         yield well("logs", f"系统日志 {shown(size)}", f"the machine's log takes {shown(size)}")
+
+
+def no_writing(folder: Path) -> bool:
+    """Is the disk such that nobody at all could write there?"""
+    about = os.statvfs(_there(folder))
+    return not about.f_blocks or bool(about.f_flag & os.ST_RDONLY)
 
 
 def _there(folder: Path) -> Path:

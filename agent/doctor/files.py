@@ -4,25 +4,38 @@ import os
 from collections.abc import Iterable
 
 from agent.configwarnings import warnings
+from agent.configwords import WRONG, faults
 from agent.doctor.case import Case
+from agent.doctor.disk import no_writing
 from agent.doctor.finding import Finding, bad, look, well
 from agent.errors import ConfigError
 from agent.unixuser import may
 
 _MEND = ("请改这一行，再运行 shop-agent config check", "Mend this line, then: shop-agent config check")
 
+_NAME_IT = (
+    "用 --config 指定配置文件，或先运行 shop-agent setup",
+    "Name the file with --config, or begin: shop-agent setup",
+)
+_DATA_DIR = "data_dir: "
+
 
 def config(case: Case) -> Iterable[Finding]:
     """Every error of the file, each with its place."""
-    for fault in case.faults:
+    for text in case.faults:
+        (fault,) = faults(text)
+        place = " ".join(filter(None, (f"第 {fault.line} 行" if fault.line else "", fault.field)))
+        zh = f"{place}：{fault.zh}" if place else fault.zh
         if case.config is None:
-            yield bad("config", (f"配置有错：{fault}", fault), _MEND)
+            yield bad("config", (f"配置有错，{zh}", text), _MEND if fault.line else _NAME_IT)
         else:
-            yield look("config", (f"配置有问题：{fault}", fault), _MEND)
+            yield look("config", (f"配置有问题，{zh}", text), _MEND)
     if case.config is None:
         return
     for text in warnings(case.config):
-        yield look("config", (f"配置提醒：{text}", text), _MEND)
+        if not (text.startswith(_DATA_DIR) and no_writing(case.config.data_dir)):  # the disk's check says it
+            (fault,) = faults(text)
+            yield look("config", ("配置提醒" + (f"，{fault.zh}" if fault.zh != WRONG else ""), text), _MEND)
     if not case.faults:
         yield well("config", f"{case.path} 没有错", f"{case.path} is right")
 
@@ -57,6 +70,8 @@ def data_dir(case: Case) -> Iterable[Finding]:
     if case.config is None:
         return
     folder, who, name = case.config.data_dir, case.user.name, "data_dir"
+    if no_writing(folder):  # the check of the disk says so
+        return
     try:
         about = folder.stat()
     except OSError as exc:

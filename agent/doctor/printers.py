@@ -152,7 +152,7 @@ def unreachable(name: str, printer: Printer, said: str) -> Finding:
     if isinstance(printer.link, TcpLink):
         if number == errno.ECONNREFUSED:
             fix = (
-                "地址对但没人听 9100：打印机关着、忙着，或地址换了机器；核对自检页上的 IP",
+                f"地址对但没人听 {printer.link.port}：打印机关着、忙着，或地址换了机器；核对自检页上的 IP",
                 "Somebody is there, but not at that port: is it off or busy, or another machine? Compare its IP",
             )
         else:
@@ -212,6 +212,8 @@ def _asked(name: str, printer: Printer, case: Case) -> Finding:
             speak = StarDialogue if PROFILES[printer.profile].language == "star" else Dialogue
             dialogue = speak(tap, case.clock, CONNECT_S)
             answers = dialogue.find_questions()
+            if answers and dialogue.babbles and speak is Dialogue:
+                return _garbage(name, printer, tap)
             if not answers:
                 return _unanswered(name, printer, tap)
             need = dialogue.status.need
@@ -227,11 +229,14 @@ def _unanswered(name: str, printer: Printer, tap: _Tap) -> Finding:
         time.sleep(0.2)
         tap.read(64, 0.2)
     if tap.heard:
-        why = ("它答的是乱码", f"it answers with garbage: {tap.heard[:8].hex(' ')}")
-        fix = (
-            _SWITCHES
-            if isinstance(printer.link, SerialLink)
-            else ("它说 ESC/POS 吗？核对 profile", "Does it speak ESC/POS? Check profile")
-        )
-        return bad(name, why, fix)
+        return _garbage(name, printer, tap)
     return _mute(name, printer)
+
+
+def _garbage(name: str, printer: Printer, tap: _Tap) -> Finding:
+    why = ("它答的是乱码", f"it answers with garbage: {tap.heard[:8].hex(' ')}")
+    other = (
+        "这个地址真是打印机吗？核对自检页上的 IP 和端口；是的话核对 profile",
+        "Is a printer at that address? Compare the IP and port of its self-test page; if it is one, check profile",
+    )
+    return bad(name, why, _SWITCHES if isinstance(printer.link, SerialLink) else other)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from agent.doctor.case import Case
 from agent.doctor.finding import Finding, Sign, bad, look, well
 from agent.overview import AlarmNow, Words
+from agent.report.alarmtext import more
 
 _ELSEWHERE = ("line", "broker", "printer", "console", "disk")
 """Alarms that other checks speak of; `console:guessed` is another than `console`."""
@@ -38,7 +39,7 @@ def alarms(case: Case) -> Iterable[Finding]:
 
 
 def finding_of(name: str, alarm: AlarmNow) -> Finding:
-    """An alarm as a row, with its reason."""
-    said = f" ({alarm.reason})" if alarm.reason else ""
-    why = Words(alarm.what.zh + said, alarm.what.en + said)
+    """An alarm as a row, with its reason where that says more."""
+    reason = more(alarm.key, alarm.reason)
+    why = Words(alarm.what.zh, alarm.what.en + (f" ({reason})" if reason else ""))
     return Finding(name, Sign.BAD if alarm.grave else Sign.LOOK, why, alarm.do)

@@ -9,7 +9,7 @@ from agent.journal.bumps import tell_if_finished
 from agent.journal.commands import Begun
 from agent.journal.file import Tx
 from agent.journal.store import Journal
-from agent.journal.told import Told, doubted, last_share, refused, told
+from agent.journal.told import Told, doubted, last_share, paper_at, refused, told
 from agent.model.job import JobKind, Mark
 from agent.model.order import MAX_RAW_COPIES, READ_UPSERT, Cancel, Event, Order, PrintRaw, Raw, Upsert
 from agent.model.report import OrderState
@@ -190,13 +190,13 @@ class Acceptance:
         ]
 
     def _void(self, tx: Tx, order_pk: int, name: str) -> jobs.NewJob:
-        station = self._station(name)
+        home = "" if name in self._by_name else paper_at(tx, order_pk, name)  # its station may be no more
         share = last_share(tx, order_pk, name)
         try:
             READ_SHARE.decode(share)
         except msgspec.ValidationError:  # of ready-made content
             share = msgspec.json.encode(Share((), (name,)))
-        return jobs.NewJob(name, station.printer or "", JobKind.CANCEL, share)
+        return jobs.NewJob(name, home or self._station(name).printer or "", JobKind.CANCEL, share)
 
     def _mark_rebuilt(self, tx: Tx, event: Event, known: orders.KnownOrder | None, replayed: bool) -> Mark | None:
         """An order from before the journal was lost may have been printed by the journal that is gone: whatever is

@@ -17,6 +17,7 @@ from agent.journal import commands, dismissals, finishing, notes, notices, pause
 from agent.journal.commands import Answered, Begun
 from agent.journal.decisions import decide
 from agent.journal.file import Tx
+from agent.journal.told import paper_at
 from agent.model.command import Aim, Ask, Dismiss, Move, Page, Pick, Ready, Reprint, Settle
 from agent.model.report import CommandAnswer
 from agent.model.station import Station
@@ -180,7 +181,13 @@ class Commands:
     def _reprint(self, tx: Tx, command: Reprint) -> str:
         if command.ticket is None and not command.order:
             raise DecodeError("$.data.order", "name the order, or a ticket of it")
-        return reprints.reprint(tx, command, lambda station: self._homes.get(station, self._default))
+        return reprints.reprint(tx, command, self._home)
+
+    def _home(self, tx: Tx, order_pk: int, station: str) -> str:
+        """A station's printer; of one that is no more the one that has the paper."""
+        if station in self._homes:
+            return self._homes[station]
+        return paper_at(tx, order_pk, station) or self._default
 
     def _move(self, tx: Tx, command: Move) -> str:
         return transfers.move(tx, command, self._named(Aim(command.printer), EVERY)[0])

@@ -9,10 +9,12 @@ import msgspec
 from agent.journal.file import Tx
 from agent.model.job import JobKind, JobState, Mark
 
+DEMO = "demo"
+"""The channel of orders that nobody placed: the day knows nothing of them."""
 _CAME = (
     "FROM events e INDEXED BY events_received JOIN orders o ON o.pk = e.order_pk {join} "
     "WHERE e.order_pk IS NOT NULL AND e.received_at >= ? AND e.received_at < ? AND e.kind IN ('upsert', 'raw') "
-    "AND NOT EXISTS (SELECT 1 FROM events f WHERE f.order_pk = e.order_pk AND f.pk < e.pk)"
+    f"AND o.channel <> '{DEMO}' AND NOT EXISTS (SELECT 1 FROM events f WHERE f.order_pk = e.order_pk AND f.pk < e.pk)"
 )
 """An order's first event: later ones are its revisions."""
 _ORDERS = (

@@ -5,6 +5,8 @@ Paper and screen name a ticket of one revision. Where the order has changed sinc
 what was on that paper has not seen the change.
 """
 
+from functools import cache
+
 import msgspec
 
 from agent.errors import CommandRefused
@@ -12,6 +14,7 @@ from agent.journal import bumps, closing, orders
 from agent.journal.file import Tx
 from agent.journal.kitchen import LOOK_BACK
 from agent.journal.notes import add_report
+from agent.journal.renames import former
 from agent.journal.reprints import find_order
 from agent.model.command import Ready
 from agent.model.job import JobKind
@@ -146,6 +149,7 @@ def _by_code(tx: Tx, code: str) -> _Meant:
             f"{code[:30]} is no barcode of a kitchen ticket; scan the one at its foot",
             f"{code[:30]} 不是厨房小票的条码：请扫小票最下面的条码",
         )
+    called = cache(lambda station: (station, *former(tx, station)))
     rows = tx.execute(
         "SELECT o.pk, o.channel, o.order_id, j.station, j.rev FROM orders o "
         "JOIN jobs j INDEXED BY jobs_of_order ON j.order_pk = o.pk AND j.kind IN ('order', 'amend') "
@@ -153,7 +157,7 @@ def _by_code(tx: Tx, code: str) -> _Meant:
         (LOOK_BACK,),
     )
     for order_pk, channel, order_id, station, rev in rows:
-        if ready_code(channel, order_id, station, rev) == code:
+        if any(ready_code(channel, order_id, name, rev) == code for name in called(station)):
             rows.close()
             return _Meant(order_pk, station, rev)
     raise CommandRefused(

@@ -46,6 +46,7 @@ _NOT_BEFORE = (
 )
 """Nothing that it takes back or amends lies in a stand-in's buffer: that would come out after it."""
 
+_PRINTS = "prints"
 _TO_STATES = {new: ", ".join(f"'{old}'" for old, after in TRANSITIONS.items() if new in after) for new in TRANSITIONS}
 _EVIDENCE: dict[JobState, Evidence] = {JobState.HELD: "held", JobState.UNCONFIRMED: "unconfirmed"}
 
@@ -179,10 +180,10 @@ def claim(
         return None
     if job.kind is not JobKind.NOTICE and (is_paused(tx, printer) or is_paused(tx, job.home)):
         return None
-    print_number = next_number(tx, "prints", "")
-    keep_number(tx, "prints", "", print_number)
+    print_number = next_number(tx, _PRINTS, "")
+    keep_number(tx, _PRINTS, "", print_number)
     if job.number and not found[0]:
-        keep_number(tx, job.station, day, job.number)
+        keep_number(tx, counter(job.station), day, job.number)
     has = tx.execute("SELECT flight FROM jobs WHERE printer = ? AND flight IS NOT NULL", (printer,)).fetchall()
     intent = Intent(token(print_number), expected.lines, expected.most_lines, expected.cuts, baseline)
     also = "flight = ?, print_number = ?, printer = ?, intent = ?, attempt = attempt + 1, number = ?"
@@ -195,7 +196,12 @@ def running_number(tx: Tx, job: Job, day: str, has: int | None = None) -> int:
     """The running number that this ticket has, or would get now: a repeated ticket's own, none for one of no order."""
     if job.order_pk is None:
         return 0
-    return (job.number if has is None else has) or next_number(tx, job.station, day)
+    return (job.number if has is None else has) or next_number(tx, counter(job.station), day)
+
+
+def counter(station: str) -> str:
+    """The name under which a station's running number is kept: no station counts the prints of all."""
+    return f"{station} station" if station == _PRINTS else station
 
 
 def settle(tx: Tx, job: Job, outcome: Settlement) -> JobState:

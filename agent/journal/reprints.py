@@ -14,8 +14,8 @@ from agent.model.command import Reprint
 from agent.model.job import FINAL, JobKind, JobState, Mark
 
 _NAMED = 20
-Home = Callable[[str], str]
-"""The printer that a station has now; empty for none."""
+Home = Callable[[Tx, int, str], str]
+"""The printer for a copy of an order's ticket from a station; empty for none."""
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -147,7 +147,7 @@ def _known(row: tuple[Any, ...]) -> _Known:
 
 
 def _enter(tx: Tx, order_pk: int, each: _Known, home: Home) -> int:
-    printer = home(each.station)
+    printer = home(tx, order_pk, each.station)
     if not printer:
         raise CommandRefused(
             f"station {each.station} has no printer: write one into the configuration",

@@ -1,25 +1,30 @@
 """After a change of configuration: which printer each waiting ticket belongs to now."""
 
-from agent.journal import jobs, transfers
+from agent.journal import jobs, told, transfers
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.model.job import Job, JobKind, JobState, Mark
 
 
 def reroute(tx: Tx, printers: dict[str, str], fallback: str, configured: set[str]) -> int:
-    """Tickets go to the printer that their station has now. Returns how many moved.
+    """Tickets go to the printer that their station has now; of a station that is no more to the one that has the paper
+    of their order. Returns how many moved.
 
     `printers` maps station to printer; `fallback` is the default station's; `configured` are all there are. A ticket
     in doubt stays with the printer that has it; where that one is gone for good nobody can ask it, so that the ticket
     is printed again, marked.
     """
+    told.keep_configured(tx, configured)
     moved, elsewhere = 0, transfers.kept(tx)
     for job in jobs.unsettled(tx):
         if job.intent is not None and job.printer not in configured:
             _give_up_asking(tx, job)
-        home = (
-            job.home if job.kind is JobKind.NOTICE and job.home in configured else printers.get(job.station, fallback)
-        )
+        if job.kind is JobKind.NOTICE and job.home in configured:
+            home = job.home
+        elif job.station in printers:
+            home = printers[job.station]
+        else:
+            home = told.paper_at(tx, job.order_pk, job.station) or fallback
         if elsewhere.get(job.id) in configured:  # a person said so
             home = elsewhere[job.id]
         if home != job.home:

@@ -1,11 +1,15 @@
 """What the stations were told of an order: that is what a revision is compared with, and what a void takes back."""
 
+from collections.abc import Collection
+
 import msgspec
 
 from agent.journal.closing import DISCARDED
 from agent.journal.file import Tx
+from agent.journal.notes import get_meta, set_meta
 from agent.model.job import Job, JobKind, JobState
 
+_PRINTERS = "printers"
 _MAY_BE_ON_PAPER = "(j.state = 'completed' OR j.intent IS NOT NULL OR j.mark IS NOT NULL)"
 
 
@@ -88,6 +92,28 @@ def shares(tx: Tx, order_pk: int, rev: int) -> dict[str, bytes]:
         if kind != JobKind.CANCEL:
             found[str(station)] = bytes(share)
     return found
+
+
+def paper_at(tx: Tx, order_pk: int | None, station: str) -> str:
+    """The printer that has the newest paper of an order from this station; empty where there is none, or that printer
+    is no more.
+    """
+    row = tx.execute(
+        f"SELECT j.printer FROM jobs j WHERE j.order_pk = ? AND j.station = ? AND {_MAY_BE_ON_PAPER} "
+        "ORDER BY j.id DESC LIMIT 1",
+        (order_pk, station),
+    ).fetchone()
+    return str(row[0]) if row is not None and row[0] in configured(tx) else ""
+
+
+def configured(tx: Tx) -> list[str]:
+    """The printers that there were at the last start."""
+    return msgspec.json.decode(get_meta(tx, _PRINTERS) or "[]", type=list[str])
+
+
+def keep_configured(tx: Tx, printers: Collection[str]) -> None:
+    """These are the printers that there are."""
+    set_meta(tx, _PRINTERS, msgspec.json.encode(sorted(printers)).decode())
 
 
 def last_share(tx: Tx, order_pk: int, station: str) -> bytes:

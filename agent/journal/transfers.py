@@ -80,6 +80,11 @@ def _older_in_a_printer(tx: Tx, job: Job) -> Job | None:
     return next((each for each in before if each.intent is not None), None)
 
 
+def hand_over(tx: Tx, printer: str, to: str) -> None:
+    """What a person sent to a printer goes to another one, which has its place or its name now."""
+    tx.execute("UPDATE meta SET value = ? WHERE key GLOB ? AND value = ?", (to, f"{_KEY}*", printer))
+
+
 def kept(tx: Tx) -> dict[int, str]:
     """Where a person sent the tickets that are not settled yet; what is settled is forgotten."""
     found = {

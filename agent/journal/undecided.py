@@ -7,7 +7,8 @@ from agent.journal.waits import FOR_A_PERSON, Why
 
 _FOR_A_PERSON = ", ".join(f"'{why}'" for why in FOR_A_PERSON)
 _SQL = (
-    "SELECT o.order_id, o.channel, o.number, w.why, w.until, w.old, e.kind, e.payload, e.received_at "
+    "SELECT o.order_id, o.channel, o.number, w.why, w.until, w.old, e.kind, e.payload, (SELECT min(f.received_at) "
+    "FROM events f WHERE f.order_pk = w.order_pk AND f.kind IN ('upsert', 'raw')) "
     "FROM waits w JOIN orders o ON o.pk = w.order_pk JOIN events e ON e.pk = (SELECT n.pk FROM events n "
     "WHERE n.order_pk = w.order_pk AND n.kind IN ('upsert', 'raw') ORDER BY n.rev DESC LIMIT 1) "
 )
@@ -15,7 +16,7 @@ _SQL = (
 
 class Undecided(msgspec.Struct, frozen=True):
     """An order that waits. `old`: by how many minutes it came too late, 0 where that is not why; `payload`: the newest
-    event's data as JSON, an upsert's or, by `kind`, that of ready-made content (raw).
+    event's data as JSON, an upsert's or, by `kind`, that of ready-made content (raw); `received_at`: when the first came.
     """
 
     order: str

@@ -18,6 +18,8 @@ from agent.model.address import parse_host_port
 
 TCP_PORT = 9100
 BAUDS = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
+LONGEST_VIRTUAL = 32
+"""Characters: a folder bears the name, and takes 255 bytes."""
 BY_PATH = "/dev/usb/by-path/"
 """Where the udev rule that comes with the agent names the printers of usblp by the port they are plugged into."""
 
@@ -151,6 +153,8 @@ def _tcp(rest: str) -> TcpLink:
 def _virtual(name: str) -> VirtualLink:
     if not name or not name.replace("-", "").replace("_", "").isalnum():
         raise ConfigError("the virtual printer's name is wrong; write virtual://NAME, of letters, digits, - and _")
+    if len(name) > LONGEST_VIRTUAL:
+        raise ConfigError(f"the virtual printer's name is too long; write at most {LONGEST_VIRTUAL} characters")
     return VirtualLink(name)
 
 

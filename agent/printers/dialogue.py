@@ -147,6 +147,11 @@ class Dialogue:
         """Did the printer say anything that nobody has taken?"""
         return bool(self._inbox or self.tokens or self.heard_fence)
 
+    @property
+    def babbles(self) -> bool:
+        """Was most of what was heard no answer at all? Then what looks like one is none either."""
+        return self._parser.rubbish > self.replies
+
     def name_mark(self) -> str:
         """A fresh process ID that is no ticket's."""
         token = f"~{next(self._fences) % 1000:03}"

@@ -161,6 +161,8 @@ def _suggested(found: Found, vendor: str = "") -> Found:
 def _usblp(roots: Roots) -> Iterator[Found]:
     for node in sysfs.nodes(roots.sys, "usbmisc", "lp*"):
         device, port = sysfs.usb_device(node), sysfs.usb_port(node)
+        if device is None:
+            continue  # it is just being unplugged
         path = roots.dev / "usb" / node.name
         note = "" if roots.may_open(path) else _NO_RULE if path.exists() else _NO_NODE
         found = Found(
@@ -170,7 +172,7 @@ def _usblp(roots: Roots) -> Iterator[Found]:
             place=port,
             note=note,
         )
-        yield _suggested(found, sysfs.attribute(device / "idVendor") if device is not None else "")
+        yield _suggested(found, sysfs.attribute(device / "idVendor"))
 
 
 def _usb(roots: Roots) -> Iterator[Found]:

@@ -47,7 +47,8 @@ Reply = RealTime | Fence | Asb | Block
 
 
 class ReplyParser:
-    """Cuts the printer's byte stream into replies, whatever pieces it comes in, and drops what is none.
+    """Cuts the printer's byte stream into replies, whatever pieces it comes in, and drops what is none: `rubbish`
+    counts those bytes, flow control aside.
 
     `first` tells the length of what stands first, 0 when more bytes are needed, and the reply that it is.
     """
@@ -55,6 +56,7 @@ class ReplyParser:
     def __init__(self, first: Callable[[bytes], tuple[int, Reply | None]] | None = None) -> None:
         self._first = first or _first
         self._pending = b""
+        self.rubbish = 0
 
     def feed(self, data: bytes) -> list[Reply]:
         """The replies that are complete with these bytes."""
@@ -66,6 +68,8 @@ class ReplyParser:
                 break
             if reply is not None:
                 replies.append(reply)
+            elif self._pending[0] not in _FLOW:
+                self.rubbish += size
             self._pending = self._pending[size:]
         return replies
 

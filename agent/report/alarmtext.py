@@ -27,6 +27,7 @@ _TOPICS: dict[str, Topic] = {
     "session": "line",
 }
 _AFTER_S: dict[Topic, float] = {"printer": 30, "waiting": 5, "ticket": 60, "missing": 30, "line": 120, "box": 5}
+_SAID_ALREADY = ("session", "no_printer")
 _GROW = ("parked", "missing", "number")
 _NAME = "{name}"
 _OF_PRINTER = {
@@ -108,16 +109,16 @@ _BY_KIND = {
     ),
     "broker:refused": (
         ("云端不让本机登录", "the cloud refuses this box"),
-        ("请核对 username 和密码文件。", "Check username and password file with the cloud's operator."),
+        ("请核对云端的用户名和密码：手机页面“设置”。", "Check the cloud's user and password: on the page Set-up."),
     ),
     "broker:keys": (
-        ("签名密钥读不了，先不连云端，订单在云端等着", "signature keys can't be read: the line is shut, orders wait there"),
+        ("签名密钥读不了，先不连云端，订单在云端等着", "signature keys can't be read: the line is shut, orders wait"),
         ("请核对 signatures.keys，改好后一分钟内自动恢复。", "Check signatures.keys; looked at again each minute."),
     ),
     "broker:topics": (
         ("云端不让本机用它的主题，收不到订单", "the cloud does not let this box use its topics, orders do not come"),
         (
-            "请核对 prefix、shop、agent，并请云端放行。",
+            "请核对店铺编号：手机页面“设置”；编号没错，就请云端放行。",
             "Check prefix, shop, agent; ask the cloud to allow these topics.",
         ),
     ),
@@ -174,6 +175,11 @@ def sentence(key: str, reason: str = "") -> Sentence:
     (zh, en), do = _BY_KIND.get(key) or _BY_KIND.get(kind, fallback)
     said = f" ({why})" if why else ""
     return Sentence((zh.replace(_NAME, name) + said, en.replace(_NAME, name) + said), do)
+
+
+def more(key: str, reason: str) -> str:
+    """The reason, beside the sentence; "" where it only says the same in other words."""
+    return "" if key in _SAID_ALREADY else reason
 
 
 def text(where: str, language: Language, raised: Mapping[str, str], over: Sequence[str]) -> str:

@@ -12,12 +12,12 @@ import msgspec
 from agent.simulator.piece import Bitmap, Line, Piece
 
 _REPRINT = re.compile(r"^\s*补打\s*REPRINT\s*#(\S+)")
-_AMENDED = re.compile(r"^\s*改单\s*AMENDED\s*第(\d+)版")
+_AMENDED = re.compile(r"^\s*(?:改单\s*(?:AMENDED\s*)?第(?P<zh>\d+)版|AMENDED\s*rev (?P<en>\d+))")
 _ONLY_CHANGES = re.compile(r"^\s*(只列变动|only what changed)")
 _VOID = re.compile(r"^\s*作废\s*CANCELLED")
 _STANDS_IN = re.compile(r"^\s*(?:代打\s*)?(?:代打|printed for)\s*[::]\s*(\S.*?)\s*$")
-_OTHER_BANNER = re.compile(r"^\s*(迟到\s*LATE|旧单\s*OLD|缺单\s*MISSING|代打|printed for)")
-_NOTICE = re.compile(r"^\s*报警\s*ALARM")
+_OTHER_BANNER = re.compile(r"^\s*(迟到|LATE\b|旧单|OLD \d|缺单|MISSING #|代打|printed for)")
+_NOTICE = re.compile(r"^\s*(报警|ALARM\b)")
 _HEADER = re.compile(r"#(\S+)(\s|$)")
 _FOOTER = re.compile(r"(\S+)\s+(?:流水\s*No\.|No\.(?=\d{3,}(?:\s+\d+/\d+)?\s*$))(\d+)")
 _PRINTED_AT = re.compile(r"(?:打印|printed)\s+((?:\d\d-\d\d )?\d\d:\d\d:\d\d)")
@@ -140,7 +140,7 @@ def _read_top(line: Line, ticket: Printed) -> None:
     elif reprint := _REPRINT.search(black):
         ticket.marked, ticket.number = True, reprint.group(1)
     elif amended := _AMENDED.search(black):
-        ticket.banner, ticket.rev = Banner.AMEND, int(amended.group(1))
+        ticket.banner, ticket.rev = Banner.AMEND, int(amended["zh"] or amended["en"])
     elif ticket.rev and _ONLY_CHANGES.search(line.text):
         ticket.only_changes = True
     elif _VOID.search(black):

@@ -26,6 +26,7 @@ SHOWN_IN = "kitchen"
 """A part is seen in this one."""
 _LOOK_BACK, _MOST_REAL = 300, 5
 _KIND_OF = {"changes": JobKind.AMEND, "cancel": JobKind.CANCEL}
+_EXAMPLE = "{# 要加的字写在这里，例如 what shall stand below, such as: <C>谢谢光临</C> #}"
 _OF_NO_ORDER = ("summary", "alarm", "welcome")
 _WITH_BLOCKS = ("kitchen", "receipt")
 
@@ -74,7 +75,7 @@ def start_of(name: str, like: str, *, copy: bool) -> str:
         return ours
     text = f"{{% extends '{SHIPPED}{like}.j2' %}}\n"
     if like in _WITH_BLOCKS:
-        text += "{% block foot %}\n{{ super() -}}\n<C>{{ '谢谢光临'|say('See you again') }}</C>\n{% endblock %}\n"
+        text += f"{{% block foot %}}\n{{{{ super() -}}}}\n{_EXAMPLE}\n{{% endblock %}}\n"
     return text
 
 

@@ -127,7 +127,7 @@ class Press:
             case JobKind.NOTICE:
                 notice = READ_NOTICE.decode(job.share)
                 if notice.trouble == IDENTIFY:
-                    return _Page(identify_page(printer.name, str(printer.link), here), beep=True)
+                    return _Page(identify_page(printer.name, str(printer.link), here, self._language), beep=True)
                 if notice.trouble in (TEST, WELCOME):
                     page = Welcome(
                         self._shop or "shop-agent",

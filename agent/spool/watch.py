@@ -122,9 +122,14 @@ class Watch:
         self._roster.down(self._printer, "silent")
         self.set_alarm("silent", f"the printer has a ticket and says nothing: {reason}")
 
+    @property
+    def is_silent(self) -> bool:
+        """Is that alarm up?"""
+        return "silent" in self._alarms
+
     def spoke(self) -> None:
-        """It said what became of a ticket."""
-        if "silent" in self._alarms:
+        """It said what became of a ticket; or it answers, and has none any more."""
+        if self.is_silent:
             self.set_alarm("silent", "")
             if self.need is None:
                 self._roster.well(self._printer)

@@ -171,6 +171,8 @@ class Worker:
     def _turn(self, session: Session, reader: Tx) -> None:
         self._post.progress = self._clock.monotonic()
         self._attempts.doubts.note_late_answers(session, reader)
+        if self._watch.is_silent and session.fresh() and not jobs.in_flight(reader, self._printer.name):
+            self._watch.spoke()  # a person settled what it had, and it answers
         job = self._desk.peek(reader)
         torn = jobs.is_torn(reader, self._printer.name)
         quiet = job is None and not torn and self._watch.need is None

@@ -1,11 +1,11 @@
 """What stands above a ticket that is not a plain order. The agent prints it: no template can leave it out.
 
-Banners are in both languages whatever the ticket's: they must never be missed.
+What says that paper is a second copy, or void, is in both languages whatever the ticket's: that must never be missed.
 """
 
 from agent.model.job import JobKind, Mark
 from agent.model.layout import Align, Block, Cut, Line, Run, Style
-from agent.model.ticket import Ticket
+from agent.model.ticket import Language, Ticket
 from agent.tickets.dishes import paragraph, shortened
 from agent.tickets.words import say, trouble, when
 
@@ -14,6 +14,7 @@ TALL_BAR = Style(1, 2, False, True)
 BIG_BAR = Style(2, 2, False, True)
 HUGE_BAR = Style(3, 3, False, True)
 
+_MINUTES = {Language.ZH: "分钟", Language.EN: "min", Language.BOTH: "min"}
 _MARKS = {
     Mark.POSSIBLE_DUPLICATE: "(可能重复 possible duplicate)",
     Mark.DISCARD_PIECE_ABOVE: "(上面残单作废 discard the piece above)",
@@ -30,13 +31,13 @@ def banner(ticket: Ticket) -> list[Block]:
     if ticket.kind is not JobKind.ORDER:
         blocks += _news(ticket)
     if ticket.old:
-        blocks.append(bar(f"旧单 OLD {ticket.old} min"))
+        blocks.append(bar(say(ticket.language, "旧单", "OLD") + f" {ticket.old} {_MINUTES[ticket.language]}"))
     if ticket.late:
-        blocks.append(bar("迟到 LATE"))
+        blocks.append(bar(say(ticket.language, "迟到", "LATE")))
     if ticket.missing:
         numbers = " ".join(f"#{shortened(number).removeprefix('#')}" for number in ticket.missing)
-        blocks.append(bar(f"缺单 MISSING {numbers}"))
-        blocks.append(bar("前面的单没到，请查问 not received: ask for it", TALL_BAR))
+        blocks.append(bar(f"{say(ticket.language, '缺单', 'MISSING')} {numbers}"))
+        blocks.append(bar(say(ticket.language, "前面的单没到，请查问", "not received: ask for it"), TALL_BAR))
     if ticket.printed_for:
         blocks += _stand_in(ticket)
     return blocks
@@ -83,8 +84,10 @@ def _news(ticket: Ticket) -> list[Block]:
     rev = ticket.order.rev
     if ticket.kind is JobKind.AMEND:
         only = ticket.before is not None
-        words = "只列变动 only what changed" if only else "以此单为准 replaces the earlier ticket"
-        return [bar(f"改单 AMENDED 第{rev}版 rev {rev}"), bar(words, TALL_BAR)]
+        both = ("只列变动", "only what changed") if only else ("以此单为准", "replaces the earlier ticket")
+        words = say(ticket.language, *both)
+        heads = (say(ticket.language, "改单", "AMENDED"), say(ticket.language, f"第{rev}版", f"rev {rev}"))
+        return [bar(" ".join(heads)), bar(words, TALL_BAR)]
     if ticket.kind is not JobKind.CANCEL:
         return []
     blocks: list[Block] = [bar("作废 CANCELLED", HUGE_BAR)]

@@ -94,8 +94,10 @@ def weigh(_: Context, value: Any) -> Any:
 
 def text_of(value: Any) -> str:
     """A text, a number, yes or no, as a text; None is nothing. Raises TypeError for what no ticket can show."""
-    if isinstance(value, str):
+    if type(value) is str:
         return value
+    if isinstance(value, str):  # what is remembered of a text is its own, not that of one that only equals it
+        return value if isinstance(value, Markup) else str(value)
     if value is None:
         return ""
     if isinstance(value, int | float | Decimal | Undefined):  # what is undefined says so itself

@@ -5,6 +5,8 @@ from datetime import datetime
 from agent.encode.typeset import typeset
 from agent.model.layout import Align, Gap, Layout, Line, Printed, Row, Rule, Run, Style
 from agent.model.papertest import RULERS, SAMPLES
+from agent.model.ticket import Language
+from agent.tickets.words import say
 
 NARROW = RULERS[0]
 """What every paper bears: on the page that asks for the width only the rulers are longer."""
@@ -14,12 +16,14 @@ _TITLE = Style(2, 2, bold=True, inverted=True)
 _BOLD = Style(bold=True)
 
 
-def identify_page(name: str, detail: str = "", at: datetime | None = None) -> Layout:
+def identify_page(
+    name: str, detail: str = "", at: datetime | None = None, language: Language = Language.BOTH
+) -> Layout:
     """The printer's name, as large as the paper bears."""
     foot = "  ".join(filter(None, (detail, f"{at:%m-%d %H:%M:%S}" if at is not None else "")))
     return Layout(
         (
-            Line((Run("这台是 THIS IS", _TITLE),), align=Align.CENTER, fit=True),
+            Line((Run(say(language, "这台是", "THIS IS"), _TITLE),), align=Align.CENTER, fit=True),
             Gap(24),
             Line((Run(name, _LARGEST),), align=Align.CENTER, fit=True),
             Gap(24),

@@ -1,6 +1,7 @@
 """Tickets to try a template on: everything that an order can say is in one of them."""
 
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import msgspec
 
@@ -52,6 +53,8 @@ _CHANGES = (
     Change(ChangeKind.ALTERED, Portion(msgspec.structs.replace(_MEAL, id="4")), Portion(_OTHER_MEAL)),
     Change(ChangeKind.ADDED, Portion(_MEAL), Portion(msgspec.structs.replace(_MEAL, qty="1")), by="1"),
 )
+_MANY = tuple(Portion(Item(name, number)) for name in ("豆浆", "豆浆油条", "豆浆", "粥") for number in ("1", "2", "1"))
+"""More than fit a short list, some of them twice, and one within another one's name."""
 
 
 def ticket(language: Language = Language.BOTH) -> Ticket:
@@ -71,22 +74,29 @@ def ticket(language: Language = Language.BOTH) -> Ticket:
 
 
 def samples(name: str) -> tuple[Subject, ...]:
-    """What template `name` is tried on: a full ticket and a bare one, in each language it matters for."""
+    """What template `name` is tried on: a full ticket, a bare one and a long one, in each language it matters for."""
     bare = Ticket(Order("9", 1, "", [Item("油条", 1)]), (Portion(Item("油条", 1)),), "wok", language=Language.EN)
     full = ticket()
     pass_ = msgspec.structs.replace(full, station="pass", part=1, parts=1, also_at=())
     shares = (("wok", _PORTIONS[:1]), ("bar", _PORTIONS[1:]))
     earlier = (("wok", (Portion(msgspec.structs.replace(_MILK, qty="1")),)), ("bar", (Portion(_OTHER_MEAL),)))
+    many = msgspec.structs.replace(full, portions=_MANY)
+    added = tuple(Change(ChangeKind.ADDED, portion, by=str(portion.item.qty)) for portion in _MANY)
+    off: dict[str, Any] = {"kind": JobKind.CANCEL, "reason": "售完"}
     known: dict[str, tuple[Subject, ...]] = {
-        "expo": (full, Expo(pass_, shares)),
-        "changes": (_changed(full), Expo(_changed(pass_), shares, earlier)),
-        "cancel": (msgspec.structs.replace(full, kind=JobKind.CANCEL, reason="售完"),),
+        "expo": (full, Expo(pass_, shares), Expo(pass_, (("wok", _MANY[:6]), ("bar", _MANY[6:])))),
+        "changes": (
+            _changed(full),
+            Expo(_changed(pass_), shares, earlier),
+            msgspec.structs.replace(_changed(many), changes=added),
+        ),
+        "cancel": (msgspec.structs.replace(full, **off), msgspec.structs.replace(many, **off)),
         "summary": (Summary("old", (Upcoming("41", "alipay", _NOON, ("豆浆 x2",)),), more=3, printed_at=_NOON),),
         "alarm": (Alarm(Notice("kitchen", "paper"), ("41",), 3, printed_at=_NOON), Notice("kitchen", "away")),
         "welcome": (Welcome("s421", "kitchen", _BOX, "AB2CD3EF", ("✓ USB",), printed_at=_NOON), Welcome("s421", "bar")),
     }
     again = msgspec.structs.replace(full, mark=Mark.POSSIBLE_DUPLICATE, language=Language.ZH, late=True)
-    return known.get(name, (full, again, bare))
+    return known.get(name, (full, again, bare, many))
 
 
 def _changed(full: Ticket) -> Ticket:

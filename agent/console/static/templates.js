@@ -12,8 +12,11 @@
     text.setSelectionRange(start, start + (lines[at] || "").length);
     text.scrollTop = text.scrollHeight * Math.max(0, at - 3) / lines.length;
   });
+  const said = document.getElementById("said"), verdict = document.getElementById("verdict");
   document.addEventListener("htmx:after:swap", () => {
-    if (document.querySelector("#said [data-saved]")) saved = text.value;
+    if (said.querySelector("[data-saved]")) saved = text.value;
+    if (said.querySelector(".bad")) verdict.replaceChildren();
   });
+  text.addEventListener("input", () => said.replaceChildren());  // it was said of another text
   addEventListener("beforeunload", (event) => { if (text.value !== saved) event.preventDefault(); });
 })();
