@@ -531,7 +531,7 @@ def test_agent_tells_and_its_log_names_order_and_event(tmp_path: Path) -> None:
         publish(broker.port, 7)
         log = wait_log(agent, "intake.order_accepted")
         assert "order=id-7 event=event-7" in log
-        assert there.said.get(timeout=30) == "【报警】s1/box1\n⚠ 有工位没有打印机。请写进配置。"
+        assert there.said.get(timeout=30) == "【报警】s1/box1\n⚠ 没有打印机。请接好打印机，在手机页面“打印机”里添加。"
         log = wait_log(agent, 'notices.told receiver="feishu (feishu.url)"')
         assert agent.stop() == 0
         assert TOKEN not in log

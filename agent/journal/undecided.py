@@ -16,7 +16,8 @@ _SQL = (
 
 class Undecided(msgspec.Struct, frozen=True):
     """An order that waits. `old`: by how many minutes it came too late, 0 where that is not why; `payload`: the newest
-    event's data as JSON, an upsert's or, by `kind`, that of ready-made content (raw); `received_at`: when the first came.
+    event's data as JSON, an upsert's or, by `kind`, that of ready-made content (raw); `received_at`: when its first
+    event came.
     """
 
     order: str
