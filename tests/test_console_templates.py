@@ -201,7 +201,7 @@ def test_a_hostile_template_costs_a_moment_and_nothing_else(looked_at: ShopWindo
     assert time.monotonic() - began < 15
     assert answer.status in (200, 422)
     assert "root:" not in answer.body.decode()
-    assert "subclasses" not in text_of(answer).partition("(")[0]
+    assert "<class" not in text_of(answer)
     assert looked_at.me.get("/healthz").status == 200
     number = f"h-{sorted(HOSTILE).index(what)}"
     looked_at.order(number)

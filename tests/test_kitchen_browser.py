@@ -84,6 +84,7 @@ def test_cards_grow_old_by_themselves(shop: ShopWindow, tmp_path: Path) -> None:
     shop.wait_ticket(1)
     with phone(shop.port, tmp_path, TABLET, session=shop.me.session) as tablet:
         tablet.page.clock.install()
+        tablet.page.route("**/live", lambda route: route.abort())
         page = tablet.go("/kitchen")
         card = page.locator(".dish-card")
         card.get_by_text("0 分").wait_for()

@@ -80,9 +80,11 @@ def read(piece: Piece) -> tuple[object, ...]:
 
 
 def alike(one: Piece, other: Piece) -> bool:
-    """The same pictures, but for a pixel added here and there: each language breaks up its own real-time commands."""
+    """The same pictures, but for a pixel added here and there, at most one in a row of dots: each language breaks up
+    its own real-time commands, and a stroke may look like one in each of its rows.
+    """
     pairs = zip(one.bitmaps, other.bitmaps, strict=True)
-    return all(sum((a ^ b).bit_count() for a, b in zip(p.rows, q.rows, strict=True)) <= 4 for p, q in pairs)
+    return all(sum((a ^ b).bit_count() for a, b in zip(p.rows, q.rows, strict=True)) <= p.height_dots for p, q in pairs)
 
 
 # --- paper ---------------------------------------------------------------------------------------------------------

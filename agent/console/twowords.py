@@ -5,6 +5,7 @@ Pure.
 import re
 
 from agent.configwords import faults
+from agent.spool.drafts import MOST_SOURCE
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _ENGLISH = re.compile(r" (?=[a-z][a-z',’]*[ :,] ?[\w(])")
@@ -24,7 +25,7 @@ _TEMPLATE = (
     ("the ticket lacks", "小票上少了必须有的内容"),
     ("times, not", "小票上重复或漏了必须有的内容"),
     ("tags are in docs/markup.md", "没有这个 <标签>，或写法不对"),
-    ("characters: make it", "太长了，请删短"),
+    ("characters: make it", f"太长了，最多 {MOST_SOURCE} 字"),
     ("more than a ticket can be", "印出来太长：请看循环"),
     ("can't be printed", "这个内容不能直接打印"),
 )
