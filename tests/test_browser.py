@@ -1,5 +1,6 @@
 """The window as a person in the shop uses it, on a phone: from the claim to bumped, and over outages."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -208,3 +209,54 @@ def test_a_new_owner_is_led_on_and_a_box_without_printers_is_not_green(tmp_path:
         page.click("text=完成")
         page.wait_for_selector("#steps")
         assert page.url.endswith("/setup")
+
+
+_HEARD = """() => {
+  window.said = []; window.tones = 0; window.locks = 0;
+  speechSynthesis.speak = (what) => window.said.push([what.lang, what.text]);
+  window.AudioContext = class { constructor() { this.currentTime = 0; this.destination = {}; }
+    createOscillator() { window.tones++; return {frequency: {}, connect: (to) => to, start() {}, stop() {}}; }
+    createGain() { return {gain: {}, connect: (to) => to}; } };
+  Object.defineProperty(navigator, "wakeLock", {value: {request: async () => {
+    window.locks++; return {addEventListener() {}, release: async () => { window.locks--; }}; }}});
+}"""
+
+
+@pytest.mark.parametrize(("language", "words"), [("zh-CN", "您有新订单，A7号"), ("en-GB", "New order, number A7")])
+def test_an_order_is_spoken_where_somebody_wants_it(tmp_path: Path, language: str, words: str) -> None:
+    """A tap turns it on for this phone, and it stays on; an alarm is told with three tones; the screen is kept on."""
+    with window(tmp_path) as shop, phone(shop.port, tmp_path, DESK, language, shop.me.session) as there:
+        there.page.add_init_script(f"({_HEARD})()")
+        page = there.go("/")
+        page.wait_for_selector(".well.well")
+        shop.order("A6")
+        shop.until(lambda: "A6" in (page.text_content("#spoken") or ""), "the news")
+        assert page.evaluate("window.said") == [], "nobody asked for it"
+        page.check("#voice")
+        page.check("#awake")
+        page.reload()
+        page.wait_for_selector(".well.well")
+        shop.until(lambda: page.evaluate("window.locks") == 1, "the screen to be kept on")
+        shop.order("A7")
+        shop.until(lambda: len(page.evaluate("window.said")) == 1, "the voice")
+        assert page.evaluate("window.said") == [[language, words]]
+        before = page.evaluate("window.tones")
+        shop.devices["wok"].open_cover()
+        shop.order("A8")
+        shop.until(lambda: len(page.evaluate("window.said")) >= 3, "the alarm's voice")
+        assert page.evaluate("window.tones") >= before + 4
+        shop.devices["wok"].close_cover()
+        page.uncheck("#awake")
+        shop.until(lambda: page.evaluate("window.locks") == 0, "the screen to be let go")
+
+
+def test_it_can_be_put_on_the_home_screen(tmp_path: Path) -> None:
+    """Chromium finds the manifest whole: name, icons, where it starts."""
+    with window(tmp_path) as shop, phone(shop.port, tmp_path, session=shop.me.session) as there:
+        page = there.go("/")
+        told = there.context.new_cdp_session(page).send("Page.getAppManifest")
+        assert told["errors"] == []
+        manifest = json.loads(told["data"])
+        assert (manifest["start_url"], manifest["display"]) == ("/", "standalone")
+        for icon in manifest["icons"]:
+            assert shop.anybody.get(icon["src"]).status == 200
