@@ -5,7 +5,6 @@ A running agent holds its printers, and is asked; where none runs each is opened
 
 import errno
 import re
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -226,8 +225,7 @@ def _unanswered(name: str, printer: Printer, tap: _Tap) -> Finding:
     if need := PrinterStatus(tap.needs()).need:
         return needs(name, str(need))
     if not tap.heard:
-        time.sleep(0.2)
-        tap.read(64, 0.2)
+        tap.read(64, 0.4)
     if tap.heard:
         return _garbage(name, printer, tap)
     return _mute(name, printer)
