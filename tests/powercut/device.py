@@ -1,6 +1,7 @@
 """A block device with ext4 that records every sector and every flush of a live program; and images of it, mounted.
 
-Root, /dev/fuse, loop devices and qemu-storage-daemon. Whatever happens, nothing stays mounted.
+Root, /dev/fuse, loop devices and qemu-storage-daemon. Mounts are this process's own: they end with it, whatever
+happens, and nobody who copies the machine's mounts meanwhile (a chroot, a container) keeps ours alive.
 """
 
 import ctypes
@@ -13,7 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,7 @@ SIZE = 160 << 20
 _READY_S = 10.0
 _PROGRAMS = ("qemu-storage-daemon", "mke2fs", "e2fsck", "losetup")
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_NOATIME, _BLKFLSBUF = 0x400, 0x1261
+_NOATIME, _PRIVATE, _BLKFLSBUF, _CLONE_NEWNS = 0x400, 0x44000, 0x1261, 0x20000
 
 
 def missing() -> str:
@@ -55,6 +56,13 @@ class Recording(msgspec.Struct):
         return int(Path(f"/sys/block/{Path(self.device).name}/stat").read_text().split()[6])
 
 
+@cache
+def alone() -> None:
+    """What is mounted from now on only this process and its children see."""
+    _call(_LIBC.unshare, _CLONE_NEWNS)
+    _call(_LIBC.mount, b"none", b"/", None, _PRIVATE, None)
+
+
 @contextmanager
 def recorded(work: Path) -> Iterator[Recording]:
     """A fresh file system whose writes are recorded. `work` is better in memory."""
@@ -64,6 +72,7 @@ def recorded(work: Path) -> Iterator[Recording]:
     log.touch()
     os.truncate(log, 8 << 30)  # it takes only what is written
     exported.touch()
+    alone()
     with ExitStack() as stack:
         stack.enter_context(_daemon(image, log, exported))
         device = stack.enter_context(attached(exported))
@@ -118,11 +127,8 @@ def mounted(device: str, folder: Path) -> Iterator[Path]:
     Raises:
         OSError: it can't be mounted; or afterwards not be unmounted, and what is found from now on proves nothing.
     """
-    descriptor = os.open(device, os.O_RDONLY)
-    try:
-        fcntl.ioctl(descriptor, _BLKFLSBUF)
-    finally:
-        os.close(descriptor)
+    alone()
+    _unused(device)
     folder.mkdir(exist_ok=True)
     mount = partial(_call, _LIBC.mount, device.encode(), bytes(folder), b"ext4", _NOATIME, None)
     try:
@@ -136,14 +142,22 @@ def mounted(device: str, folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         _call(_LIBC.umount2, bytes(folder), 0)
-        if folder.is_mount():
-            raise OSError(errno.EBUSY, "still mounted", str(folder))
+        _unused(device)
+
+
+def _unused(device: str) -> None:
+    """Nobody has it mounted; or what is found on it would be another state's. Raises OSError."""
+    descriptor = os.open(device, os.O_RDONLY | os.O_EXCL)
+    try:
+        fcntl.ioctl(descriptor, _BLKFLSBUF)
+    finally:
+        os.close(descriptor)
 
 
 def _call(function: Callable[..., int], *given: object) -> None:
     if function(*given):
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(given[1]))
+        raise OSError(number, os.strerror(number), str(given))
 
 
 def _run(*command: str) -> str:
