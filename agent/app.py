@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 from agent import __version__, log
-from agent.answers import Answers
+from agent.answers import answers
 from agent.broker.mqtt import Line, Will
 from agent.broker.topics import topics
 from agent.clock import Clock, SystemClock, is_synchronised, stamp
@@ -169,10 +169,9 @@ class Agent:
         self.lookout = Lookout(config, self._journal, clock, self._printers_seen, self._line_now, sure)
         self.finder = Finder(config.printers, lambda printer: connector(printer, config.data_dir))
         rooms = (self._journal, config.printers, self._workers, clock, self._release.ring, self._commands)
-        answers = Answers(*rooms, self.finder)
         standing = Standing(self.lookout.now, self.lines)
         handwork = Handwork(self._journal, self._consumer.receive, self._workers)
-        self._handlers = {**answers.table(), **standing.table(), **handwork.table()}
+        self._handlers = {**answers(*rooms, self.finder), **standing.table(), **handwork.table()}
         self._control = Control(config.data_dir, self._handlers, clock)
         self._services: list[Service] = []
         self._talkers: list[Service] = []

@@ -142,7 +142,7 @@ def _configured(config: Config, name: str) -> Printer:
 
 def _ask_directly(config: Config, printer: Printer) -> dict[str, Any]:
     """While no agent works here."""
-    from agent.answers import introduce  # they load every room
+    from agent.answers.printers import introduce  # they load every room
     from agent.clock import SystemClock
     from agent.connectors import connector
     from agent.datadir import unattended
