@@ -15,9 +15,9 @@ import msgspec
 
 from agent import log
 from agent.cli.options import config_option
-from agent.cli.talk import LOOK_S, json_option, plain, show_json
+from agent.cli.talk import LOOK_S, in_use, json_option, plain, show_json
 from agent.clock import SystemClock, is_synchronised
-from agent.config import Config, load
+from agent.config import Config
 from agent.control import ask
 from agent.doctor.after import before
 from agent.errors import AgentNotRunning, CommandRefused
@@ -52,7 +52,7 @@ def update(config_path: Path, asked: bool, check: bool, folder: Path, as_json: b
 
 
 def _run(config_path: Path, folder: Path, *, asked: bool, check: bool, as_json: bool) -> None:
-    config = load(config_path) if config_path.exists() else None
+    config = in_use(config_path) if config_path.exists() else None
     if check or as_json:
         _look(config, folder, as_json=as_json)
         return
