@@ -23,7 +23,6 @@ PROJECT = Path(__file__).parents[1]
 DOCS = PROJECT / "docs"
 PAGES = sorted([PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md", *DOCS.rglob("*.md")])
 FOLDERS = ("agent", "config", "docs", "packaging", "scripts", "systemd", "tests")
-MADE = ("docs/evidence/",)
 WAIT_S = 90
 
 
