@@ -113,11 +113,12 @@ def go_back(folder: Path, why: str = "") -> State:
     state = read(folder)
     if state.trial is None:
         return state
+    begun = not _untouched(state.trial.old)
+    if begun and why:
+        state = replace(state, trial=replace(state.trial, why=why))
+        write(folder, state)  # whoever goes on after a power cut knows it too
     checkpoint("update.before_back")
-    if begun := not _untouched(state.trial.old):
-        if why:
-            state = replace(state, trial=replace(state.trial, why=why))
-            write(folder, state)  # whoever goes on after a power cut knows it too
+    if begun:
         _reinstall(folder / PREVIOUS)
     checkpoint("update.after_back")
     state = _undone(state, begun, why)
