@@ -64,7 +64,7 @@ def _run(config_path: Path, folder: Path, *, asked: bool, check: bool, as_json: 
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     with _alone(folder):
         if back.read(folder).trial is not None:
-            back.go_back(folder, "cut off: power, or a kill", cut=True)
+            back.go_back(folder)
             click.echo("上次更新中断，已退回 the last update was cut off, and is undone")
             return
         sys.exit(_update(config, folder, asked=asked))

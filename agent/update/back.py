@@ -21,6 +21,7 @@ STATE, PREVIOUS, RESCUE = "state.json", "previous.deb", "rescue.pyz"
 PACKAGE = "shop-agent"
 MOST_CUTS = 2
 """A version whose update was cut off is tried again, but not so often: perhaps it is what brings the box down."""
+CUT_OFF = "cut off: power, or a kill"
 DPKG_S = 600
 CARRIED = ("__init__.py", "atomicfile.py", "checkpoint.py", "update/__init__.py", "update/back.py")
 CALM = {
@@ -34,11 +35,12 @@ CALM = {
 
 @dataclass(frozen=True)
 class Trial:
-    """An update under way: whoever finds it at a start goes back to `old`."""
+    """An update under way: whoever finds it at a start goes back to `old`. `why`: the new version was found wanting."""
 
     old: str
     new: str
     since: str
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,10 @@ def keep(growing: Path, path: Path) -> None:
     atomicfile.sync_folder(path.parent)
 
 
-def go_back(folder: Path, why: str, *, cut: bool) -> State:
-    """The previous version again; the journal is not touched. May be repeated. `cut`: the update was cut off, and is
-    tried again, but not for ever. Otherwise the new version is refused from now on.
+def go_back(folder: Path, why: str = "") -> State:
+    """The previous version again; the journal is not touched. May be repeated. `why`: what is wrong with the new
+    version, which is refused from now on if dpkg has begun with it. Without, its update was cut off: it is tried again,
+    but not often.
 
     Raises:
         OSError, subprocess.SubprocessError: not yet; it stays to be done.
@@ -110,25 +113,37 @@ def go_back(folder: Path, why: str, *, cut: bool) -> State:
     state = read(folder)
     if state.trial is None:
         return state
-    old, new = state.trial.old, state.trial.new
+    begun = not _untouched(state.trial.old)
+    if begun and why:
+        state = replace(state, trial=replace(state.trial, why=why))
+        write(folder, state)  # whoever goes on after a power cut knows it too
     checkpoint("update.before_back")
-    if not _untouched(old):
-        command = ["dpkg", "--force-downgrade", "--force-confold", "--install", str(folder / PREVIOUS)]
-        _run(command)
-        subprocess.run(["dpkg", "--configure", "-a"], env={**os.environ, **CALM}, timeout=DPKG_S, check=False)
+    if begun:
+        _reinstall(folder / PREVIOUS)
     checkpoint("update.after_back")
-    cuts = {**state.cuts, new: state.cuts.get(new, 0) + 1} if cut else state.cuts
-    given_up = not cut or cuts[new] >= MOST_CUTS
-    told = replace(
-        state,
-        trial=None,
-        last=Last(old, new, now(), "back", why),
-        cuts=cuts,
-        refused={**state.refused, new: why} if given_up else state.refused,
-    )
-    write(folder, told)
+    state = _undone(state, begun, why)
+    write(folder, state)
     checkpoint("update.after_refuse")
-    return told
+    return state
+
+
+def _undone(state: State, begun: bool, why: str) -> State:
+    """What is known once the old version is there again."""
+    trial = state.trial
+    assert trial is not None
+    cut = begun and not trial.why
+    cuts = {**state.cuts, trial.new: state.cuts.get(trial.new, 0) + 1} if cut else state.cuts
+    said = trial.why or why or CUT_OFF
+    refused = {trial.new: said} if trial.why or cuts.get(trial.new, 0) >= MOST_CUTS else {}
+    last = Last(trial.old, trial.new, now(), "back", said)
+    return replace(state, trial=None, last=last, cuts=cuts, refused={**state.refused, **refused})
+
+
+def _reinstall(package: Path) -> None:
+    """By dpkg alone: apt refuses to work on what was left half-way. Others' packages may have been left so as well."""
+    command = ["dpkg", "--force-downgrade", "--force-confold", "--install", str(package)]
+    subprocess.run(command, env={**os.environ, **CALM}, timeout=DPKG_S, check=True)
+    subprocess.run(["dpkg", "--configure", "-a"], env={**os.environ, **CALM}, timeout=DPKG_S, check=False)
 
 
 def now() -> str:
@@ -143,10 +158,6 @@ def _untouched(old: str) -> bool:
     return said.stdout.split() == ["ii", old]
 
 
-def _run(command: list[str]) -> None:
-    subprocess.run(command, env={**os.environ, **CALM}, timeout=DPKG_S, check=True)
-
-
 def main() -> None:
     """At each boot, and after an updater that was killed: is there something to go back from?"""
     folder = Path(sys.argv[0]).absolute().parent
@@ -155,7 +166,7 @@ def main() -> None:
         return
     print(f"update.cut_off old={trial.old} new={trial.new}", file=sys.stderr)  # noqa: T201
     try:
-        go_back(folder, "cut off: power, or a kill", cut=True)
+        go_back(folder)
     except (OSError, subprocess.SubprocessError) as exc:
         sys.exit(f"update.not_back reason={exc}")
     print(f"update.went_back version={trial.old}", file=sys.stderr)  # noqa: T201

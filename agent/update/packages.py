@@ -71,7 +71,7 @@ def keep(to: Path) -> None:
 
 def install(version: str) -> None:
     """Put it in the place of the one that is here, which stops and starts the agent. Raises PackageError."""
-    _run([*_INSTALL, "--no-download", f"{PACKAGE}={version}"], DPKG_S)
+    _run([*_INSTALL, f"{PACKAGE}={version}"], DPKG_S)
 
 
 def _said(*command: str) -> str:

@@ -69,7 +69,7 @@ def update(folder: Path, old: str, new: str, was: Before, still: Callable[[], st
         _step("commit", old, new)
         return _commit(folder, old, new)
     _step("back", old, new, why=why)
-    return back.go_back(folder, why, cut=False)
+    return back.go_back(folder, why)
 
 
 def _wrong_with(folder: Path, old: str, new: str) -> str:
