@@ -20,7 +20,7 @@ from agent.configconsole import Console
 from agent.connectors import connector
 from agent.control import Control
 from agent.datadir import locked
-from agent.errors import ConfigError, JournalError
+from agent.errors import ConfigError, JournalError, JournalNewer
 from agent.finder import Finder
 from agent.handwork import Handwork
 from agent.intake.commands import Commands
@@ -80,6 +80,7 @@ def run_agent(
     Raises:
         ConfigError: the data directory can't be made or written.
         DataDirLocked: another agent works here.
+        JournalNewer: a newer version worked here.
     """
     os.umask(0o077)  # customers' names are in the journal and on virtual paper
     stop = threading.Event()
@@ -90,6 +91,8 @@ def run_agent(
             agent = Agent(config, SystemClock(), reread, path, wrong)
             with agent.lines.listening():
                 return agent.run(stop)
+        except JournalNewer:
+            raise  # a person installs the newer version again; until then there is no use in starting each other second
         except JournalError as exc:
             _log.error("app.journal_failed", reason=str(exc))
             return EXIT_JOURNAL
