@@ -225,13 +225,15 @@ def test_a_person_settles_what_the_printer_still_holds(tmp_path: Path, profile: 
         here.device.run_out_of_paper(after_lines=2)
         here.order_at(2, "wok")
         here.wait_told(2, states=("held",))
+        held = here.device.buffered
         here.journal.write(lambda tx: decide(tx, Settle(decision, ticket=2)))
-        here.device.wait_for(lambda _: False, 2.5)
+        dropped = profile == "epson" and decision != "printed"
+        cleared = here.device.wait_for(lambda it: it.buffered < held, 20.0 if dropped else 2.5)
+        assert cleared == dropped
         here.device.load_paper()
         here.order_at(3, "wok")
         here.wait_told(3)
         here.wait_told(2)
-        dropped = profile == "epson" and decision != "printed"
         wanted = [] if dropped else [("2", False)]
         wanted += [("2", True)] if decision == "again" else []
         assert sorted(each for each in orders(here, "wok") if each[0] == "2") == wanted
