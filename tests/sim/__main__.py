@@ -9,11 +9,13 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from tests.sim import mutants
 from tests.sim.run import Played, play
+from tests.sim.year import Lived, live_through
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +28,10 @@ ROOT = Path(__file__).parents[2]
 @click.option("--until-found", is_flag=True, help="stop at the first finding; the exit code stays 1")
 @click.option("--mutant", help="plant this fault first; the exit code is 0 when it is found")
 @click.option("--mutants", "all_mutants", is_flag=True, help="plant each of them, one after the other")
+@click.option(
+    "--year", type=int, help="live through so many days of one seed instead, with their nights"
+)
+@click.option("--trace", is_flag=True, help="print a digest of all that happened in each seed")
 @click.option("--verbose", is_flag=True, help="the agent's log and what happens, on stderr")
 def main(
     seed: int | None,
@@ -35,23 +41,34 @@ def main(
     until_found: bool,
     mutant: str | None,
     all_mutants: bool,
+    year: int | None,
+    trace: bool,
     verbose: bool,
 ) -> None:
     """Play seeds and judge them."""
     if mutant or all_mutants:
         sys.exit(0 if mutants.hunt([mutant] if mutant else list(mutants.TABLE), first, jobs) else 1)
+    if year:
+        _leave(_tell_year(live_through(seed or first, year)))
     wanted = [seed] if seed is not None else list(range(first, first + seeds))
     began, played, failed = time.monotonic(), [], []
     for one in _play_all(wanted, jobs if len(wanted) > 1 else 1, verbose):
         played.append(one)
+        if trace:
+            print(f"seed {one.seed}: trace {one.trace}")
         if one.findings:
             failed.append(one)
             _tell(one)
             if until_found:
                 break
     _sum_up(played, failed, time.monotonic() - began)
+    _leave(1 if failed else 0)
+
+
+def _leave(code: int) -> NoReturn:
+    """At once: seeds that are still being played end with it, and no life's SQLite is closed without its disk."""
     sys.stdout.flush()
-    os._exit(1 if failed else 0)  # seeds that are still being played end with it
+    os._exit(code)
 
 
 def _play_all(seeds: list[int], jobs: int, verbose: bool):  # type: ignore[no-untyped-def]
@@ -66,6 +83,16 @@ def _tell(one: Played) -> None:
     print(f"seed {one.seed}: again by  scripts/prove --seed {one.seed}")
     for finding in one.findings:
         print(f"  {finding}")
+
+
+def _tell_year(lived: Lived) -> int:
+    print("| day | events | tickets | lives | journal KiB | threads |\n|---|---|---|---|---|---|")
+    for at in lived.months:
+        print(f"| {at.day} | {at.orders} | {at.tickets} | {at.lives} | {at.journal_kib} | {at.tasks} |")
+    print(f"year: {lived.days} days of seed {lived.seed}, {len(lived.findings)} findings")
+    for finding in lived.findings:
+        print(f"  {finding}")
+    return 1 if lived.findings else 0
 
 
 def _sum_up(played: list[Played], failed: list[Played], took_s: float) -> None:

@@ -122,6 +122,19 @@ class Baton:
             if task is not self.current and not task.done and task.green is not None:
                 self.at(0.0, lambda task=task: self._reap(task))  # type: ignore[misc]  # a default
 
+    def end(self) -> None:
+        """Every task ends, here and now."""
+        self.current = None
+        for tasks in self._tasks.values():
+            for task in tasks:
+                task.doomed = True
+                self._reap(task)
+        self._tasks.clear()
+
+    def tasks(self, life: int) -> int:
+        """How many threads this life has."""
+        return sum(not task.done for task in self._tasks.get(life, ()))
+
     # -- for tasks -----------------------------------------------------------------------------------------------
 
     def park(self, timeout_s: float | None) -> bool:

@@ -1,6 +1,7 @@
 """What one seed is about: which shop, which printers, how many orders, and what goes wrong when."""
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -87,7 +88,7 @@ def draw(seed: int) -> Plan:
         holds=dice.choice((256, 4096, 65536)),
         specs={name: _spec(dice, tier, serial) for name, tier in tiers.items()},
         confirm={name: "none" if tier == 3 else "auto" for name, tier in tiers.items()},
-        crashes=[] if calm else [_crash(dice) for _ in range(dice.choice((1, 2, 3, 5)))],
+        crashes=[] if calm else [a_crash(dice) for _ in range(dice.choice((1, 2, 3, 5)))],
         troubles=[] if calm else _troubles(dice, span_s, tiers),
     )
 
@@ -107,7 +108,8 @@ def _spec(dice: random.Random, tier: int, serial: bool) -> PrinterSpec:
     )
 
 
-def _crash(dice: random.Random) -> Crash:
+def a_crash(dice: random.Random) -> Crash:
+    """Any."""
     chance = dice.random()
     if chance < 0.4:
         point, count = dice.choice(NAMES), dice.randint(1, 8)
@@ -122,11 +124,15 @@ def _troubles(dice: random.Random, span_s: float, tiers: dict[str, int]) -> list
     troubles = []
     talking = [name for name, tier in tiers.items() if tier < 3]
     for _ in range(dice.choice((0, 1, 2, 4, 7))):
-        where = dice.choice(talking) if talking and dice.random() < 0.75 else ""
-        what = dice.choice(AT_A_PRINTER if where else ANYWHERE)
-        for_s = dice.choice((0.5, 5.0, 30.0, 60.0))
-        troubles.append(Trouble(dice.uniform(0.0, span_s), what, where, for_s, dice.randint(0, 2000)))
+        troubles.append(a_trouble(dice, span_s, talking, dice.choice((0.5, 5.0, 30.0, 60.0))))
     return sorted(troubles, key=lambda trouble: trouble.at)
+
+
+def a_trouble(dice: random.Random, within_s: float, printers: Sequence[str], for_s: float) -> Trouble:
+    """Any; `printers` are those that notice: to one that never answers things may happen that nobody can find out."""
+    where = dice.choice(printers) if printers and dice.random() < 0.75 else ""
+    what = dice.choice(AT_A_PRINTER if where else ANYWHERE)
+    return Trouble(dice.uniform(0.0, within_s), what, where, for_s, dice.randint(0, 2000))
 
 
 def config_of(plan: Plan) -> Config:

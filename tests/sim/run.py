@@ -71,7 +71,7 @@ def _stage(plan: Plan, verbose: bool) -> Iterator[World]:
     baton = Baton(plan.seed, plan.restless)
     with in_virtual_time(baton, plan.seed):
         world = World(plan, baton)
-        with wired(world), _heard(world, verbose):
+        with wired(world), heard(world, verbose):
             yield world
 
 
@@ -89,7 +89,7 @@ class _Aloud(logging.Handler):
 
 
 @contextmanager
-def _heard(world: World, verbose: bool) -> Iterator[None]:
+def heard(world: World, verbose: bool) -> Iterator[None]:
     """The agent's log on stderr, or nothing of it."""
     logger = logging.getLogger("agent")
     kept, level = logger.handlers, logger.level

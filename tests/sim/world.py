@@ -4,7 +4,6 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -51,17 +50,16 @@ class World:
             for name, device in self.devices.items()
         }
         self.folder = Path(tempfile.mkdtemp(prefix="shop-sim-", dir=_MEMORY if _MEMORY.is_dir() else None))
-        self._disk = first_disk(self.folder / "0")
-        self._disk_fault: Fault | None = None
+        self.disk = first_disk(self.folder / "0")
+        self._fault: Fault | None = None
         self.lives = 0
         self.crashes = 0
-        self._life = 0
+        self.life = 0
         self._stop: Any = None
-        self._crashes = list(plan.crashes)
+        self.crashes_to_come = list(plan.crashes)
         self._passed: Counter[str] = Counter()
-        self._healed = self._ending = self._over = False
+        self.over = False
         self._fine_since: float | None = None
-        self._looked = 0
         self._healed_at = 0.0
         self._commands = 0
         baton.on_breath = partial(self.passed, BREATH)
@@ -70,6 +68,14 @@ class World:
 
     def play(self) -> None:
         """From the first start to the last ticket."""
+        self.begin()
+        try:
+            self.baton.run(lambda: self.over)
+        finally:
+            self._end_all()
+
+    def begin(self) -> None:
+        """All that will happen is in the diary."""
         plan, baton = self.plan, self.baton
         arrivals = random.Random(f"arrivals {plan.seed}")
         self.customers.order()  # an event that is lost before any other came, or after all others, is lost
@@ -79,16 +85,10 @@ class World:
             baton.at(trouble.at, partial(befall, self, trouble))
         baton.at(plan.span_s, self.heal)
         self.start()
-        try:
-            baton.run(lambda: self._over)
-        finally:
-            with suppress(BaseException):
-                self.end_all()
 
-    def end_all(self) -> None:
-        """Nothing of it is left."""
-        self.baton.kill(self._life)
-        remove(self._disk)
+    def _end_all(self) -> None:
+        self.baton.end()
+        remove(self.disk)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -103,29 +103,29 @@ class World:
 
     def start(self) -> None:
         """The agent starts, on what the disk has."""
-        if self._life or self._ending:
+        if self.life:
             return
         self.lives += 1
-        self._life = self.lives
+        self.life = self.lives
         self._passed.clear()
-        config = msgspec.structs.replace(self.config, data_dir=self._disk.folder)
-        self._disk.before = partial(self._on_disk, self._life)
-        self.baton.say("start of life", self._life)
-        self.baton.spawn("main", partial(self._main, config, self._life), self._life)
+        config = msgspec.structs.replace(self.config, data_dir=self.disk.folder)
+        self.disk.before = partial(self._on_disk, self.life)
+        self.baton.say("start of life", self.life)
+        self.baton.spawn("main", partial(self._main, config, self.life), self.life)
 
     def _main(self, config: Any, life: int) -> None:
         code = live(config, self, partial(setattr, self, "_stop"))
-        if life == self._life:
+        if life == self.life:
             self.baton.say("exit", code)
             self.baton.at(0.0, partial(self.crash, life, power=False, down_s=RESTART_S))
 
     def crash(self, life: int, *, power: bool, down_s: float) -> None:
         """This life ends, now. The next one finds what is on the disk."""
-        if life != self._life:
+        if life != self.life:
             return
         self.baton.say("end of life", life, "with the power" if power else "")
-        self._life, self._stop = 0, None
-        self._disk = next_disk(self._disk, self.folder / str(life), self.dice if power else None)
+        self.life, self._stop = 0, None
+        self.disk = next_disk(self.disk, self.folder / str(life), self.dice if power else None)
         for cable in self._cables.values():
             cable.leave(power=power)
         if power:
@@ -145,10 +145,10 @@ class World:
     def passed(self, point: str) -> None:
         """See Place: the plan may end a life here."""
         self.baton.live()
-        if not self._crashes or self.baton.life != self._life or not self._life:
+        if not self.crashes_to_come or self.baton.life != self.life or not self.life:
             return
         self._passed[point] += 1
-        crash = self._crashes[0]
+        crash = self.crashes_to_come[0]
         if crash.point == point and self._passed[point] == crash.count:
             self._crash(crash)
             self.baton.live()
@@ -156,29 +156,29 @@ class World:
             self.baton.breathe()
 
     def _crash(self, crash: Crash) -> None:
-        self._crashes.pop(0)
+        self.crashes_to_come.pop(0)
         self.crashes += 1
-        self.crash(self._life, power=crash.power, down_s=crash.down_s)
+        self.crash(self.life, power=crash.power, down_s=crash.down_s)
 
     def _on_disk(self, life: int, op: Op) -> Fault | None:
         """SQLite is about to do something: the plan may end the life before it, or have it fail."""
-        if life != self._life:
+        if life != self.life:
             return None
-        if self._crashes and self._crashes[0].point == DISK:
+        if self.crashes_to_come and self.crashes_to_come[0].point == DISK:
             self._passed[DISK] += 1
-            if self._passed[DISK] == self._crashes[0].count:
-                self._crash(self._crashes[0])
+            if self._passed[DISK] == self.crashes_to_come[0].count:
+                self._crash(self.crashes_to_come[0])
                 return None
-        if self._disk_fault is None or op.what not in ("write", "sync", "truncate"):
+        if self._fault is None or op.what not in ("write", "sync", "truncate"):
             return None
-        fault = self._disk_fault
+        fault = self._fault
         if fault is Fault.BROKEN:
-            self._disk_fault = None
+            self._fault = None
         return fault
 
     def armed(self, point: str) -> bool:
         """See Place."""
-        return bool(self._crashes) and self._crashes[0].point == point
+        return bool(self.crashes_to_come) and self.crashes_to_come[0].point == point
 
     def cable(self, printer: str) -> Cable:
         """See Place."""
@@ -188,24 +188,28 @@ class World:
 
     def disk_fails(self, fault: Fault | None) -> None:
         """From now on; a broken one once, None never."""
-        self._disk_fault = fault
+        self._fault = fault
 
     def restart(self) -> None:
         """Somebody asks it to end in good order."""
         if self._stop is not None:
             self._stop.set()
 
-    def heal(self) -> None:
-        """Everything works again, and somebody sees to what the agent asks about."""
-        self.baton.say("healed")
-        self._healed, self._healed_at = True, self.baton.now
-        self._crashes.clear()
-        self._disk_fault = None
+    def mend_all(self) -> None:
+        """Everything works again."""
+        self.crashes_to_come.clear()
+        self._fault = None
         for device in self.devices.values():
             mend(device)
         if self.broker.deaf:
             self.broker.found_out()
         self.broker.come_up()
+
+    def heal(self) -> None:
+        """Everything works again, and somebody sees to what the agent asks about."""
+        self.baton.say("healed")
+        self._healed_at = self.baton.now
+        self.mend_all()
         self.customers.order()
         self.baton.at(LOOK_S, self._look)
 
@@ -217,17 +221,18 @@ class World:
             self._fine_since = None
         calm = self._fine_since is not None and self.baton.now - self._fine_since >= CALM_S
         if calm or self.baton.now - self._healed_at > PATIENCE_S:
-            self._over = True
+            self.over = True
             return
-        self._see_to_things()
+        self.see_to_things()
         self.baton.at(LOOK_S, self._look)
 
     def _is_fine(self) -> bool:
-        if not self._life or not self.broker.idle or self.broker.connection is None:
+        if not self.life or not self.broker.idle or self.broker.connection is None:
             return False
         return not self.judge_paper() and not self.cloud.untold()
 
-    def _see_to_things(self) -> None:
+    def see_to_things(self) -> None:
+        """Somebody lets go whatever waits for a person."""
         beat = self.cloud.beats[-1] if self.cloud.beats else {}
         if beat.get("orders_held"):
             self._commands += 1
