@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 from agent.simulator.stage import Mosquitto
@@ -58,6 +59,16 @@ def missing(name: str) -> str:
     if name in ("node-red", "thermal", "receiptio") and not ((CACHE / "npm/.installed").exists() and _node()):
         return "there is no Node.js or npm here"
     return ""
+
+
+def versions() -> list[str]:
+    """What was installed, and what of Python is used, each with its version."""
+    debian, packages = CACHE / "debian/packages", CACHE / "npm/.installed"
+    names = ("mosquitto-clients", "jq", "netcat-openbsd", "cups-daemon")
+    files = [file.split("_") for file in debian.read_text().split()] if debian.exists() else []
+    found = [f"{name} {number}" for name, number, *_ in files if name in names]
+    found += [each.replace("@", " ") for each in packages.read_text().split()] if packages.exists() else []
+    return [f"{name} {version(name)}" for name in ("paho-mqtt", "python-escpos")] + found
 
 
 def address(name: str) -> tuple[str, int]:
@@ -118,6 +129,8 @@ class Contender:
             "cups": [sys.executable, "-m", f"{__name__}.cups", *arguments, str(folder)],
         }.get(name, [sys.executable, "-m", f"{__name__}.{name}", *arguments])
         shutil.copy(HERE / "node-red.json", folder / "flows.json")  # Node-RED writes to it
+        if name == "cups":
+            subprocess.run([*self._command, "set-up"], env=self._environment, check=True)
 
     def start(self) -> None:
         """Start it and wait until the broker says that it has subscribed."""

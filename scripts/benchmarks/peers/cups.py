@@ -2,7 +2,7 @@
 
 An order is acknowledged once `lp` took it: from then on CUPS has it on disk, and tries again by itself. Its cupsd is
 Debian's with Debian's policies (retry-job); only its folders are its own. Arguments: broker port, printer (host:port),
-topic, a folder. `CUPS_ROOT` is where Debian's package is unpacked.
+topic, a folder, and `set-up` to make the queue. `CUPS_ROOT` is where Debian's package is unpacked.
 """
 
 import json
@@ -57,28 +57,39 @@ SystemGroup root
 """
 
 
-def start_cups(folder: Path, root: Path, printer: str) -> None:
-    """Start cupsd, and make the queue at the first start."""
-    first = not folder.exists()
+def start_cups(folder: Path, root: Path) -> "subprocess.Popen[bytes]":
+    """Start cupsd and wait until it listens."""
     for name in ("spool", "cache", "state", "tmp"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "cupsd.conf").write_text(_DAEMON.format(folder=folder))
     (folder / "cups-files.conf").write_text(_FILES.format(folder=folder, root=root))
     (folder / "cups.sock").unlink(missing_ok=True)
-    subprocess.Popen(["cupsd", "-f", "-c", str(folder / "cupsd.conf"), "-s", str(folder / "cups-files.conf")])
+    files = ["-c", str(folder / "cupsd.conf"), "-s", str(folder / "cups-files.conf")]
+    daemon = subprocess.Popen(["cupsd", "-f", *files])
     deadline = time.monotonic() + START_TIMEOUT_S
     while not (folder / "cups.sock").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    if first:
-        queue = ["lpadmin", "-p", "kitchen", "-E", "-v", f"socket://{printer}", "-m", "raw"]
-        subprocess.run(queue, check=True, stderr=subprocess.DEVNULL)
+    return daemon
+
+
+def set_up(folder: Path, root: Path, printer: str) -> None:
+    """Make the queue, once. A clean stop has it on disk, as a queue is that was made some minutes ago."""
+    daemon = start_cups(folder, root)
+    queue = ["lpadmin", "-p", "kitchen", "-E", "-v", f"socket://{printer}", "-m", "raw"]
+    subprocess.run(queue, check=True, stderr=subprocess.DEVNULL)
+    daemon.terminate()
+    daemon.wait(START_TIMEOUT_S)
 
 
 def main() -> None:
     """Print what comes, for ever."""
-    broker_port, printer, topic, folder = sys.argv[1:]
-    os.environ["CUPS_SERVER"] = f"{folder}/cups/cups.sock"
-    start_cups(Path(folder, "cups"), Path(os.environ["CUPS_ROOT"]), printer)
+    broker_port, printer, topic = sys.argv[1:4]
+    folder, root = Path(sys.argv[4], "cups"), Path(os.environ["CUPS_ROOT"])
+    os.environ["CUPS_SERVER"] = str(folder / "cups.sock")
+    if sys.argv[5:]:
+        set_up(folder, root, printer)
+        return
+    start_cups(folder, root)
 
     def on_connect(client: mqtt.Client, *_: Any) -> None:
         client.subscribe(topic, qos=1)
