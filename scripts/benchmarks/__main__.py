@@ -40,12 +40,13 @@ class Bench:
     def __init__(self, under: Path | None, json: Path | None) -> None:
         self.under = under or Path(tempfile.gettempdir())
         self._json = json
-        self._machine = machine.look_at(self.under)
-        self._numbers: dict[str, Any] = {"machine": self._machine, "command": _command()}
+        found = machine.look_at(self.under)
+        self.where = machine.describe(found)
+        self._numbers: dict[str, Any] = {"machine": found, "command": _command()}
 
     def show(self, name: str, table: str, numbers: object) -> None:
         """Print a table and keep its numbers."""
-        click.echo(f"\n### {name}\n\n{table}\n\n{machine.describe(self._machine)}  \n`{_command()}`")
+        click.echo(f"\n### {name}\n\n{table}\n\n{self.where}  \n`{_command()}`")
         self._numbers[name] = numbers
         if self._json is not None:
             self._json.write_bytes(msgspec.json.format(msgspec.json.encode(self._numbers)) + b"\n")
@@ -239,11 +240,13 @@ def peers_command(
     bench = Bench(under, json)
     book = sidebyside.notebook(plan, fresh)
     sidebyside.run(plan, book, bench.under, lambda words: click.echo(words, err=True))
-    for name in ("faults", "words", "speeds"):
-        bench.show(f"peers, {name}", getattr(peertables, name)(plan, book), None)
-    bench.show("peers", peertables.short(plan, book), peertables.totals(plan, book))
+    tables = {"speeds": peertables.speeds} if sidebyside.SPEED in plan.parts else {}
+    if set(SCENES) & set(plan.parts):
+        tables |= {"faults": peertables.faults, "words": peertables.words, "all": peertables.short}
+    for name, table in tables.items():
+        bench.show(f"peers, {name}", table(plan, book), peertables.totals(plan, book))
     if write:
-        peerdocs.write(plan, book, sidebyside.facts(plan, book, bench.under), _command())
+        peerdocs.write(plan, book, sidebyside.facts(plan, book, bench.where), _command())
 
 
 @main.command("all")

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from scripts.benchmarks import machine
-from scripts.benchmarks.peers import CACHE, EVERYONE, HERE, missing, versions
+from scripts.benchmarks.peers import EVERYONE, HERE, cache, missing, versions
 from scripts.benchmarks.scenes import SCENES
 from scripts.benchmarks.score import Score
 from scripts.benchmarks.speeds import Speed, one_round
@@ -105,7 +104,7 @@ def commit() -> str:
 
 def notebook(plan: Plan, fresh: bool) -> Notebook:
     """The notebook of this commit with these sizes and this seed."""
-    return Notebook(CACHE / "runs" / f"{commit()}-{plan.scale:g}-{plan.seed}.jsonl", fresh)
+    return Notebook(cache() / "runs" / f"{commit()}-{plan.scale:g}-{plan.seed}.jsonl", fresh)
 
 
 def run(plan: Plan, book: Notebook, under: Path, say: Callable[[str], object]) -> None:
@@ -141,9 +140,8 @@ def _play(plan: Plan, entry: Entry, under: Path) -> None:
         entry.score = SCENES[entry.part].score(entry.name, plan.scale, seed, under)
 
 
-def facts(plan: Plan, book: Notebook, under: Path) -> str:
-    """What was run, when, where and with what, in a paragraph."""
-    where = machine.describe(machine.look_at(under))
+def facts(plan: Plan, book: Notebook, where: str) -> str:
+    """What was run, when, on which machine and with what, in a paragraph."""
     return (
         f"{book.days}, commit {commit()}, seed {plan.seed}, sizes ×{plan.scale:g}, {plan.rounds} rounds; {where}. "
         f"{'; '.join(versions())}."

@@ -35,7 +35,6 @@ INSTALLED = {
 }
 EVERYONE = {**CONTENDERS, **INSTALLED}
 HERE = Path(__file__).parent
-CACHE = Path(os.environ.get("SHOP_AGENT_PEER_CACHE", Path.home() / ".cache/shop-agent/peers"))
 START_TIMEOUT_S = 60.0
 RESTART_S = 0.1
 SUBSCRIPTIONS = "log_type error\nlog_type subscribe"
@@ -50,20 +49,25 @@ printing: {{reprint_after_s: 2}}
 _WORD = re.compile(r"^(done|held) (\d+)\b", re.MULTILINE)
 
 
+def cache() -> Path:
+    """Where the peers are installed, and what was measured is kept."""
+    return Path(os.environ.get("SHOP_AGENT_PEER_CACHE", Path.home() / ".cache/shop-agent/peers"))
+
+
 def missing(name: str) -> str:
     """What a peer lacks to run here; empty where it can."""
-    if name in ("shell", "cups") and not (CACHE / "debian/usr/bin/mosquitto_sub").exists():
+    if name in ("shell", "cups") and not (cache() / "debian/usr/bin/mosquitto_sub").exists():
         return "its Debian packages could not be had"
     if name == "cups" and os.getuid():
         return "cupsd wants root"
-    if name in ("node-red", "thermal", "receiptio") and not ((CACHE / "npm/.installed").exists() and _node()):
+    if name in ("node-red", "thermal", "receiptio") and not ((cache() / "npm/.installed").exists() and _node()):
         return "there is no Node.js or npm here"
     return ""
 
 
 def versions() -> list[str]:
     """What was installed, and what of Python is used, each with its version."""
-    debian, packages = CACHE / "debian/packages", CACHE / "npm/.installed"
+    debian, packages = cache() / "debian/packages", cache() / "npm/.installed"
     names = ("mosquitto-clients", "jq", "netcat-openbsd", "cups-daemon")
     files = [file.split("_") for file in debian.read_text().split()] if debian.exists() else []
     found = [f"{name} {number}" for name, number, *_ in files if name in names]
@@ -82,14 +86,14 @@ def _node() -> str | None:
 
 def _environment(printer: str, broker: int, topic: str) -> dict[str, str]:
     """Everything that a peer may need besides its arguments."""
-    debian = CACHE / "debian"
+    debian = cache() / "debian"
     libraries = ":".join(map(str, [*debian.glob("usr/lib/*-linux-gnu"), *debian.glob("lib/*-linux-gnu")]))
     host, _, port = printer.partition(":")
     return {
         **os.environ,
         "PATH": f"{os.environ['PATH']}:/usr/sbin:{debian}/usr/bin:{debian}/usr/sbin",
         "LD_LIBRARY_PATH": f"{libraries}:{os.environ.get('LD_LIBRARY_PATH', '')}",
-        "NODE_PATH": str(CACHE / "npm/node_modules"),
+        "NODE_PATH": str(cache() / "npm/node_modules"),
         "CUPS_ROOT": str(debian),
         "BROKER_PORT": str(broker),
         "TOPIC": topic,
@@ -120,7 +124,7 @@ class Contender:
         if name not in CONTENDERS:
             self._environment = _environment(printer, broker.port, self._topic)
         node = _node() or "node"
-        red = [node, str(CACHE / "npm/node_modules/node-red/red.js"), "--userDir", str(folder / "node-red")]
+        red = [node, str(cache() / "npm/node_modules/node-red/red.js"), "--userDir", str(folder / "node-red")]
         self._command = {
             "shell": ["bash", str(HERE / "shell.sh"), *arguments],
             "node-red": [*red, "--settings", str(HERE / "node-red.js"), str(folder / "flows.json")],
