@@ -70,6 +70,13 @@ def test_a_mark_makes_a_second_ticket_honest_and_takes_back_a_part() -> None:
     assert (score.lost, score.doubled, score.partial, score.marked, score.false) == (1, 0, 1, 2, -1)
 
 
+def test_a_head_behind_a_torn_line_is_read() -> None:
+    """A peer that begins anew without clearing the line prints its next number onto the rest; it counts as there."""
+    torn = ticket(1)[: ticket(1).index(b"x") + 4]
+    score = judge({number: ORDERS[number] for number in (1, 2)}, printed(torn, ticket(2)), ())
+    assert (score.lost, score.partial) == (1, 1)
+
+
 def test_a_ticket_with_another_quantity_is_not_whole() -> None:
     """A quantity that a cook would read wrongly counts as a part, and its order as lost."""
     order = {**ORDERS[1], "items": [{**item, "qty": "77"} for item in ORDERS[1]["items"]]}

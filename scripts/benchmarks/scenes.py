@@ -111,8 +111,12 @@ def _cut(rig: Rig, orders: int, cuts: int) -> None:
 
 
 def _twice(rig: Rig, orders: int, _faults: int) -> None:
-    """A broker and a cloud that deliver at least once: each event twice, shuffled among its neighbours."""
-    for first in range(1, orders + 1, WINDOW):
+    """A broker and a cloud that deliver at least once: each event twice, shuffled among its neighbours.
+
+    The first one comes alone, so that where the cloud's counting stands is known.
+    """
+    rig.publish([1, 1], RUSH_PER_S)
+    for first in range(2, orders + 1, WINDOW):
         numbers = 2 * list(range(first, min(first + WINDOW, orders + 1)))
         rig.chance.shuffle(numbers)
         rig.publish(numbers, 2 * RUSH_PER_S)

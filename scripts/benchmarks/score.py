@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from agent.simulator.piece import Piece
+from agent.simulator.piece import Item, Line, Piece
 from agent.simulator.reading import Printed, read_paper
 from agent.simulator.share import Stations, shares, shows
 
@@ -38,7 +38,7 @@ class Score(msgspec.Struct):
 
 def judge(orders: Mapping[int, Any], pieces: Sequence[Piece], said: Collection[int] | None, told: int = 0) -> Score:
     """Judge a printer's paper by the orders that were published, by number, and by what was `said` to be printed."""
-    tickets = [ticket for ticket in read_paper("printer", pieces) if not ticket.notice]
+    tickets = [ticket for ticket in read_paper("printer", map(_unglued, pieces)) if not ticket.notice]
     score = Score(len(orders), told=told)
     first: list[int] = []
     for at, ticket in enumerate(tickets):
@@ -61,6 +61,19 @@ def whole_order(orders: Mapping[int, Any], ticket: Printed) -> int | None:
     number = int(ticket.number) if ticket.number.isdecimal() else 0
     dishes = shares(orders[number], Stations("")).get("", ()) if number in orders else ()
     return number if dishes and all(shows(ticket.words, dish) for dish in dishes) else None
+
+
+def _unglued(piece: Piece) -> Piece:
+    """A head that was printed onto the rest of a torn line can be read, so it begins a line here."""
+    items: list[Item] = []
+    for item in piece.items:
+        runs = item.runs if isinstance(item, Line) else ()
+        heads = [at for at, run in enumerate(runs) if at and run.width > 1 and run.text.startswith("#")]
+        if isinstance(item, Line) and heads:
+            items.append(msgspec.structs.replace(item, runs=runs[: heads[0]]))
+            item = msgspec.structs.replace(item, runs=runs[heads[0] :])
+        items.append(item)
+    return Piece(piece.width_dots, items)
 
 
 def _takes_back(orders: Mapping[int, Any], later: Printed, part: Printed) -> bool:
