@@ -24,6 +24,7 @@ from scripts.benchmarks.process import kill_tree, tree
 from scripts.benchmarks.rig import rigged
 from scripts.benchmarks.score import Score, judge
 from scripts.benchmarks.sidebyside import Entry, Notebook, Plan
+from scripts.benchmarks.speeds import Speed
 from scripts.benchmarks.table import between
 
 ORDERS = {number: msgspec.json.decode(order_event("bench", number))["data"]["order"] for number in range(1, 6)}
@@ -151,9 +152,15 @@ def test_tables_and_picture_are_of_the_medians(tmp_path: Path) -> None:
     assert (agent.wrong, agent.marked, agent.orders) == (0, 5, 400)
     assert (usual.lost, usual.doubled, usual.partial, usual.false) == (9, 200, 5, -1)
     assert "| **9** / 0 / **5** | 0 / **200** / 0 (3 out of order) |" in peertables.faults(plan, book)
+    assert peertables.faster(plan, book) == ""
+    for name, ms in (("agent", 2.0), ("usual", 1.5), ("careful", 2.5)):
+        book.add(Entry(1, "speed", name, speed=Speed([ms], 1, 1000 * ms, 0, 0, 40, 1, 400)))
+    words = "Sooner on paper than shop-agent (2.0 ms): paho-mqtt + python-escpos as usually written (1.5 ms). "
+    words += "Faster in a burst (2,000/s): paho-mqtt + python-escpos, made careful (2,500/s)."
+    assert peertables.faster(plan, book) == words
     picture = ElementTree.fromstring(chart.draw([agent, usual], ["shop-agent", "a <script>"], "below"))
     said = ["".join(text.itertext()) for text in picture.iter("{http://www.w3.org/2000/svg}text")]
-    assert {"a <script>", "214", "0, 5 printed again and marked 补打", "below"} <= set(said)
+    assert {"a <script>", "214", "0, 5 printed again, marked REPRINT", "below"} <= set(said)
 
 
 def test_a_document_without_its_marks_is_left_alone() -> None:

@@ -50,7 +50,7 @@ def _row(y: int, total: Total, name: str, dots_each: float) -> list[str]:
     if total.wrong:
         parts.append(_text(x + 10, y + 55, str(total.wrong), 22, weight=700))
     else:
-        more = f", {total.marked} printed again and marked 补打" if total.marked else ""
+        more = f", {total.marked} printed again, marked REPRINT" if total.marked else ""
         parts.append(f"<rect x='{MARGIN}' y='{y + 34}' width='6' height='{BAR}' fill='{GOOD}'/>")
         parts.append(_text(MARGIN + 18, y + 55, f"0{more}", 22, GOOD, 700))
     return parts

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from scripts.benchmarks import chart, peertables
-from scripts.benchmarks.peers import EVERYONE
 from scripts.benchmarks.scenes import SCENES
 from scripts.benchmarks.sidebyside import Notebook, Plan
 from scripts.benchmarks.table import between
@@ -16,7 +15,7 @@ PICTURE, EVIDENCE = "docs/peers.svg", "docs/evidence/peers.md"
 def write(plan: Plan, book: Notebook, facts: str, command: str, root: Path = ROOT) -> None:
     """Renew the three files."""
     found = peertables.totals(plan, book)
-    names = [EVERYONE[total.name] for total in found]
+    names = [peertables.title(total.name) for total in found]
     below = f"Medians of {plan.rounds} rounds, {book.days}. Repeat: scripts/bench peers"
     (root / PICTURE).write_text(chart.draw(found, names, below), "utf-8")
     (root / EVIDENCE).write_text(evidence(plan, book, facts, command), "utf-8")
@@ -28,7 +27,7 @@ def _short(plan: Plan, book: Notebook) -> str:
     scenes = "; ".join(SCENES[part].heading(plan.scale) for part in peertables.COMMON if part in plan.parts)
     return (
         f"![What is lost, doubled and torn under faults: shop-agent and what a shop would run instead]({PICTURE})\n\n"
-        f"{peertables.short(plan, book)}\n\n"
+        f"{peertables.short(plan, book)}\n\n{peertables.faster(plan, book)}\n\n"
         f"Medians of {plan.rounds} rounds of one run of `scripts/bench peers`, the same orders, "
         f"broker and failing printer for each: {scenes}.\n"
         f"Set-ups and all tables: [{EVIDENCE}]({EVIDENCE}), [scripts/benchmarks/peers](scripts/benchmarks/peers)."
@@ -49,6 +48,7 @@ def evidence(plan: Plan, book: Notebook, facts: str, command: str) -> str:
         peertables.words(plan, book),
         "## Speed",
         peertables.speeds(plan, book),
+        peertables.faster(plan, book),
         _FAIR,
         *(["## What did not come to an end", "\n".join(errors)] if errors else []),
     ]

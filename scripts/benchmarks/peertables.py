@@ -55,7 +55,7 @@ def short(plan: Plan, book: Notebook) -> str:
         speeds = _speeds(book, total.name)
         rows.append(
             (
-                EVERYONE[total.name],
+                title(total.name),
                 *(_bold(count) for count in (total.lost, total.doubled, total.partial)),
                 "–" if total.false < 0 else _bold(total.false),
                 str(total.marked),
@@ -70,7 +70,7 @@ def short(plan: Plan, book: Notebook) -> str:
         "twice, unmarked",
         "in part, unmarked",
         "“printed”, and was not",
-        "marked 补打",
+        "again, marked 补打",
         "p50, ms",
         "burst, orders/s",
         "peak RSS, MB",
@@ -78,10 +78,30 @@ def short(plan: Plan, book: Notebook) -> str:
     return markdown(columns, rows)
 
 
+def title(name: str) -> str:
+    """A contender's name in a picture and a small table."""
+    return EVERYONE[name].partition(":")[0]
+
+
+def faster(plan: Plan, book: Notebook) -> str:
+    """Who is faster than the agent, in so many words."""
+    found = {name: _speeds(book, name) for name in _players(plan) if _speeds(book, name)}
+    if "agent" not in found:
+        return ""
+    p50 = {name: _p50(speeds) for name, speeds in found.items()}
+    per_s = {name: _mid(speeds, lambda speed: speed.per_s) for name, speeds in found.items()}
+    sooner = [f"{title(name)} ({p50[name]:.1f} ms)" for name in found if p50[name] < p50["agent"]]
+    more = [f"{title(name)} ({per_s[name]:,.0f}/s)" for name in found if per_s[name] > per_s["agent"]]
+    return (
+        f"Sooner on paper than shop-agent ({p50['agent']:.1f} ms): {', '.join(sooner) or 'none'}. "
+        f"Faster in a burst ({per_s['agent']:,.0f}/s): {', '.join(more) or 'none'}."
+    )
+
+
 def faults(plan: Plan, book: Notebook) -> str:
     """Lost / doubled unmarked / in part unmarked, scene by scene."""
     parts = [part for part in plan.parts if part in SCENES]
-    rows = [(EVERYONE[name], *(_cell(_scores(book, name, part)) for part in parts)) for name in _players(plan)]
+    rows = [(title(name), *(_cell(_scores(book, name, part)) for part in parts)) for name in _players(plan)]
     return markdown(("", *(SCENES[part].heading(plan.scale) for part in parts)), rows)
 
 
@@ -96,7 +116,7 @@ def words(plan: Plan, book: Notebook) -> str:
         said = "says nothing" if false < 0 else f"{false}"
         return said + (f" ({told} told)" if (told := _count(scores, "told")) else "")
 
-    rows = [(EVERYONE[name], *(cell(_scores(book, name, part)) for part in parts)) for name in _players(plan)]
+    rows = [(title(name), *(cell(_scores(book, name, part)) for part in parts)) for name in _players(plan)]
     return markdown(("", *(SCENES[part].heading(plan.scale) for part in parts)), rows)
 
 
@@ -111,7 +131,7 @@ def speeds(plan: Plan, book: Notebook) -> str:
         pooled = [ms for speed in found for ms in speed.latencies_ms]
         rows.append(
             (
-                f"{name}: {EVERYONE[name]}",
+                title(name),
                 f"{_p50(found):.2f}",
                 spread([median(speed.latencies_ms) for speed in found], 2),
                 ratio(_p50(found), base),

@@ -94,10 +94,10 @@ class Notebook:
 
 
 def commit() -> str:
-    """The commit that is measured; `+` where files were changed since."""
+    """The commit that is measured; `+` where the agent or a script was changed since."""
     said = [
-        subprocess.run(["git", *words], cwd=HERE, capture_output=True, text=True, check=False).stdout.strip()
-        for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "-uno"))
+        subprocess.run(["git", *words], cwd=HERE.parents[2], capture_output=True, text=True, check=False).stdout.strip()
+        for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--", "agent", "scripts"))
     ]
     return (said[0] or "unknown") + ("+" if said[1] else "")
 

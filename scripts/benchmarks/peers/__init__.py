@@ -22,7 +22,7 @@ BASE = "usual"
 CONTENDERS = {
     "agent": "shop-agent: journaled, in order, confirmed by the printer, reported",
     "usual": "paho-mqtt + python-escpos as usually written",
-    "careful": "the same with a persistent session, acknowledged after printing",
+    "careful": "paho-mqtt + python-escpos, made careful: a persistent session, acknowledged after printing",
     "floor": "with nothing: paho, bytes that are ready, a socket",
 }
 REAL = ("agent", "usual", "careful")
@@ -30,10 +30,12 @@ INSTALLED = {
     "shell": "mosquitto_sub in a shell loop, jq, nc",
     "node-red": "Node-RED, mqtt in → tcp out",
     "thermal": "Node.js, MQTT.js + node-thermal-printer",
-    "receiptio": 'Node.js, MQTT.js + ReceiptIO, acknowledged after its "success"',
+    "receiptio": 'Node.js, MQTT.js + ReceiptIO: acknowledged after its "success"',
     "cups": "paho-mqtt + CUPS raw queue",
 }
 EVERYONE = {**CONTENDERS, **INSTALLED}
+"""In words; what stands before a colon is the name."""
+
 HERE = Path(__file__).parent
 START_TIMEOUT_S = 60.0
 RESTART_S = 0.1
