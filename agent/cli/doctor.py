@@ -23,6 +23,7 @@ NAMES = {
     "wear": "寿命",
     "logs": "日志",
     "fonts": "字体",
+    "memory": "内存",
     "port": "端口",
     "line": "云端",
     "dns": "域名",

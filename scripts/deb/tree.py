@@ -19,6 +19,8 @@ _PLACES = {
     "systemd/shop-agent-retry.timer": "usr/lib/systemd/system",
     "systemd/60-shop-agent-printers.rules": "usr/lib/udev/rules.d",
     "systemd/journald-shop-agent.conf": "usr/lib/systemd/journald.conf.d/60-shop-agent.conf",
+    "systemd/avahi-shop-agent.xml": "etc/avahi/services/shop-agent.service",
+    "systemd/fstab.read-only": "usr/share/doc/shop-agent/examples",
     "packaging/lintian-overrides": "usr/share/lintian/overrides/shop-agent",
     "packaging/copyright": "usr/share/doc/shop-agent/copyright",
     "config/shop-agent.example.yaml": "usr/share/doc/shop-agent/examples",
