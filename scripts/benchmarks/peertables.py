@@ -56,7 +56,7 @@ def short(plan: Plan, book: Notebook) -> str:
         rows.append(
             (
                 title(total.name),
-                *(_bold(count) for count in (total.lost, total.doubled, total.partial)),
+                *(_bold(count) for count in (total.lost, total.doubled, total.partial, total.out_of_order)),
                 "–" if total.false < 0 else _bold(total.false),
                 str(total.marked),
                 f"{_p50(speeds):.1f}",
@@ -69,6 +69,7 @@ def short(plan: Plan, book: Notebook) -> str:
         "lost",
         "twice, unmarked",
         "in part, unmarked",
+        "out of order",
         "“printed”, and was not",
         "again, marked 补打",
         "p50, ms",
