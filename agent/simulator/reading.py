@@ -20,7 +20,7 @@ _OTHER_BANNER = re.compile(r"^\s*(迟到|LATE\b|旧单(?!待定)|OLD \d|缺单|M
 _LATE = re.compile(r"^\s*(迟到|LATE\b|旧单(?!待定)|OLD \d)")
 _LISTING = re.compile(r"^\s*(旧单待定|OLD ORDERS|订单太多|TOO MANY ORDERS|预订单|UPCOMING ORDERS)")
 _NOTICE = re.compile(rf"^\s*(报警|ALARM\b)|{_LISTING.pattern}")
-_HEADER = re.compile(r"#(\S+)(\s|$)")
+_HEADER = re.compile(r"\s*#(\S+)(\s|$)")
 _FOOTER = re.compile(r"(\S+)\s+(?:流水\s*No\.|No\.(?=\d{3,}(?:\s+\d+/\d+)?\s*$))(\d+)")
 _PRINTED_AT = re.compile(r"(?:打印|printed)\s+((?:\d\d-\d\d )?\d\d:\d\d:\d\d)")
 _COPY = re.compile(r"(?:联|copy)\s+(\d+/\d+)")
