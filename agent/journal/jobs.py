@@ -146,6 +146,13 @@ def unsettled(tx: Tx) -> list[Job]:
     return [job for row in rows if (job := _job(row)) is not None]
 
 
+def open_notices(tx: Tx) -> list[Job]:
+    """Of these the notices to the staff, which are few however many orders wait."""
+    columns = _COLUMNS.format(index="INDEXED BY jobs_open")
+    rows = tx.execute(f"{columns} WHERE j.kind = 'notice' AND j.{_OPEN} ORDER BY j.id")
+    return [job for row in rows if (job := _job(row)) is not None]
+
+
 def of_order(tx: Tx, order_pk: int) -> list[Job]:
     """All tickets of an order, oldest first."""
     columns = _COLUMNS.format(index="INDEXED BY jobs_of_order")

@@ -18,7 +18,7 @@ CONTENDERS = {
 }
 REAL = ("agent", "usual", "careful")
 START_TIMEOUT_S = 20.0
-_CONFIG = """\
+CONFIG = """\
 shop: {shop}
 data_dir: {folder}/data
 broker: {{url: 'mqtt://127.0.0.1:{broker}'}}
@@ -36,7 +36,7 @@ class Contender:
         self._log = folder / "contender.log"
         if name == "agent":
             config = folder / "agent.yaml"
-            config.write_text(_CONFIG.format(shop=shop, folder=folder, broker=broker, printer=printer))
+            config.write_text(CONFIG.format(shop=shop, folder=folder, broker=broker, printer=printer))
             self._agent = AgentProcess(config, self._log)
         self._command = [f"scripts.benchmarks.peer_{name}", str(broker), str(printer), order_topic(shop)]
 

@@ -24,6 +24,7 @@ class Publisher:
     def __init__(self, port: int, shop: str) -> None:
         self._shop = shop
         self._online = False
+        self.online_at = 0.0
         self._subscribed = False
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="bench-cloud")
         self._client.max_inflight_messages_set(0)  # no limit
@@ -37,6 +38,11 @@ class Publisher:
     def wait_online(self) -> None:
         """Wait for the agent's birth: it is published after its subscription, over the same line."""
         self._until(lambda: self._online, "the agent did not announce itself")
+
+    def forget_online(self) -> None:
+        """The agent was killed: it will announce itself anew."""
+        self._listen(0.1)  # what was said before has come
+        self._online = False
 
     def publish_paced(self, numbers: Iterable[int], per_s: float) -> dict[int, int]:
         """Publish orders at a pace; when each was published, by its number, in ns of CLOCK_MONOTONIC."""
@@ -66,6 +72,7 @@ class Publisher:
 
     def _heard_state(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         self._online = bool(msgspec.json.decode(message.payload).get("online"))
+        self.online_at = time.monotonic()
 
     def _listen(self, duration_s: float) -> None:
         deadline = time.monotonic() + duration_s
