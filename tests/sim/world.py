@@ -236,7 +236,7 @@ class World:
         beat = self.cloud.beats[-1] if self.cloud.beats else {}
         if beat.get("orders_held"):
             self._commands += 1
-            self.cloud.command(f"free-{self._commands}", "release", {"all": True})
+            self.cloud.bid(f"free-{self._commands}", "release", {"all": True})
 
     def judge_paper(self) -> list[Finding]:
         """What the paper says, as it is now."""
