@@ -35,13 +35,15 @@ class Evening(msgspec.Struct, frozen=True):
         """The machine that it is the memory of."""
         shutil.copy(self.folder / "tools.img", around.folder / "tools.img")
         state = self.folder / "memory" if resumed else None
-        return around.hardware(self.image, words=NOT_YET, state=state, extra=(*around.network(), *_SCSI))
+        return around.hardware(words=NOT_YET, state=state, extra=(*around.network(), *_SCSI))
 
 
 def evening(image: Image, around: Outside) -> Evening:
     """The kept memory of a box with this disk; made if it is not there."""
     sources = sorted(ROOT.glob("tests/vm/*.py"))
-    programs = [path.read_bytes() for path in sources if path.name in ("guest.py", "relay.py", "wake.py", "configfs.py")]
+    programs = [
+        path.read_bytes() for path in sources if path.name in ("guest.py", "relay.py", "wake.py", "configfs.py")
+    ]
     words = f"{image.folder.name}|{NOT_YET}|{_SCSI}|2".encode()
     key = hashlib.sha256(b"|".join([words, *programs])).hexdigest()[:12]
     folder = cache_folder() / f"evening-{key}"
@@ -63,19 +65,24 @@ def _make(wanted: Evening, around: Outside) -> None:
     with powered(wanted.image, making.hardware(around, resumed=False)) as box:
         box.start(["python", "-m", "tests.vm.relay"])
         until(box, "test -e /dev/usb/lp0")
-        shell(box, "modprobe sd_mod; modprobe virtio_scsi; cat /usr/bin/python3.11 /usr/lib/shop-agent/*/*/*.py >/dev/null")
+        shell(
+            box,
+            "modprobe sd_mod; modprobe virtio_scsi; cat /usr/bin/python3.11 /usr/lib/shop-agent/*/*/*.py >/dev/null",
+        )
         shell(box, "systemctl cancel")  # what waits for the disk
         box.machine.save(work / "memory")
     work.rename(wanted.folder)
 
 
 @contextmanager
-def night(kept: Evening, around: Outside, data: Path) -> Iterator[Box]:
-    """The box from its power's on until its power's off; its services are starting when it is handed over."""
+def night(kept: Evening, around: Outside, data: Path, now: float = 0.0) -> Iterator[Box]:
+    """The box from its power's on until its power's off; its services are starting when it is handed over. `now` is
+    what its clock says, as seconds since 1970, where that is not the time.
+    """
     with powered(kept.image, kept.hardware(around)) as box:
         file = {"driver": "file", "filename": str(data), "cache": {"direct": False, "no-flush": False}}
         box.machine.monitor("blockdev-add", **{"driver": "raw", "node-name": "data", "file": file})
         box.machine.monitor("device_add", driver="scsi-hd", drive="data", id="data", **{"write-cache": "on"})
-        code, said = box.run(["python", "-m", "tests.vm.wake", str(time.time())])
+        code, said = box.run(["python", "-m", "tests.vm.wake", str(now or time.time())])
         assert code == 0, said
         yield box

@@ -18,6 +18,9 @@ BUILD_TIMEOUT_S = 1800
 _PROGRAMS = {
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-system-aarch64": "qemu-system-arm",
+    "qemu-aarch64-static": "qemu-user-static",
+    "update-binfmts": "binfmt-support",
+    "arch-test": "arch-test",
     "mmdebstrap": "mmdebstrap",
     "mke2fs": "e2fsprogs",
 }

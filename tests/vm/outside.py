@@ -46,7 +46,7 @@ class Outside:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="outside", protocol=mqtt.MQTTv5)
-        self._client.on_message = lambda _client, _data, message: self._hear(message.payload)
+        self._client.on_message = lambda _client, _data, message: self._hear(bytes(message.payload))
         self._client.connect("127.0.0.1", broker.port)
         self._client.subscribe(STATE, 1)
         self._client.loop_start()
@@ -64,12 +64,14 @@ class Outside:
             'printers:\n  - {name: kitchen, link: "usblp:/dev/usb/lp0"}\nprinting: {reprint_after_s: 2}\n'
         )
 
-    def hardware(self, image: Image, *drives: Path, words: str, packages: tuple[Path, ...] = (), **more: object) -> Hardware:
+    def hardware(self, *drives: Path, words: str, packages: tuple[Path, ...] = (), **more: object) -> Hardware:
         """A box with its network card and its printer's cable."""
         brought = self.folder / "tools.img"
         if not brought.exists():
             tools(brought, ROOT, *packages)
-        whole = Hardware(memory_mb=MEMORY_MB, drives=(brought, *drives), words=words, ports={"printer": self._printer_port})
+        whole = Hardware(
+            memory_mb=MEMORY_MB, drives=(brought, *drives), words=words, ports={"printer": self._printer_port}
+        )
         return msgspec.structs.replace(whole, **{"extra": self.network(), **more})
 
     def network(self) -> tuple[str, ...]:
@@ -117,7 +119,9 @@ class Outside:
     def wait_online(self, timeout_s: float = PATIENCE_S) -> None:
         """Wait until the box is at the broker, and so its orders are kept there from now on."""
         with self._changed:
-            assert self._changed.wait_for(lambda: b'"online":true' in (self.states or [b""])[-1], timeout_s), self.states
+            assert self._changed.wait_for(lambda: b'"online":true' in (self.states or [b""])[-1], timeout_s), (
+                self.states
+            )
 
     # -- paper -------------------------------------------------------------------------------------------------------
 

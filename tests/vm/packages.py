@@ -1,4 +1,4 @@
-"""The packages that a box gets: of these sources, as scripts/build-deb makes them; $SHOP_AGENT_DEBS brings built ones."""
+"""The packages that a box gets, built of these sources; $SHOP_AGENT_DEBS is a folder of built ones."""
 
 import hashlib
 import os
@@ -11,7 +11,17 @@ from tests.vm.image import NotHere, cache_folder, one_at_a_time
 
 BEFORE = f"{__version__}~before"
 """An older build, as every package manager counts."""
-_MADE_OF = ("agent", "packaging", "systemd", "config", "docs", "scripts/deb", "requirements.lock", "pyproject.toml", "README.md")
+_MADE_OF = (
+    "agent",
+    "packaging",
+    "systemd",
+    "config",
+    "docs",
+    "scripts/deb",
+    "requirements.lock",
+    "pyproject.toml",
+    "README.md",
+)
 
 
 def package(arch: str = "amd64", version: str = __version__) -> Path:

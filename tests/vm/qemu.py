@@ -23,7 +23,7 @@ _CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
 class Hardware(msgspec.Struct, frozen=True, kw_only=True):
     """What a machine is made of. `ports` are virtio-serial ports by name, each leading to a TCP port of this host.
 
-    `root` is its own disk to boot from, written to; without one the image's, and what is written is lost with the power.
+    `root` is its own disk to boot from, and written to; without one it is the image's, and nothing written there stays.
     `state` is a memory that `Machine.save` kept: it goes on there instead of booting, on the same hardware.
     """
 

@@ -1,7 +1,7 @@
 """The disk of a whole box: Debian with systemd, and the package installed as on any box, or not yet.
 
 What takes long is kept: the bare system for each architecture (half a minute; arm64 is emulated while it is installed,
-which takes about half an hour), and each disk made of it. Its root can be read-only: then what changes is on a disk
+which takes minutes), and each disk made of it. Its root can be read-only: then what changes is on a disk
 labelled `data`. A disk labelled `tools` at /project brings the test's own programs.
 """
 
@@ -19,6 +19,7 @@ PACKAGES = (
 )
 """The second line and curl's neighbours are what the package depends on: the guest has no internet to fetch it from."""
 
+_BINFMT = Path("/proc/sys/fs/binfmt_misc")
 SIZE_MB = 1800
 KEPT = 3
 _SMALL = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale", "info")]
@@ -69,14 +70,15 @@ WantedBy=basic.target
     "etc/machine-id": "5e0b0e1a5c1e4d0f8a6f6f0b0c5d7e21\n",
     "etc/hostname": "shop-agent\n",
 }
-_SETTLE = """
-mkdir -p /data /project /site /etc/shop-agent /var/lib/shop-agent
-ln -sf /usr/bin/python3 /usr/local/bin/python
-systemctl -q enable bench.service systemd-networkd.service
-systemctl -q mask apt-daily.timer apt-daily-upgrade.timer
-for package in /root/*.deb; do [ ! -e "$package" ] || dpkg -i "$package"; done
-rm -f /root/*.deb
-"""
+FOLDERS = ("data", "project", "etc/shop-agent", "var/lib/shop-agent")
+_UNITS = "etc/systemd/system"
+LINKS = {
+    "usr/local/bin/python": "/usr/bin/python3",
+    f"{_UNITS}/basic.target.wants/bench.service": "../bench.service",
+    f"{_UNITS}/multi-user.target.wants/systemd-networkd.service": "/lib/systemd/system/systemd-networkd.service",
+    f"{_UNITS}/apt-daily.timer": "/dev/null",
+    f"{_UNITS}/apt-daily-upgrade.timer": "/dev/null",
+}
 
 
 def system(arch: str = "amd64", package: Path | None = None) -> Image:
@@ -85,7 +87,7 @@ def system(arch: str = "amd64", package: Path | None = None) -> Image:
     Raises:
         NotHere: it can't be made on this machine.
     """
-    recipe = [base_key(arch), *FILES, *FILES.values(), _SETTLE, str(SIZE_MB)]
+    recipe = [base_key(arch), *FILES, *FILES.values(), *FOLDERS, *LINKS, *LINKS.values(), str(SIZE_MB)]
     parts = [part.encode() for part in recipe] + ([package.read_bytes()] if package else [])
     folder = cache_folder() / f"box-{arch}-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:12]}"
     with one_at_a_time(folder.with_suffix(".lock")):
@@ -113,6 +115,8 @@ def base(arch: str, *, make: bool = True) -> Path:
             return archive
         if not make:
             raise NotHere(f"the {arch} system was never built here: python -m tests.vm build {arch}")
+        if arch != "amd64":
+            _let_run_here()
         growing = archive.with_suffix(".part.tar")
         included = f"--include={','.join((f'linux-image-{arch}', *PACKAGES))}"
         hook = f"--essential-hook={SMALL_INITRD}"
@@ -122,13 +126,24 @@ def base(arch: str, *, make: bool = True) -> Path:
     return archive
 
 
+def _let_run_here() -> None:
+    """Programs of arm64, emulated one by one, while its packages are installed."""
+    for name in ("qemu-aarch64-static", "arch-test", "update-binfmts"):
+        program(name)
+    if not (_BINFMT / "register").exists():
+        run("mount", "-t", "binfmt_misc", "binfmt_misc", str(_BINFMT))
+    if not (_BINFMT / "qemu-aarch64").exists():
+        run("update-binfmts", "--enable", "qemu-aarch64")
+
+
 def tools(path: Path, project: Path, *packages: Path) -> Path:
     """The test's programs, and packages to install, as a disk: they run on nothing but the standard library."""
     with tempfile.TemporaryDirectory(prefix="shop-agent-tools-") as made:
         folder = Path(made, "tests/vm")
         folder.mkdir(parents=True)
-        for source in (project / "tests/__init__.py", *(project / "tests/vm").glob("*.py")):
-            shutil.copy(source, folder.parent if source.name == "__init__.py" and source.parent.name == "tests" else folder)
+        shutil.copy(project / "tests/__init__.py", folder.parent)
+        for source in (project / "tests/vm").glob("*.py"):
+            shutil.copy(source, folder)
         for package in packages:
             shutil.copy(package, made)
         return ext4(path, 64, "tools", Path(made))
@@ -147,21 +162,39 @@ def _make(arch: str, package: Path | None, folder: Path) -> None:
     root = work / "root"
     root.mkdir(parents=True)
     run("tar", "-C", str(root), "-xf", str(archive))
-    for name, text in FILES.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
+    _furnish(root)
     if package:
-        shutil.copy(package, root / "root")
-    env = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8"]
-    run("unshare", "--mount", "--pid", "--fork", "chroot", str(root), *env, "sh", "-ec", _SETTLE)
+        _install(root, package)
     for name in ("vmlinuz", "initrd.img"):
         (kernel,) = (root / "boot").glob(f"{name}-*")
         shutil.copy(kernel, work / name)
-    owner = [line.split(":")[2:4] for line in (root / "etc/passwd").read_text().splitlines() if "shop-agent:" in line]
+    users = [line.split(":") for line in (root / "etc/passwd").read_text().splitlines()]
+    owner = [fields[2:4] for fields in users if fields[0] == "shop-agent"]
     (work / "user").write_text(" ".join(owner[0]) if owner else "0 0")
     ext4(work / "root.img", SIZE_MB, "root", root)
     shutil.rmtree(root)
     work.rename(folder)
+
+
+def _furnish(root: Path) -> None:
+    for name in FOLDERS:
+        (root / name).mkdir(parents=True, exist_ok=True)
+    for name, text in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    for name, target in LINKS.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).unlink(missing_ok=True)
+        (root / name).symlink_to(target)
+
+
+def _install(root: Path, package: Path) -> None:
+    """As dpkg does it where nothing runs."""
+    shutil.copy(package, root / "tmp/package.deb")
+    env = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8"]
+    alone = ["unshare", "--mount", "--pid", "--fork", "chroot", str(root), *env]
+    run(*alone, "dpkg", "-i", "/tmp/package.deb")
+    (root / "tmp/package.deb").unlink()
 
 
 def _prune(arch: str) -> None:
@@ -169,5 +202,3 @@ def _prune(arch: str) -> None:
     made = sorted(cache_folder().glob(f"box-{arch}-*/root.img"), key=lambda path: path.stat().st_mtime)
     for old in made[:-KEPT]:
         shutil.rmtree(old.parent, ignore_errors=True)
-
-

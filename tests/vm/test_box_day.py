@@ -1,6 +1,4 @@
-"""A whole box on one day: the package on a clean Debian, a phone that claims it, the first ticket, an upgrade in the rush
-hour, a hang, crashes, a full disk. One machine, from its first boot on; the scenes follow each other.
-"""
+"""A whole box on one day, from a clean Debian to a full disk. One machine; the scenes follow each other."""
 
 import time
 from collections.abc import Iterator
@@ -61,7 +59,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
     except NotHere as reason:
         pytest.skip(str(reason))
     with outside(folder) as around:
-        hardware = around.hardware(image, words=PLAIN, packages=packages)
+        hardware = around.hardware(words=PLAIN, packages=packages)
         with powered(image, hardware) as box:
             box.start(["python", "-m", "tests.vm.relay"])
             until(box, "test -e /dev/usb/lp0")
@@ -136,7 +134,9 @@ def test_crashes_without_end_are_never_given_up(day: Day) -> None:
 def test_while_the_disk_is_full_no_order_is_acknowledged(day: Day) -> None:
     """Killed in that state, nothing is lost: the broker still has what came meanwhile. It prints once there is room."""
     user = "setpriv --reuid shop-agent --regid shop-agent --clear-groups sh -c"
-    fill = "cd /var/lib/shop-agent; dd if=/dev/zero of=fill bs=1M status=none; dd if=/dev/zero of=more bs=1k status=none"
+    fill = (
+        "cd /var/lib/shop-agent; dd if=/dev/zero of=fill bs=1M status=none; dd if=/dev/zero of=more bs=1k status=none"
+    )
     shell(day.box, f"{user} '{fill}; true' 2>/dev/null")
     since = shell(day.box, "date +%s")
     day.say("the disk is full")
