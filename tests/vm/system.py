@@ -70,7 +70,7 @@ WantedBy=basic.target
     "etc/machine-id": "5e0b0e1a5c1e4d0f8a6f6f0b0c5d7e21\n",
     "etc/hostname": "shop-agent\n",
 }
-FOLDERS = ("data", "project", "etc/shop-agent", "var/lib/shop-agent")
+FOLDERS = ("data", "project")
 _UNITS = "etc/systemd/system"
 LINKS = {
     "usr/local/bin/python": "/usr/bin/python3",
