@@ -1,5 +1,6 @@
 """The composition root: builds every room, starts them in order, stops them in reverse. Only this file sees all."""
 
+import gc
 import os
 import signal
 import threading
@@ -200,6 +201,7 @@ class Agent:
             self._journal.write(self._prepare)
             self._consumer.resume()
             with running(services[1:], STOP_S, self._clock):
+                gc.freeze()  # what is here by now stays: to look through it again and again would hold up tickets
                 sd_notify("READY=1")
                 _log.info("app.started", version=__version__, shop=self._config.shop, printers=len(self._workers))
                 self._look_at_file()

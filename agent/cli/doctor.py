@@ -10,11 +10,10 @@ import msgspec
 
 from agent import __version__
 from agent.cli.options import config_option
-from agent.cli.talk import json_option, plain, show_json
+from agent.cli.talk import in_use, json_option, plain, show_json
 from agent.clock import SystemClock
 from agent.control import ask
 from agent.errors import AgentNotRunning, CommandRefused, ConfigError, DataDirLocked
-from agent.lastgood import load_or_last
 from agent.overview import Overview
 
 LOOK_S = 5.0
@@ -97,7 +96,7 @@ def _prove(config_path: Path, file: Path) -> int:
     if __version__ != was.version:
         click.echo(f"✗ 装的是 {__version__}，不是 {was.version}  {__version__} is installed, and not {was.version}")
         return 1
-    folder = load_or_last(config_path)[0].data_dir if was.ran else Path()
+    folder = in_use(config_path).data_dir if was.ran else Path()
 
     def look() -> Overview | None:
         try:

@@ -15,14 +15,13 @@ import msgspec
 
 from agent import log
 from agent.cli.options import config_option
-from agent.cli.talk import LOOK_S, json_option, plain, show_json
+from agent.cli.talk import LOOK_S, in_use, json_option, plain, show_json
 from agent.clock import SystemClock, is_synchronised
 from agent.config import Config
 from agent.control import ask
 from agent.doctor.after import before
 from agent.errors import AgentNotRunning, CommandRefused
 from agent.journal.file import newest_schema
-from agent.lastgood import load_or_last
 from agent.overview import Overview
 from agent.update import back, packages, procedure
 from agent.update.packages import PackageError
@@ -53,7 +52,7 @@ def update(config_path: Path, asked: bool, check: bool, folder: Path, as_json: b
 
 
 def _run(config_path: Path, folder: Path, *, asked: bool, check: bool, as_json: bool) -> None:
-    config = load_or_last(config_path)[0] if config_path.exists() else None
+    config = in_use(config_path) if config_path.exists() else None
     if check or as_json:
         _look(config, folder, as_json=as_json)
         return
