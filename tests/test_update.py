@@ -102,7 +102,7 @@ def test_an_update_waits_for_a_quiet_moment(change: dict[str, Any], verdict: str
     ("settings", "trial", "code", "says"),
     [
         ('updates: {hours: "00:00-00:00"}', None, 0, "this is a moment for it"),
-        ("updates: {automatic: false}", None, 1, "updates.automatic is off"),
+        ('updates: {hours: "00:00-00:00", automatic: false}', None, 1, "updates.automatic is off"),
         ("updates: {automatic: false}", Trial(OLD, NEW, "2026-11-23T03:00:00Z"), 0, ""),
     ],
 )

@@ -23,7 +23,7 @@ from agent.journal.file import newest_schema
 from agent.overview import Overview
 from agent.update import back, packages, procedure
 from agent.update.packages import PackageError
-from agent.update.rules import Decision, Moment, Offer, Verdict, may_now, worth
+from agent.update.rules import Decision, Moment, Offer, Verdict, in_hours, may_now, worth
 
 EX_TEMPFAIL = 75
 _MARKS = {Verdict.GO: "✓", Verdict.LATER: "!", Verdict.NO: "-"}
@@ -110,11 +110,13 @@ def _update(config: Config | None, folder: Path, *, asked: bool) -> int:
 
 
 def _due(config: Config | None, folder: Path) -> bool:
-    """Is something left to be undone, or is this a moment for an update?"""
+    """Is something left to be undone, or is this a moment for an update? The log hears why not, in those hours."""
     if back.read(folder).trial is not None:
         return True
-    decision = may_now(_moment(config, folder, asked=False))
-    _say(decision)
+    moment = _moment(config, folder, asked=False)
+    decision = may_now(moment)
+    if moment.local is not None and in_hours(moment.hours, moment.local):
+        _say(decision)
     return decision.verdict is Verdict.GO
 
 
