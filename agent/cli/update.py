@@ -103,6 +103,7 @@ def _update(config: Config | None, folder: Path, *, asked: bool) -> int:
         return 1
     assert state.last is not None
     if state.last.result == "done":
+        packages.forget_fetched()
         click.echo(plain("更新好了", f"done: {offer.version} runs"))
         return 0
     click.echo(plain(f"已退回 {offer.present}", f"{offer.version} was undone", state.last.why), err=True)

@@ -172,9 +172,9 @@ def now() -> str:
 
 def _untouched(old: str) -> bool:
     """Did dpkg not even begin with the new version? It says so before it stops the old one."""
-    asked = ["dpkg-query", "--show", "--showformat=${db:Status-Abbrev}${Version}", PACKAGE]
+    asked = ["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Version}", PACKAGE]
     said = subprocess.run(asked, env={**os.environ, **CALM}, capture_output=True, text=True, timeout=60, check=False)
-    return said.stdout.split() == ["ii", old]
+    return said.stdout[1:2] == "i" and said.stdout.split()[1:] == [old]
 
 
 def main() -> None:
