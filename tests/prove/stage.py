@@ -24,7 +24,7 @@ from tests.campaign.orders import OrderPad, told
 from tests.prove.keeper import Keeper
 from tests.prove.relay import Relay
 
-START_S, QUIET_S = 60.0, 75.0
+START_S = 60.0
 LOOK_EACH_S = 0.1
 CHANGES = 0.15
 TWO_STATIONS = 0.25
@@ -47,6 +47,7 @@ class Needs(msgspec.Struct, frozen=True):
     line: str = ""
     module: str = "agent"
     trust_clock: bool = True
+    quiet_s: float = 75.0
 
 
 class Stage:
@@ -170,7 +171,7 @@ class Stage:
         goal = self.whole() + more
         return self.until(lambda: self.whole() >= goal or self.settled(), timeout_s)
 
-    def settle(self, timeout_s: float = QUIET_S) -> bool:
+    def settle(self, timeout_s: float = 60.0) -> bool:
         """Wait until all that was published was taken, printed and told."""
         return self.until(self.settled, timeout_s)
 
@@ -201,7 +202,7 @@ class Stage:
             put_right(member.device)
         if self.keeper is None and not self.agent.running():
             self.start(wait=False)
-        quiet = self.settle()
+        quiet = self.settle(self.needs.quiet_s)
         if quiet and not self._judge().fine:
             time.sleep(1.0)  # the paper of a change may come a moment after the word
         if self.keeper is not None:
@@ -209,7 +210,7 @@ class Stage:
         self._stop()
         for member in self.members:
             member.device.wait_for(lambda it: it.buffered == 0, 10)
-        self.must(quiet, f"all is taken, printed and told {QUIET_S:.0f} s after everything was put right")
+        self.must(quiet, f"all is taken, printed and told {self.needs.quiet_s:.0f} s after everything was put right")
         return self._judge()
 
     def _stop(self) -> None:

@@ -2,17 +2,18 @@
 
 $PROVE_CLOCK names a file with the seconds by which the wall clock is wrong, read whenever somebody asks the time.
 $PROVE_DISK names a file with a `Trouble`, which one life takes with it. $PROVE_MIGRATIONS is a folder with the schema
-of another version.
+of another version. $PROVE_HASTY plants a bug: whatever arrives is acknowledged before it is on disk.
 """
 
 import functools
 import os
 import random
 import signal
+import threading
 import time
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,8 +22,10 @@ import agent.clock
 import agent.journal.file
 import agent.journal.notes
 from agent.__main__ import main
+from agent.intake.consumer import Consumer
 from agent.journal import store
 from agent.journal.store import Journal
+from agent.model.wire import Delivery
 from tests.disk.disk import Disk, Fault, Op
 from tests.disk.platter import File
 
@@ -84,6 +87,14 @@ class WrongClock(datetime):
         return datetime.now(tz) + timedelta(seconds=off)
 
 
+_receive = Consumer.receive
+
+
+def _hasty(self: Consumer, delivery: Delivery, *rest: Any) -> None:
+    self._acknowledge(delivery)  # which goes out once this thread is free again
+    threading.Timer(0.05, _receive, (self, delivery, *rest)).start()
+
+
 def tamper() -> None:
     """What the environment asks for."""
     if "PROVE_CLOCK" in os.environ:
@@ -91,6 +102,8 @@ def tamper() -> None:
             module.datetime = WrongClock  # type: ignore[attr-defined]
     if "PROVE_MIGRATIONS" in os.environ:
         agent.app.Journal = functools.partial(Journal, migrations=Path(os.environ["PROVE_MIGRATIONS"]))  # type: ignore[assignment,attr-defined]
+    if "PROVE_HASTY" in os.environ:
+        Consumer.receive = _hasty  # type: ignore[assignment,method-assign]
     told = Path(os.environ.get("PROVE_DISK", ""))
     if told.is_file():
         trouble = msgspec.json.decode(told.read_bytes(), type=Trouble)
