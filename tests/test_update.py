@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from datetime import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,17 @@ import msgspec
 import pytest
 
 from agent.checkpoint import UPDATING
+from agent.clock import SystemClock
 from agent.doctor.after import Before, before, missing, wait_until_well
+from agent.journal import dismissals, notes
+from agent.journal.store import Journal
+from agent.model.command import Dismiss
 from agent.overview import LineNow, OrdersNow, Overview, PrinterNow, TicketsNow
+from agent.service import running
 from agent.update import back
 from agent.update.back import Last, State, Trial
 from agent.update.rules import CALM_S, ROOM_BYTES, Moment, Offer, Verdict, in_hours, may_now, worth
+from agent.update.tell import follow
 from tests import fakedpkg
 
 PROJECT = Path(__file__).parents[1]
@@ -344,3 +351,26 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert json.loads((tmp_path / back.STATE).read_text())["trial"]["new"] == NEW
     (tmp_path / back.STATE).write_text("[]")
     assert back.read(tmp_path) == State()
+
+
+def test_an_update_that_was_undone_is_an_alarm_until_a_person_has_seen_it(tmp_path: Path) -> None:
+    """Raised once, also over restarts; ended by a person, or by the next update that goes well."""
+    why = "no agent answers"
+    cut_off = State(None, Last(OLD, NEW, "2026-11-22T03:00:00Z", "back", back.CUT_OFF), {NEW: 1}, {})
+    undone = State(None, Last(OLD, NEW, "2026-11-23T03:00:00Z", "back", why), {}, {NEW: why})
+    again = State(None, Last(OLD, "2.1", "2026-11-24T03:00:00Z", "back", why), {}, {NEW: why, "2.1": why})
+    done = State(None, Last(OLD, "2.2", "2026-11-25T03:00:00Z", "done"), {}, {NEW: why, "2.1": why})
+    journal = Journal(tmp_path / "journal.db")
+
+    def up(*states: State) -> dict[str, str]:
+        for state in states:
+            journal.write(partial(follow, state=state))
+        return journal.write(notes.alarms)
+
+    with running([journal], 1.0, SystemClock()):
+        assert up(State(), cut_off) == {}
+        assert up(undone) == {"update:2.0": why}
+        journal.write(lambda tx: dismissals.dismiss(tx, Dismiss(alarm="update:2.0")))
+        assert up(undone, undone) == {}
+        assert up(again) == {"update:2.1": why}
+        assert up(done) == {}

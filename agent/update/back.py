@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import zipfile
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,6 +85,8 @@ def write(folder: Path, state: State) -> None:
 
 def carry(folder: Path) -> None:
     """Put a copy of this file, and of what it needs, where no package is ever installed. Raises OSError."""
+    import zipfile  # the agent reads the state, and has no use for it
+
     growing = folder / f"{RESCUE}.new"
     with zipfile.ZipFile(growing, "w") as archive:
         archive.writestr("__main__.py", "from agent.update.back import main\n\nmain()\n")
