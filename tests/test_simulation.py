@@ -1,4 +1,4 @@
-"""The real agent through shop-days that are made up from seeds, in virtual time; and whether that would find a fault."""
+"""The real agent through shop-days made up from seeds, in virtual time; and whether that would find a fault."""
 
 import os
 import subprocess

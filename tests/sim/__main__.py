@@ -28,9 +28,7 @@ ROOT = Path(__file__).parents[2]
 @click.option("--until-found", is_flag=True, help="stop at the first finding; the exit code stays 1")
 @click.option("--mutant", help="plant this fault first; the exit code is 0 when it is found")
 @click.option("--mutants", "all_mutants", is_flag=True, help="plant each of them, one after the other")
-@click.option(
-    "--year", type=int, help="live through so many days of one seed instead, with their nights"
-)
+@click.option("--year", type=int, help="live through so many days of one seed instead, with their nights")
 @click.option("--trace", is_flag=True, help="print a digest of all that happened in each seed")
 @click.option("--verbose", is_flag=True, help="the agent's log and what happens, on stderr")
 def main(
