@@ -8,7 +8,6 @@ from agent.simulator.piece import Piece
 from agent.simulator.reading import read_paper
 from tests.sim.cloud import SimCloud
 
-
 Paper = Mapping[str, Sequence[Piece]]
 
 
