@@ -142,6 +142,13 @@ _BY_KIND = {
         ("有人在试本机的密码", "somebody is guessing this box's PIN"),
         ("看看谁连着店里的 Wi-Fi；可在设置里换密码。", "See who is on the shop's Wi-Fi; choose another PIN in set-up."),
     ),
+    "config": (
+        ("配置文件有错，正用上一份好的配置", "the configuration is wrong; the last good one is in use"),
+        (
+            "请改正它：shop-agent config check，改好后一分钟内自动恢复。",
+            "Mend it: shop-agent config check; a minute later it is in use.",
+        ),
+    ),
     "console": (("本机端口没有打开", "the box's own port is not open"), ("请检查配置。", "Check the configuration.")),
 }
 

@@ -26,7 +26,7 @@ class SimCloud(Cloud):
         broker.acknowledged = self._acknowledged
         super().__init__("nowhere", 0, PREFIX, SHOP, AGENT)
 
-    def command(self, name: str, kind: str, data: dict[str, Any]) -> None:
+    def bid(self, name: str, kind: str, data: dict[str, Any]) -> None:
         """A person far away tells the box something."""
         event = {"specversion": "1.0", "id": name, "source": "//staff", "type": f"command.{kind}", "data": data}
         self._publish(f"{PREFIX}/{SHOP}/dn/cmd/{AGENT}", event)

@@ -49,7 +49,7 @@ class People:
 
     def _say(self, kind: str, data: dict[str, Any]) -> None:
         self._said += 1
-        self._cloud.command(f"said-{self._said}", kind, data)
+        self._cloud.bid(f"said-{self._said}", kind, data)
 
     def _asked_about(self) -> list[dict[str, Any]]:
         newest = {each["ticket"]: each for each in self._cloud.reported("ticket.state")}
