@@ -138,6 +138,10 @@ _BY_KIND = {
         ("账本损坏，已重建", "the journal was broken and begun anew"),
         (f"请与平台核对，{_SEEN[0]}", f"Compare the orders with the platform; {_SEEN[1]}"),
     ),
+    "card": (
+        ("存储卡丢数据，重打的小票都有标记", "the memory card loses data; what prints again is marked"),
+        (f"请尽快换卡，并与平台核对，{_SEEN[0]}", f"Exchange the card; compare with the platform; {_SEEN[1]}"),
+    ),
     "console:guessed": (
         ("有人在试本机的密码", "somebody is guessing this box's PIN"),
         ("看看谁连着店里的 Wi-Fi；可在设置里换密码。", "See who is on the shop's Wi-Fi; choose another PIN in set-up."),
