@@ -57,7 +57,8 @@ class BadDisk:
         self._disk.before = self._before
         if trouble.lies:
             File.sync = lambda _: None  # type: ignore[method-assign,assignment]  # that is the lie
-        store.IDLE_CHECKPOINT = 2  # checkpoints are a part of every run, however short
+        else:
+            store.IDLE_CHECKPOINT = 2  # checkpoints are a part of every run, however short
         self._disk.__enter__()
 
     def _before(self, op: Op) -> Fault | None:
