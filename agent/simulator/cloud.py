@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -166,7 +167,8 @@ class Cloud:
     def close(self) -> None:
         """Hang up; what was not sent yet is lost."""
         self._client.disconnect()
-        self._client.loop_stop()
+        with suppress(AttributeError):  # paho's thread may end and forget itself while it is waited for
+            self._client.loop_stop()
 
     def __enter__(self) -> Self:
         return self

@@ -45,9 +45,24 @@ class Wall:
         """See Clock."""
         return self.true() + self.wrong
 
+    def set_wrong(self, by: timedelta, *, known: bool) -> None:
+        """From now on; `known`: NTP knows it."""
+        self.wrong, self.synchronised = by, not known
+
+    def set_right(self) -> None:
+        """As it should be."""
+        self.wrong, self.synchronised = timedelta(), True
+
     def true(self) -> datetime:
         """What time it really is."""
         return self._began + timedelta(seconds=self._baton.now)
+
+
+class Truth:
+    """The clock of those who have the right time."""
+
+    def __init__(self, wall: Wall) -> None:
+        self.monotonic, self.utc = wall.monotonic, wall.true
 
 
 class Place(Protocol):

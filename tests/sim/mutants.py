@@ -80,9 +80,6 @@ TABLE = {
         "outcome = self._settle_presumed() if self.capabilities.tier is Tier.NONE else self._settle_answered()",
         'outcome = Confirmed("cable")',
     ),
-    "any status byte confirms a ticket": Mutant(
-        "printers/dialogue.py", "return self.fences_owed == 0\n", "return self.fences_owed <= 1\n"
-    ),
     "a status byte is taken before the buffer is drained": Mutant(
         "printers/session.py",
         "            return self._dialogue.wait(self._dialogue.fences_answered, timeout_s)\n",

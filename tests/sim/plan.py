@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -53,6 +53,9 @@ class Plan(msgspec.Struct, frozen=True):
     restless: float
     latency_s: float
     backup: bool
+    attentive: bool
+    unconfirmed: Literal["reprint", "ask"]
+    lead_min: int
     serial: bool
     holds: int
     specs: dict[str, PrinterSpec]
@@ -61,7 +64,7 @@ class Plan(msgspec.Struct, frozen=True):
     troubles: list[Trouble]
 
 
-ANYWHERE = ("kick", "down", "forget", "deaf", "take_over", "restart", "full", "eio")
+ANYWHERE = ("kick", "down", "forget", "deaf", "take_over", "restart", "full", "eio", "copy", "pause")
 AT_A_PRINTER = (
     *("paper", "paper", "cover", "jam", "power", "power", "cut", "cut", "refuse", "stall", "mute", "swallow"),
     *("lose", "garble", "delay", "double", "babble", "offline"),
@@ -74,7 +77,7 @@ def draw(seed: int) -> Plan:
     span_s = dice.uniform(40.0, 240.0)
     calm = dice.random() < 0.1
     tiers = {name: dice.choice((1, 1, 1, 1, 2, 2, 3)) for name in (KITCHEN, BAR)}
-    serial = dice.random() < 0.2
+    serial, backup = dice.random() < 0.2, dice.random() < 0.3
     return Plan(
         seed=seed,
         events=dice.randint(8, 24),
@@ -83,13 +86,16 @@ def draw(seed: int) -> Plan:
         trusting=dice.random() < 0.7,
         restless=dice.choice((0.0, 0.05, 0.3)),
         latency_s=dice.choice((0.002, 0.02, 0.2)),
-        backup=dice.random() < 0.3,
+        backup=backup,
+        attentive=dice.random() < 0.5,
+        unconfirmed=dice.choice(("reprint", "reprint", "reprint", "ask")),
+        lead_min=dice.choice((120, 120, 30)),
         serial=serial,
         holds=dice.choice((256, 4096, 65536)),
         specs={name: _spec(dice, tier, serial) for name, tier in tiers.items()},
         confirm={name: "none" if tier == 3 else "auto" for name, tier in tiers.items()},
         crashes=[] if calm else [a_crash(dice) for _ in range(dice.choice((1, 2, 3, 5)))],
-        troubles=[] if calm else _troubles(dice, span_s, tiers),
+        troubles=[] if calm else _troubles(dice, span_s, tiers, clock=not backup),
     )
 
 
@@ -120,8 +126,12 @@ def a_crash(dice: random.Random) -> Crash:
     return Crash(point, count, dice.random() < 0.5, dice.choice((0.5, 2.0, 30.0)))
 
 
-def _troubles(dice: random.Random, span_s: float, tiers: dict[str, int]) -> list[Trouble]:
+def _troubles(dice: random.Random, span_s: float, tiers: dict[str, int], *, clock: bool) -> list[Trouble]:
     troubles = []
+    if clock and dice.random() < 0.15:  # with a backup the paper's own times say which came first
+        troubles.append(
+            Trouble(dice.uniform(0.0, span_s), "clock", "", dice.choice((5.0, 60.0)), dice.randint(0, 2000))
+        )
     talking = [name for name, tier in tiers.items() if tier < 3]
     for _ in range(dice.choice((0, 1, 2, 4, 7))):
         troubles.append(a_trouble(dice, span_s, talking, dice.choice((0.5, 5.0, 30.0, 60.0))))
@@ -151,7 +161,7 @@ def config_of(plan: Plan) -> Config:
             Station(name="drinks", printer=BAR, backup=other.get(BAR), match=Match(category=list(DRINKS))),
         ],
         timezone="Asia/Shanghai",
-        printing=Printing(),
+        printing=Printing(unconfirmed=plan.unconfirmed),
         report=Report(beat_s=20),
-        intake=Intake(lead_min=120, flood_per_customer_min=0),
+        intake=Intake(lead_min=plan.lead_min, flood_per_customer_min=0),
     )

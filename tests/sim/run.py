@@ -60,7 +60,8 @@ def play(seed: int, verbose: bool = False) -> Played:
 def judge(world: World) -> list[str]:
     """All that is wrong."""
     found = judge_paper(world.cloud.events, world.paper, STATIONS, HOMES).findings
-    cut_times = {name: device.cut_times for name, device in world.devices.items()}
+    wrong = any(trouble.what == "clock" for trouble in world.plan.troubles)  # then reports tell another time than paper
+    cut_times = None if wrong else {name: device.cut_times for name, device in world.devices.items()}
     found += judge_word(world.cloud.reports, world.paper, cut_times)
     unanswered = [] if world.broker.idle else ["unanswered: the broker has deliveries that were never acknowledged"]
     return [str(finding) for finding in found] + world.cloud.untold() + unanswered

@@ -2,17 +2,19 @@
 
 import random
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.simulator.faults import Trouble as Reply
 from agent.simulator.printer import VirtualPrinter
 from tests.disk.disk import Fault
-from tests.sim.plan import Trouble
+from tests.sim.plan import BAR, KITCHEN, Trouble
 
 if TYPE_CHECKING:
     from tests.sim.world import World
 
+WRONG = (timedelta(hours=1), timedelta(hours=-1), timedelta(days=-3650), timedelta(days=3650))
 _REPLIES = {"lose": Reply.LOSE, "garble": Reply.GARBLE, "delay": Reply.DELAY, "double": Reply.DUPLICATE}
 
 
@@ -88,5 +90,13 @@ def _elsewhere(world: "World", trouble: Trouble, then: Callable[[Callable[[], No
             then(partial(world.disk_fails, None))
         case "eio":
             world.disk_fails(Fault.BROKEN)
+        case "copy":
+            world.people.want_a_copy()
+        case "pause":
+            world.people.pause((KITCHEN, BAR)[trouble.number % 2])
+            then(world.people.resume)
+        case "clock":
+            world.wall.set_wrong(WRONG[trouble.number % len(WRONG)], known=trouble.number % 3 == 0)
+            then(world.wall.set_right)
         case "restart":
             world.restart()

@@ -19,7 +19,8 @@ from tests.sim.baton import Baton
 from tests.sim.broker import Broker
 from tests.sim.cloud import Customers, SimCloud
 from tests.sim.disks import first_disk, next_disk, remove
-from tests.sim.life import Wall, live
+from tests.sim.life import Truth, Wall, live
+from tests.sim.people import People
 from tests.sim.plan import BREATH, DISK, HOMES, STATIONS, Crash, Plan, config_of
 from tests.sim.printers import Cable
 from tests.sim.troubles import befall, mend
@@ -44,7 +45,7 @@ class World:
         self.cloud = SimCloud(baton, self.broker, plan.trusting)
         shop = Shop(plan.seed, source=self.cloud.source, now=self.wall.true)
         self.customers = Customers(self.cloud, baton, shop, random.Random(f"way {plan.seed}"), plan.unruly)
-        self.devices = {name: VirtualPrinter(spec, name, self.wall) for name, spec in plan.specs.items()}
+        self.devices = {name: VirtualPrinter(spec, name, Truth(self.wall)) for name, spec in plan.specs.items()}
         self._cables = {
             name: Cable(baton, name, device, serial=plan.serial, holds=plan.holds)
             for name, device in self.devices.items()
@@ -61,7 +62,7 @@ class World:
         self.over = False
         self._fine_since: float | None = None
         self._healed_at = 0.0
-        self._commands = 0
+        self.people = People(self.cloud, lambda: self.paper, random.Random(f"people {plan.seed}"))
         baton.on_breath = partial(self.passed, BREATH)
 
     # -- the whole ------------------------------------------------------------------------------------------------
@@ -83,6 +84,9 @@ class World:
             baton.at(arrivals.uniform(0.0, plan.span_s), self.customers.next)
         for trouble in plan.troubles:
             baton.at(trouble.at, partial(befall, self, trouble))
+        if plan.attentive:
+            for at in range(10, int(plan.span_s), 15):
+                baton.at(at, self.people.see_to_things)
         baton.at(plan.span_s, self.heal)
         self.start()
 
@@ -204,6 +208,8 @@ class World:
         if self.broker.deaf:
             self.broker.found_out()
         self.broker.come_up()
+        self.wall.set_right()
+        self.people.resume()
 
     def heal(self) -> None:
         """Everything works again, and somebody sees to what the agent asks about."""
@@ -223,20 +229,13 @@ class World:
         if calm or self.baton.now - self._healed_at > PATIENCE_S:
             self.over = True
             return
-        self.see_to_things()
+        self.people.see_to_things()
         self.baton.at(LOOK_S, self._look)
 
     def _is_fine(self) -> bool:
         if not self.life or not self.broker.idle or self.broker.connection is None:
             return False
         return not self.judge_paper() and not self.cloud.untold()
-
-    def see_to_things(self) -> None:
-        """Somebody lets go whatever waits for a person."""
-        beat = self.cloud.beats[-1] if self.cloud.beats else {}
-        if beat.get("orders_held"):
-            self._commands += 1
-            self.cloud.bid(f"free-{self._commands}", "release", {"all": True})
 
     def judge_paper(self) -> list[Finding]:
         """What the paper says, as it is now."""

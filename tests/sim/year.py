@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import partial
 
 import msgspec
@@ -23,7 +22,6 @@ OPEN_S, CLOSE_S = 60.0, 130.0
 KEEP = 1000
 ROLL_DAYS, UPDATE_DAYS, MONTH = 9, 30, 30
 ZONE = "Europe/Berlin"
-_WRONG = (timedelta(hours=1), timedelta(hours=-1), timedelta(days=-3650), timedelta(days=3650))
 
 
 class Month(msgspec.Struct):
@@ -68,15 +66,11 @@ class Year(World):
         if luck.random() < 0.1:
             self.crashes_to_come[:] = [a_crash(luck)]
         if luck.random() < 0.05:
-            self.wall.wrong = luck.choice(_WRONG)
-            at(OPEN_S, self._set_clock)
+            befall(self, Trouble(0.0, "clock", "", OPEN_S, luck.randint(0, 2000)))
         at(OPEN_S + 1.0, self.customers.order)  # nothing is lost on the way after it
         at(OPEN_S + 5.0, self.mend_all)
-        at(OPEN_S + 40.0, self.see_to_things)
+        at(OPEN_S + 40.0, self.people.see_to_things)
         at(CLOSE_S, self._night)
-
-    def _set_clock(self) -> None:
-        self.wall.wrong = timedelta()
 
     def _night(self) -> None:
         if self._day % MONTH == 0 or self._day == self._days:
@@ -133,6 +127,9 @@ def _calm_plan(seed: int, specs: dict[str, PrinterSpec]) -> Plan:
         restless=0.05,
         latency_s=0.02,
         backup=False,
+        attentive=True,
+        unconfirmed="reprint",
+        lead_min=120,
         serial=False,
         holds=65536,
         specs=specs,
