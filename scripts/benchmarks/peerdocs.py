@@ -66,7 +66,8 @@ the last line (6 to 20 s for those that try again) is lost. Every figure: {times
 
 _FAIR = """\
 Latency is from publishing to the ticket's last byte at the printer, at 5 orders a second; the burst is published at
-once. The *floor* prints bytes that are ready and keeps nothing: it says what broker, line and Python take. Where
-another one is faster than shop-agent it commits nothing to disk, asks the printer nothing, and reports nothing: that
-is what the time is for. The printer of the speed run takes many connections at once, which a real one does not: that
-favours node-thermal-printer, which opens one for each order."""
+once. The floor prints bytes that are ready and keeps nothing: it says what broker, line and Python take. shop-agent
+commits each order and each outcome to disk, waits for the printer's word, and reports. None of the others keeps an
+order before it prints it (CUPS does so once `lp` took it), and only ReceiptIO asks the printer anything: where they
+are faster, that is what the time is for. The printer of the speed run takes many connections at once, which a real
+one does not: that favours node-thermal-printer, which opens one for each order."""
