@@ -1,5 +1,6 @@
 """The composition root: builds every room, starts them in order, stops them in reverse. Only this file sees all."""
 
+import gc
 import os
 import signal
 import threading
@@ -11,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 from agent import __version__, log
-from agent.answers import Answers
+from agent.answers import answers
 from agent.broker.mqtt import Line, Will
 from agent.broker.topics import topics
 from agent.clock import Clock, SystemClock, is_synchronised, stamp
-from agent.config import Broker, Config, Printer
+from agent.config import Broker, Config, Printer, load
 from agent.configconsole import Console
 from agent.connectors import connector
 from agent.control import Control
 from agent.datadir import locked
-from agent.errors import ConfigError, JournalError
+from agent.errors import ConfigError, JournalError, JournalNewer
 from agent.finder import Finder
 from agent.handwork import Handwork
 from agent.intake.commands import Commands
@@ -34,6 +35,7 @@ from agent.journal import jobs, notes, notices, renames, routes
 from agent.journal.file import Tx
 from agent.journal.retention import forget_cloud, prune
 from agent.journal.store import Journal
+from agent.lastgood import keep
 from agent.lastlines import LastLines
 from agent.lookout import Lookout
 from agent.model.command import Ask
@@ -44,16 +46,19 @@ from agent.people import People
 from agent.printers.link import Connector
 from agent.printers.meeting import Patience
 from agent.printers.serial import SerialConnector
-from agent.reload import Reload
+from agent.reload import Reload, try_start
 from agent.report.envelope import Identity, new_identity, state_payload
 from agent.report.publisher import Publisher
-from agent.service import Service, Watchdog, running, sd_notify, watchdog_period_s
+from agent.service import Service, Watchdog, keep_heaps_few, running, sd_notify, watchdog_period_s
 from agent.spool.failover import Roster
 from agent.spool.post import Shop
 from agent.spool.render import Press
 from agent.spool.shelf import Shelf
 from agent.spool.worker import Worker
 from agent.standing import Standing
+from agent.statusline import StatusLine
+from agent.update import back as updates
+from agent.update.tell import follow as follow_updates
 
 if TYPE_CHECKING:
     from agent.console.rooms import Window
@@ -68,23 +73,30 @@ TIDY_EACH_S = 60.0
 _log = log.get("app")
 
 
-def run_agent(config: Config, reread: Callable[[], Config] | None = None, path: Path | None = None) -> int:
+def run_agent(
+    config: Config, reread: Callable[[], Config] | None = None, path: Path | None = None, wrong: str = ""
+) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code: 0; or, to be started afresh, 74 when the journal failed and
-    70 when a thread ended; or AGAIN. `path` is the configuration's file, for who changes it on the console.
+    70 when a thread ended; or AGAIN. `path` is the configuration's file, for who changes it on the console; `wrong`
+    says what is wrong with it, where `config` is the last good one.
 
     Raises:
         ConfigError: the data directory can't be made or written.
         DataDirLocked: another agent works here.
+        JournalNewer: a newer version worked here.
     """
+    keep_heaps_few(1)
     os.umask(0o077)  # customers' names are in the journal and on virtual paper
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with locked(config.data_dir):
         try:
-            agent = Agent(config, SystemClock(), reread, path)
+            agent = Agent(config, SystemClock(), reread, path, wrong)
             with agent.lines.listening():
                 return agent.run(stop)
+        except JournalNewer:
+            raise  # a person installs the newer version again; until then there is no use in starting each other second
         except JournalError as exc:
             _log.error("app.journal_failed", reason=str(exc))
             return EXIT_JOURNAL
@@ -94,10 +106,15 @@ class Agent:
     """All rooms, wired."""
 
     def __init__(
-        self, config: Config, clock: Clock, reread: Callable[[], Config] | None = None, path: Path | None = None
+        self,
+        config: Config,
+        clock: Clock,
+        reread: Callable[[], Config] | None = None,
+        path: Path | None = None,
+        wrong: str = "",
     ) -> None:
         self._config = config
-        self._path = path
+        self._path, self._file_wrong = path, wrong
         self._again, self._stopping = threading.Event(), threading.Event()
         self.lines = LastLines(People(config.data_dir))
         self._clock = clock
@@ -159,10 +176,9 @@ class Agent:
         self.lookout = Lookout(config, self._journal, clock, self._printers_seen, self._line_now, sure)
         self.finder = Finder(config.printers, lambda printer: connector(printer, config.data_dir))
         rooms = (self._journal, config.printers, self._workers, clock, self._release.ring, self._commands)
-        answers = Answers(*rooms, self.finder)
         standing = Standing(self.lookout.now, self.lines)
         handwork = Handwork(self._journal, self._consumer.receive, self._workers)
-        self._handlers = {**answers.table(), **standing.table(), **handwork.table()}
+        self._handlers = {**answers(*rooms, self.finder), **standing.table(), **handwork.table()}
         self._control = Control(config.data_dir, self._handlers, clock)
         self._services: list[Service] = []
         self._talkers: list[Service] = []
@@ -186,8 +202,10 @@ class Agent:
             self._journal.write(self._prepare)
             self._consumer.resume()
             with running(services[1:], STOP_S, self._clock):
+                gc.freeze()  # what is here by now stays: to look through it again and again would hold up tickets
                 sd_notify("READY=1")
                 _log.info("app.started", version=__version__, shop=self._config.shop, printers=len(self._workers))
+                self._look_at_file()
                 code = self._watch(stop, watchdog)
                 sd_notify("STOPPING=1")
                 self._stopping.set()
@@ -203,6 +221,7 @@ class Agent:
         """Until told to stop: feed the watchdog, forget what is old, and end when a thread of ours has ended."""
         vital: list[Service] = [*self._workers.values(), self._release]
         tidied_at = self._clock.monotonic()
+        shown = StatusLine(self.lookout.now, self._clock)
         while not stop.wait(min(1.0, watchdog.turn())):
             if self._journal.failed is not None:
                 return EXIT_JOURNAL
@@ -215,9 +234,12 @@ class Agent:
                 tidied_at = self._clock.monotonic()
                 self._journal.submit(self._tidy, lambda _: None)
                 self._look_at_keys()
+                self._look_at_file()
+            shown.turn()
         return 0
 
     def _tidy(self, tx: Tx) -> None:
+        follow_updates(tx, updates.read(updates.FOLDER))
         prune(tx, self._config.limits.keep_orders)
         if self._line is None:
             forget_cloud(tx)
@@ -236,6 +258,15 @@ class Agent:
         if self._keys_wrong:
             with suppress(ConfigError):
                 load_keyring(self._config, self._topics)
+                self._again.set()
+
+    def _look_at_file(self) -> None:
+        """Keep what the agent runs with; or, while that is the last good one, start anew once the file is mended."""
+        if self._path is not None and not self._file_wrong:
+            keep(self._path, self._config)
+        elif self._path is not None:
+            with suppress(ConfigError):
+                try_start(load(self._path))
                 self._again.set()
 
     def _open_line(self, broker: Broker, identity: Identity) -> Line:
@@ -313,9 +344,14 @@ class Agent:
     def _prepare(self, tx: Tx) -> None:
         """Bring the ledger in line with the configuration."""
         self._times.load(tx)
+        follow_updates(tx, updates.read(updates.FOLDER))
         if self._line is None:
             forget_cloud(tx)
         notes.clear_alarm(tx, "console")  # it is tried anew
+        if self._file_wrong:
+            notes.raise_alarm(tx, "config", self._file_wrong)
+        else:
+            notes.clear_alarm(tx, "config")
         self._shelf.book()  # a bad template is known before the first order
         for key in [key for key in notes.alarms(tx) if key.startswith("template:")]:
             if key.removeprefix("template:") not in self._shelf.problems():

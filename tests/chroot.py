@@ -43,12 +43,16 @@ class Root:
         policy.write_text("#!/bin/sh\nexit 101\n")
         policy.chmod(0o755)
 
-    def run(self, script: str, *, network: bool = False, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a shell script in it as root, to its end; without `network` there is only loopback."""
+    def run(
+        self, script: str, *, network: bool = False, check: bool = True, mounts: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a shell script in it as root, to its end; without `network` there is only loopback. `mounts` is run by
+        bash before, outside of it: "$0" is its folder.
+        """
         alone = ["unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]
         alone += [f"--mount-proc={self.folder}/proc", *([] if network else ["--net"])]
         up = "" if network else "ip link set lo up; "
-        inside = f'{up}exec chroot "$0" /usr/bin/env -i "${{@:2}}" /bin/sh -c "$1"'
+        inside = f'set -e; {up}{mounts}\nexec chroot "$0" /usr/bin/env -i "${{@:2}}" /bin/sh -c "$1"'
         env = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "DEBIAN_FRONTEND=noninteractive"]
         env += [f"{name}={os.environ[name]}" for name in _PROXIES if name in os.environ]
         done = subprocess.run(

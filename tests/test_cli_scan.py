@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agent import finder as finder_module
-from agent.answers import Answers
+from agent.answers import answers
 from agent.cli import cli
 from agent.clock import SystemClock
 from agent.config import Printer, load
@@ -90,9 +90,7 @@ def agent(config: Path, journal: Journal, roots: Roots, stack: ExitStack) -> Fin
     printers = load(config).printers
     finder = Finder(printers, lambda printer: connector(printer, config.parent), roots)
     hands = {printer.name: Hand() for printer in printers}
-    stack.enter_context(
-        door(config.parent / "data", Answers(journal, printers, hands, SystemClock(), finder=finder).table())
-    )
+    stack.enter_context(door(config.parent / "data", answers(journal, printers, hands, SystemClock(), finder=finder)))
     return finder
 
 
@@ -289,8 +287,8 @@ def test_identify_by_name_goes_through_the_printer_s_own_worker(tmp_path: Path, 
     config.write_text(f"shop: s1\ndata_dir: ./data\nprinters: [{{name: wok, link: '{printer.link}'}}]\n")
     (tmp_path / "data").mkdir()
     finder = Finder([printer], lambda printer: connector(printer, tmp_path))
-    answers = Answers(here.journal, [printer], {"wok": here.worker}, SystemClock(), finder=finder)
-    stack.enter_context(door(tmp_path / "data", answers.table()))
+    table = answers(here.journal, [printer], {"wok": here.worker}, SystemClock(), finder=finder)
+    stack.enter_context(door(tmp_path / "data", table))
     for count, target in enumerate(("wok", str(printer.link), str(printer.link).replace("127.0.0.1", "localhost")), 1):
         done = run(config, "identify", target)
         assert done.exit_code == 0, done.output

@@ -17,8 +17,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from agent import answers, control
-from agent.answers import Answers
+from agent import control
+from agent.answers import answers, printers, queue, word
 from agent.cli import cli
 from agent.clock import SystemClock
 from agent.config import Printer
@@ -310,7 +310,7 @@ class Box:
         self.hand = hand
         self.visit = Visit("lao-wang", threading.Event())
         printer = Printer(name="wok", link=parse_link(LINK))
-        self.table = Answers(journal, [printer], {"wok": hand}, SystemClock()).table()
+        self.table = answers(journal, [printer], {"wok": hand}, SystemClock())
 
     def ask(self, what: str, **request: Any) -> dict[str, Any]:
         """The answer."""
@@ -386,7 +386,7 @@ def test_a_probe_is_waited_for(journal: Journal) -> None:
 @pytest.mark.parametrize("end", ["away meanwhile", "fails", "stopping", "late"])
 def test_a_probe_that_comes_to_nothing_ends(journal: Journal, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
     """In words: the printer went away, it was another's fault, the agent stops, or a ticket takes its time."""
-    monkeypatch.setattr(answers, "PROBE_S", 0.2 if end == "late" else 30)
+    monkeypatch.setattr(printers, "PROBE_S", 0.2 if end == "late" else 30)
     box = Box(journal, Hand())
     answer = box.in_the_background("probe", printer="wok")
     assert box.hand.asked.wait(WAIT_S)
@@ -425,7 +425,7 @@ def test_accepting_a_printer_that_is_there_is_asking_it_again(journal: Journal) 
 @pytest.mark.parametrize("end", ["stopping", "late"])
 def test_accepting_what_is_not_there_ends(journal: Journal, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
     """It is said that the word stands."""
-    monkeypatch.setattr(answers, "PROBE_S", 0.2 if end == "late" else 30)
+    monkeypatch.setattr(printers, "PROBE_S", 0.2 if end == "late" else 30)
     box = Box(journal, Hand("away", reason="no route"))
     answer = box.in_the_background("accept", printer="wok")
     assert box.hand.accepted.wait(WAIT_S)
@@ -462,7 +462,7 @@ def test_a_decision_that_can_not_be_is_refused(journal: Journal, request_: dict[
 
 def test_a_decision_is_not_waited_for_without_end(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the disk takes nothing, it is said that nothing is known."""
-    monkeypatch.setattr(answers, "SETTLE_S", 0.2)
+    monkeypatch.setattr(word, "KEPT_S", 0.2)
     release = threading.Event()
     journal.submit(lambda _: release.wait(WAIT_S), lambda _: None)
     try:
@@ -474,7 +474,7 @@ def test_a_decision_is_not_waited_for_without_end(journal: Journal, monkeypatch:
 
 def test_the_queue_is_shown_to_a_limit(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a night without a printer there may be thousands: the oldest, and how many there are."""
-    monkeypatch.setattr(answers, "MOST_TICKETS", 2)
+    monkeypatch.setattr(queue, "MOST_TICKETS", 2)
     sql = (
         "INSERT INTO jobs (rev, kind, station, home, printer, copy, copies, state, share, created_at) "
         "VALUES (0, 'notice', 'wok', 'wok', 'wok', 1, 1, ?, x'', '2026-11-22T07:31:05.000Z')"
@@ -516,7 +516,7 @@ def test_a_ticket_that_waits_says_for_what(
         journal.write(lambda tx: notes.raise_alarm(tx, "printer:wok:paper", "it needs a person"))
     printers = [Printer(name=name, link=parse_link(f"virtual://{name}")) for name in ("wok", "bar")]
     hands = {"wok": Hand(**wok), "bar": Hand(**bar)}
-    with door(tmp_path, Answers(journal, printers, hands, SystemClock()).table()):
+    with door(tmp_path, answers(journal, printers, hands, SystemClock())):
         done = CliRunner().invoke(cli, ["queue", "list", "--config", str(config)])
     first, second = done.output.splitlines()
     assert first.startswith("1  order 42  hot  wok  等待 pending  ")

@@ -17,7 +17,7 @@ import pytest
 from agent.broker.probe import Visit
 from agent.cli.doctor import NAMES
 from agent.config import Broker, Printer, load
-from agent.doctor import disk, files, line, login, printers, running, table, times
+from agent.doctor import disk, files, line, login, place, printers, running, table, times
 from agent.doctor.case import Case, Roots, open_case
 from agent.doctor.finding import MARKS, Finding, Sign, well
 from agent.model.link import parse_link
@@ -495,3 +495,20 @@ def test_lines_survive_a_copy_into_a_chat(tmp_path: Path) -> None:
     told = json.loads(run_cli(there.path, "doctor", "--json").stdout)
     assert told["ok"] is False
     assert {each["sign"] for each in told["findings"]} <= {"well", "look", "bad"}
+
+
+@pytest.mark.parametrize(
+    ("controllers", "sign"),
+    [("cpuset cpu io memory pids\n", Sign.WELL), ("cpuset cpu io pids\n", Sign.LOOK), (None, None)],
+)
+def test_a_kernel_that_can_not_limit_memory_is_named(
+    tmp_path: Path, controllers: str | None, sign: Sign | None
+) -> None:
+    """A Raspberry Pi's, without a word in its cmdline.txt; where there are no control groups nobody can tell."""
+    if controllers is not None:
+        told = tmp_path / "sys/fs/cgroup/cgroup.controllers"
+        told.parent.mkdir(parents=True)
+        told.write_text(controllers)
+    found = list(place.memory(case(tmp_path)))
+    assert [each.sign for each in found] == ([] if sign is None else [sign])
+    assert all("cgroup_enable=memory" in each.fix.en for each in found if each.sign is Sign.LOOK)

@@ -46,6 +46,15 @@ wait $agent
 echo "ended: $?"
 """.replace("@ORDER@", ORDER)
 
+READ_ONLY = """
+mount --rbind "$0" "$0"
+mount -o remount,bind,ro "$0"
+mount -t tmpfs tmpfs "$0/tmp"
+mount --bind "$0.data/shop-agent" "$0/var/lib/shop-agent"
+mount --bind "$0.data/etc-shop-agent" "$0/etc/shop-agent"
+"""
+"""A root as in systemd/fstab.read-only."""
+
 
 @pytest.fixture(scope="session")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -152,6 +161,7 @@ def test_it_installs_on_a_bare_system(root: Root) -> None:
     assert root.run("dpkg-query -W -f '${Status} ${Version}' shop-agent").stdout == f"install ok installed {OLD}"
     assert root.run("shop-agent version").stdout.startswith(f"shop-agent {OLD} (Python 3.")
     assert root.run("stat -c '%U %a' /var/lib/shop-agent /etc/shop-agent").stdout == "shop-agent 700\nshop-agent 755\n"
+    assert "<port>8480</port>" in root.text("/etc/avahi/services/shop-agent.service")
     for unit in ("shop-agent.service", "shop-agent-boot.service"):
         assert (root.folder / f"etc/systemd/system/multi-user.target.wants/{unit}").is_symlink()
     assert root.run("shop-agent config check", check=False).returncode == 78  # there is none yet
@@ -242,6 +252,22 @@ def test_the_order_of_before_is_known_after_the_upgrade(root: Root) -> None:
     assert "a duplicate, not printed again" in said
     assert "ended: 0" in said
     assert not list((root.folder / "var/lib/shop-agent").glob("virtual/kitchen/*.txt")), said
+
+
+def test_a_read_only_root_prints(root: Root) -> None:
+    """With the orders and the configuration on a partition of their own a new box says welcome and prints an order."""
+    data = root.folder.with_name(f"{root.folder.name}.data")
+    owner = (root.folder / "var/lib/shop-agent").stat()
+    for name in ("shop-agent", "etc-shop-agent"):
+        (data / name).mkdir(parents=True)
+        os.chown(data / name, owner.st_uid, owner.st_gid)
+    said = root.run(f"touch /usr/written /etc/written || echo read-only\n{RUN}", mounts=READ_ONLY).stdout
+    assert "read-only" in said
+    assert "ended: 0" in said
+    paper = (data / "shop-agent/virtual/kitchen/0002.txt").read_text()
+    assert "#42" in paper.replace(" ", ""), said
+    assert (data / "etc-shop-agent/shop-agent.yaml").exists()
+    shutil.rmtree(data)
 
 
 def test_removing_keeps_orders_and_configuration(root: Root) -> None:

@@ -1,10 +1,14 @@
 """What systemd and udev are given: units that are hardened, that never give up, and that systemd itself finds right."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+
+from agent.firstrun import LISTEN
 
 SYSTEMD = Path(__file__).parents[1] / "systemd"
 ANALYZE = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="apt install systemd")
@@ -33,11 +37,49 @@ def test_a_wrong_word_in_a_unit_is_found(tmp_path: Path) -> None:
     assert any("WatchdogSeconds" in line for line in wrong)
 
 
+def test_a_box_without_time_or_network_prints() -> None:
+    """Nothing that needs the internet is waited for; what must be mounted is."""
+    for unit in ("shop-agent.service", "shop-agent-boot.service"):
+        text = (SYSTEMD / unit).read_text()
+        assert "RequiresMountsFor=/var/lib/shop-agent /etc/shop-agent\n" in text
+        waited_for = " ".join(re.findall(r"^(?:After|Wants|Requires|BindsTo)=(.*)$", text, re.M))
+        assert not {"network-online.target", "time-sync.target"} & set(waited_for.split())
+
+
+GENERATOR = Path("/usr/lib/systemd/system-generators/systemd-fstab-generator")
+
+
+@pytest.mark.skipif(not GENERATOR.exists(), reason="apt install systemd")
+def test_the_example_of_a_read_only_root_mounts_what_changes(tmp_path: Path) -> None:
+    """systemd makes a mount of each line: root stays read-only, what changes is on the partition, which is checked."""
+    made = {name: tmp_path / name for name in ("normal", "early", "late")}
+    for folder in made.values():
+        folder.mkdir()
+    env = {"SYSTEMD_FSTAB": str(SYSTEMD / "fstab.read-only"), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([GENERATOR, *made.values()], env=env, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    units = {path.name: path.read_text() for path in made["normal"].glob("*.mount")}
+    assert "Options=ro,noatime" in units["-.mount"]
+    for name in (r"var-lib-shop\x2dagent.mount", r"etc-shop\x2dagent.mount", "var-lib-systemd.mount"):
+        assert "What=/data/" in units[name]
+    told = [line.split() for line in (SYSTEMD / "fstab.read-only").read_text().splitlines() if line.startswith("LABEL")]
+    assert {line[1]: line[5] for line in told} == {"/": "1", "/data": "2"}  # both are checked at each boot
+    box_keeps_starting = made["normal"] / "local-fs.target.requires"
+    assert [path.name for path in box_keeps_starting.glob("data*")] == []  # without the partition somebody can log in
+
+
+def test_the_box_is_shown_on_the_network() -> None:
+    """The port that a new box opens is the one that avahi tells."""
+    service = ElementTree.fromstring((SYSTEMD / "avahi-shop-agent.xml").read_text()).find("service")
+    assert service is not None
+    assert (service.findtext("type"), service.findtext("port")) == ("_http._tcp", LISTEN.rpartition(":")[2])
+
+
 def _complaints(root: Path, change: dict[str, str]) -> list[str]:
     """What `systemd-analyze verify` says of our units, on a machine where the agent and its manual are there."""
     folder = root / "units"
     folder.mkdir()
-    targets = ["sysinit", "basic", "shutdown", "network", "time-sync", "local-fs", "multi-user", "timers"]
+    targets = ["sysinit", "basic", "shutdown", "network", "time-set", "local-fs", "multi-user", "timers"]
     for name in [*(f"{target}.target" for target in targets), "-.mount", "system.slice", "tmp.mount"]:
         (folder / name).write_text("[Mount]\nWhat=none\nWhere=/tmp\n" if name == "tmp.mount" else "[Unit]\n")
     (folder / "-.mount").write_text("[Mount]\nWhat=none\nWhere=/\n")

@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 
 from agent.cli.options import config_option
-from agent.cli.talk import json_option, show_json
-from agent.config import load
+from agent.cli.talk import in_use, json_option, show_json
 from agent.errors import ConfigError
 
 BY = "command line"
@@ -21,7 +20,7 @@ def reset_pin(config_path: Path, as_json: bool) -> None:
     from agent.console.access import Access
     from agent.console.claimticket import page_address
 
-    config = load(config_path)
+    config = in_use(config_path)
     try:
         code = Access(config.data_dir).tell_code()
     except OSError as exc:

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from agent.cli.options import config_option
-from agent.cli.talk import LOOK_S, SETTLE_S, ask_agent, json_option, local, plain, show_json
-from agent.config import Config, load
+from agent.cli.talk import LOOK_S, SETTLE_S, ask_agent, in_use, json_option, local, plain, show_json
+from agent.config import Config
 from agent.control import ask
 from agent.report.alarmtext import more, sentence
 
@@ -23,7 +23,7 @@ def alarms() -> None:
 @json_option
 def list_(config_path: Path, as_json: bool) -> None:
     """Show every alarm that is up, oldest first, with what to do."""
-    config = load(config_path)
+    config = in_use(config_path)
     answer = ask(config.data_dir, {"do": "alarms"}, LOOK_S)
     if as_json:
         show_json(answer)

@@ -7,9 +7,9 @@ from uuid import uuid4
 import click
 
 from agent.cli.options import config_option
-from agent.cli.talk import ERRAND_S, json_option, plain, show_json
+from agent.cli.talk import ERRAND_S, in_use, json_option, plain, show_json
 from agent.cli.told import FILE, event_of, name_of, read
-from agent.config import Config, load
+from agent.config import Config
 from agent.control import ask
 from agent.errors import CommandRefused, ConfigError
 from agent.model.order import DIALECTS, MAX_RAW_COPIES
@@ -60,7 +60,7 @@ def print_(
     It is taken in like an order from the cloud, kept and reported, and the answer says what became of it. Exit 1 when
     it is refused.
     """
-    config = load(config_path)
+    config = in_use(config_path)
     where = _station(config, printer) if printer else station
     if raw:
         content = {

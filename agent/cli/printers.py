@@ -9,8 +9,8 @@ import click
 from agent.cli.check import check
 from agent.cli.options import config_option
 from agent.cli.scan import READ_PAPER, add, identify, scan, tell_page
-from agent.cli.talk import LOOK_S, NEEDS, PRINTER_STATES, PROBE_S, SETTLE_S, json_option, plain, show_json
-from agent.config import Config, Printer, load
+from agent.cli.talk import LOOK_S, NEEDS, PRINTER_STATES, PROBE_S, SETTLE_S, in_use, json_option, plain, show_json
+from agent.config import Config, Printer
 from agent.control import ask
 from agent.errors import AgentNotRunning, CommandRefused
 
@@ -41,7 +41,7 @@ for _command in (check, scan, add, identify):
 @json_option
 def list_(config_path: Path, as_json: bool) -> None:
     """Show every printer: where it is, how it is, what it can prove, and what waits for it."""
-    answer = ask(load(config_path).data_dir, {"do": "printers"}, LOOK_S)
+    answer = ask(in_use(config_path).data_dir, {"do": "printers"}, LOOK_S)
     if as_json:
         show_json(answer)
         return
@@ -60,7 +60,7 @@ def probe(name: str, config_path: Path, as_json: bool) -> None:
 
     Where no agent runs the printer is asked over a link of this command's own.
     """
-    config = load(config_path)
+    config = in_use(config_path)
     printer = _configured(config, name)
     try:
         answer = ask(config.data_dir, {"do": "probe", "printer": name}, PROBE_S)
@@ -75,7 +75,7 @@ def probe(name: str, config_path: Path, as_json: bool) -> None:
 @json_option
 def accept(name: str, config_path: Path, as_json: bool) -> None:
     """Whatever stands in the place of the printer NAME is that printer from now on: it was exchanged."""
-    config = load(config_path)
+    config = in_use(config_path)
     printer = _configured(config, name)
     _tell(ask(config.data_dir, {"do": "accept", "printer": name}, PROBE_S), printer, as_json)
 
@@ -89,7 +89,7 @@ def accept(name: str, config_path: Path, as_json: bool) -> None:
 @json_option
 def test(name: str, page: str, config_path: Path, as_json: bool) -> None:
     """Print a test page on the printer NAME, and say what became of it. It is printed also while NAME is paused."""
-    config = load(config_path)
+    config = in_use(config_path)
     printer = _configured(config, name)
     try:
         answer = ask(config.data_dir, {"do": "test", "printer": name, "page": page}, PROBE_S)
@@ -123,7 +123,7 @@ def resume(name: str, config_path: Path, as_json: bool) -> None:
 
 
 def _direct(what: str, name: str, config_path: Path, as_json: bool) -> None:
-    config = load(config_path)
+    config = in_use(config_path)
     printer = name if name == "all" else _configured(config, name).name
     answer = ask(config.data_dir, {"do": what, "printer": printer}, SETTLE_S)
     if as_json:
@@ -142,7 +142,7 @@ def _configured(config: Config, name: str) -> Printer:
 
 def _ask_directly(config: Config, printer: Printer) -> dict[str, Any]:
     """While no agent works here."""
-    from agent.answers import introduce  # they load every room
+    from agent.answers.printers import introduce  # they load every room
     from agent.clock import SystemClock
     from agent.connectors import connector
     from agent.datadir import unattended

@@ -7,8 +7,19 @@ import click
 
 from agent.cli.kitchen import kitchen, ready, recall
 from agent.cli.options import config_option
-from agent.cli.talk import LOOK_S, NEEDS, PRINTER_STATES, SETTLE_S, ask_agent, json_option, local, plain, show_json
-from agent.config import Config, load
+from agent.cli.talk import (
+    LOOK_S,
+    NEEDS,
+    PRINTER_STATES,
+    SETTLE_S,
+    ask_agent,
+    in_use,
+    json_option,
+    local,
+    plain,
+    show_json,
+)
+from agent.config import Config
 from agent.control import ask
 
 STATES = {
@@ -54,7 +65,7 @@ def queue() -> None:
 @json_option
 def list_(config_path: Path, as_json: bool) -> None:
     """Show every ticket that is not settled, oldest first, and what it waits for."""
-    config = load(config_path)
+    config = in_use(config_path)
     answer = ask(config.data_dir, {"do": "queue"}, LOOK_S)
     if as_json:
         show_json(answer)
@@ -103,7 +114,7 @@ def discard(number: int, config_path: Path, as_json: bool) -> None:
 @json_option
 def waiting(config_path: Path, as_json: bool) -> None:
     """Show every order that waits and is no ticket yet: too late, too many, or ordered in advance."""
-    config = load(config_path)
+    config = in_use(config_path)
     answer = ask(config.data_dir, {"do": "waiting"}, LOOK_S)
     if as_json:
         show_json(answer)

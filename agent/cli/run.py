@@ -10,6 +10,7 @@ from agent import log
 from agent.cli.options import config_option
 from agent.config import load
 from agent.configwarnings import warnings
+from agent.lastgood import load_or_last
 
 _log = log.get("config")
 
@@ -29,12 +30,14 @@ def run(config_path: Path, first_run: bool, printers: tuple[str, ...], listen: s
         from agent.firstrun import LISTEN, begin  # a box is new once
 
         begin(config_path, printers, listen or LISTEN)
-    config = load(config_path)
+    config, wrong = load_or_last(config_path)
+    if wrong:
+        _log.error("config.last_good_used", reason=wrong)
     for text in warnings(config):
         _log.warning("config.doubt_found", text=text)
     from agent.app import AGAIN, run_agent  # after the configuration is known to be right: it loads every room
 
-    code = run_agent(config, lambda: load(config_path), config_path)
+    code = run_agent(config, lambda: load(config_path), config_path, wrong)
     if code == AGAIN:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # a fresh process under the same number
     sys.exit(code)

@@ -11,8 +11,8 @@ import msgspec
 
 from agent.cli.options import config_option
 from agent.cli.queue import age
-from agent.cli.talk import LOOK_S, NEEDS, PRINTER_STATES, json_option, local, plain, show_json
-from agent.config import Config, load
+from agent.cli.talk import LOOK_S, NEEDS, PRINTER_STATES, in_use, json_option, local, plain, show_json
+from agent.config import Config
 from agent.control import ask
 from agent.errors import AgentNotRunning
 from agent.overview import AlarmNow, Overview, PrinterNow, size
@@ -43,7 +43,7 @@ _MOST_NUMBERS = 10
 @json_option
 def status(config_path: Path, watch: bool, as_json: bool) -> None:
     """Say how all is: line, printers, tickets, alarms and what to do."""
-    config = load(config_path)
+    config = in_use(config_path)
 
     def look() -> str:
         answer = ask(config.data_dir, {"do": "status"}, LOOK_S)
@@ -80,7 +80,7 @@ def _watch(look: Callable[[], str], *, clear: bool, apart: str) -> None:
 @json_option
 def tail(lines: int, follow: bool, config_path: Path, as_json: bool) -> None:
     """Show what happens, live: the lines of the running agent's log; with --json an object a line."""
-    folder = load(config_path).data_dir
+    folder = in_use(config_path).data_dir
 
     def show(answer: dict[str, Any]) -> int:
         for line in answer["lines"]:

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from agent.cli.options import config_option
-from agent.cli.talk import ERRAND_S, json_option, plain, show_json
-from agent.config import Config, load
+from agent.cli.talk import ERRAND_S, in_use, json_option, plain, show_json
+from agent.config import Config
 from agent.control import ask
 from agent.errors import AgentNotRunning, CommandRefused
 
@@ -19,7 +19,7 @@ def support_bundle(config_path: Path, as_json: bool) -> None:
     """Write a support bundle into the data directory: settings without secrets, the journal in numbers, the last log
     lines; no orders. Works also while no agent runs.
     """
-    config = load(config_path)
+    config = in_use(config_path)
     try:
         answer = ask(config.data_dir, {"do": "bundle"}, ERRAND_S)
     except AgentNotRunning as exc:
@@ -35,7 +35,7 @@ def support_bundle(config_path: Path, as_json: bool) -> None:
 @json_option
 def reload(config_path: Path, as_json: bool) -> None:
     """Read templates and configuration anew; says what is in use now, and for what a restart is needed."""
-    config = load(config_path)
+    config = in_use(config_path)
     answer = ask(config.data_dir, {"do": "reload"}, ERRAND_S)
     if as_json:
         show_json(answer)

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 import click
 import msgspec
 
-from agent.config import Config, load
+from agent.config import Config
 from agent.control import ask
+from agent.lastgood import load_or_last
 
 LOOK_S, SETTLE_S, PROBE_S, ERRAND_S = 15.0, 30.0, 45.0, 60.0
 """How long an answer is waited for: longer than the agent itself waits before it gives one."""
@@ -34,6 +35,20 @@ NEEDS = {
 json_option = click.option("--json", "as_json", is_flag=True, help="One line of JSON, for programs.")
 
 
+def in_use(path: Path) -> Config:
+    """What the agent runs with: the file, or while that is wrong, which is said on standard error, the last good one.
+
+    Raises:
+        ConfigError: exit 78.
+    """
+    config, wrong = load_or_last(path)
+    if wrong:
+        click.echo(
+            plain("配置有错，正用上一份 the configuration is wrong, the last good one is in use", wrong), err=True
+        )
+    return config
+
+
 def ask_agent(config_path: Path, request: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
     """The answer of the agent that this configuration is for.
 
@@ -41,7 +56,7 @@ def ask_agent(config_path: Path, request: Mapping[str, Any], timeout_s: float) -
         AgentNotRunning: exit 69.
         CommandRefused: exit 1.
     """
-    return ask(load(config_path).data_dir, request, timeout_s)
+    return ask(in_use(config_path).data_dir, request, timeout_s)
 
 
 def local(moment: str, config: Config) -> str:

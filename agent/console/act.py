@@ -51,7 +51,7 @@ _log = log.get("console")
 
 
 class Acts:
-    """`handlers` are those of the command line (agent/answers.py)."""
+    """`handlers` are those of the command line (agent/answers)."""
 
     def __init__(self, handlers: Mapping[str, Handler], pages: Pages, stopping: threading.Event) -> None:
         self._handlers = handlers

@@ -49,7 +49,7 @@ class Rooms:
 @dataclass(frozen=True)
 class Window:
     """What a person's pages look at besides, and the hands that do what is asked there: `handlers` are the command
-    line's (agent/answers.py). `config_path` is the file that set-up writes, None where there is none; `restart` starts
+    line's (agent/answers). `config_path` is the file that set-up writes, None where there is none; `restart` starts
     the agent anew, with what was written; `print_code` prints a ticket with the code that it asks for, which makes its
     reader the owner, and returns on which printer (raises Refusal); `alarm` raises one by its key, or clears it without
     a reason.

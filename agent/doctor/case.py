@@ -10,6 +10,7 @@ from agent.clock import Clock, SystemClock, is_synchronised
 from agent.config import Config, Printer, load
 from agent.control import ask
 from agent.errors import AgentNotRunning, CommandRefused, ConfigError
+from agent.lastgood import load_or_last
 from agent.overview import Overview
 from agent.printers.link import Connector
 from agent.unixuser import User, service_user
@@ -28,13 +29,15 @@ class Roots(msgspec.Struct, frozen=True):
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """`config` is None where the file can't be used, and `faults` say why; where it can, they are what the agent prints
-    without. `overview` is the running agent's word, None where `silent` says why there is none; `alone`: no agent works
-    here, so that its printers may be opened. `refused` is why the broker would not take what the agent said.
+    without. `spoilt`: the file is wrong, and `config` is the last good one, which the agent uses. `overview` is the
+    running agent's word, None where `silent` says why there is none; `alone`: no agent works here, so that its printers
+    may be opened. `refused` is why the broker would not take what the agent said.
     """
 
     path: Path
     config: Config | None
     faults: list[str]
+    spoilt: bool = False
     overview: Overview | None
     silent: str
     alone: bool
@@ -48,13 +51,14 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 def open_case(path: Path, connect: Callable[[Printer, Path], Connector], **more: Any) -> Case:
     """Read the file, and ask the agent that runs with it. Blocks for some seconds at most."""
-    config, faults = _read(path)
+    config, faults, spoilt = _read(path)
     folder = config.data_dir if config is not None else Path()
     overview, silent, alone, refused = (None, "", True, "") if config is None else _ask(folder)
     return Case(
         path=path,
         config=config,
         faults=faults,
+        spoilt=spoilt,
         overview=overview,
         silent=silent,
         alone=alone,
@@ -66,15 +70,16 @@ def open_case(path: Path, connect: Callable[[Printer, Path], Connector], **more:
     )
 
 
-def _read(path: Path) -> tuple[Config | None, list[str]]:
+def _read(path: Path) -> tuple[Config | None, list[str], bool]:
     try:
-        return load(path, closely=True), []
+        return load(path, closely=True), [], False
     except ConfigError as exc:
         faults = str(exc).splitlines()
     try:
-        return load(path), faults
+        config, wrong = load_or_last(path)
     except ConfigError:
-        return None, faults
+        return None, faults, False
+    return config, faults, bool(wrong)
 
 
 def _ask(folder: Path) -> tuple[Overview | None, str, bool, str]:

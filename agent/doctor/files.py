@@ -26,7 +26,7 @@ def config(case: Case) -> Iterable[Finding]:
         (fault,) = faults(text)
         place = " ".join(filter(None, (f"第 {fault.line} 行" if fault.line else "", fault.field)))
         zh = f"{place}：{fault.zh}" if place else fault.zh
-        if case.config is None:
+        if case.config is None or case.spoilt:
             yield bad("config", (f"配置有错，{zh}", text), _MEND if fault.line else _NAME_IT)
         else:
             yield look("config", (f"配置有问题，{zh}", text), _MEND)

@@ -1,4 +1,4 @@
-"""What the agent needs of its machine besides clock and disk: fonts, and its own port."""
+"""What the agent needs of its machine besides clock and disk: fonts, a limit to its memory, and its own port."""
 
 import socket
 from collections.abc import Iterable
@@ -22,6 +22,23 @@ def fonts(_case: Case) -> Iterable[Finding]:
         why = ("没有中文字体，生僻字打不出来", "no font for Chinese: rare characters can't be drawn")
         command = "sudo apt install fonts-wqy-microhei fonts-unifont"
         yield look("fonts", why, (f"运行：{command}", f"Run: {command}"))
+
+
+def memory(case: Case) -> Iterable[Finding]:
+    """Can systemd limit the agent's memory? Raspberry Pi OS leaves that out of the kernel's control groups."""
+    told = case.roots.sys / "fs/cgroup/cgroup.controllers"
+    if not told.exists():
+        return
+    if "memory" in told.read_text().split():
+        yield well("memory", "内存上限有效", "the limit of memory holds")
+        return
+    why = ("内核没有打开内存上限", "the kernel does not limit memory: a leak would take all of it")
+    where = "/boot/firmware/cmdline.txt"
+    fix = (
+        f"在 {where} 那一行末尾加 cgroup_enable=memory，再重启盒子",
+        f"Add cgroup_enable=memory to the end of the line in {where}, and restart the box",
+    )
+    yield look("memory", why, fix)
 
 
 def port(case: Case) -> Iterable[Finding]:

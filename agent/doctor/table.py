@@ -21,6 +21,7 @@ CHECKS: dict[str, Callable[[Case], Iterable[Finding]]] = {
     "wear": disk.wear,
     "logs": disk.logs,
     "fonts": place.fonts,
+    "memory": place.memory,
     "port": place.port,
     "line": line.line,
     "alarms": running.alarms,

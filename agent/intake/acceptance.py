@@ -132,7 +132,8 @@ class Acceptance:
 
     def mark(self, tx: Tx, event: Event, known: orders.KnownOrder | None, replayed: bool) -> Mark | None:
         """Why this event's tickets may be on paper already, from before the journal knew it; None: they are not."""
-        if forgotten.was_known(tx, event.source, event.sequence):
+        follows = known is None and isinstance(event.data, Upsert) and event.data.order.rev > 1
+        if forgotten.was_known(tx, event.source, event.sequence, follows=follows):
             return Mark.JOURNAL_REBUILT
         return self._mark_rebuilt(tx, event, known, replayed) or self._mark_pruned(tx, event, known)
 

@@ -138,6 +138,10 @@ _BY_KIND = {
         ("账本损坏，已重建", "the journal was broken and begun anew"),
         (f"请与平台核对，{_SEEN[0]}", f"Compare the orders with the platform; {_SEEN[1]}"),
     ),
+    "update": (
+        ("更新到 {name} 不成功，已退回旧版", "the update to {name} was undone, the version of before runs"),
+        (f"不影响出票。请联系安装方，{_SEEN[0]}", f"Tickets print. Tell the installer; {_SEEN[1]}"),
+    ),
     "card": (
         ("存储卡丢数据，重打的小票都有标记", "the memory card loses data; what prints again is marked"),
         (f"请尽快换卡，并与平台核对，{_SEEN[0]}", f"Exchange the card; compare with the platform; {_SEEN[1]}"),
@@ -145,6 +149,13 @@ _BY_KIND = {
     "console:guessed": (
         ("有人在试本机的密码", "somebody is guessing this box's PIN"),
         ("看看谁连着店里的 Wi-Fi；可在设置里换密码。", "See who is on the shop's Wi-Fi; choose another PIN in set-up."),
+    ),
+    "config": (
+        ("配置文件有错，正用上一份好的配置", "the configuration is wrong; the last good one is in use"),
+        (
+            "请改正它：shop-agent config check，改好后一分钟内自动恢复。",
+            "Mend it: shop-agent config check; a minute later it is in use.",
+        ),
     ),
     "console": (("本机端口没有打开", "the box's own port is not open"), ("请检查配置。", "Check the configuration.")),
 }
