@@ -60,7 +60,7 @@ def test_the_example_of_a_read_only_root_mounts_what_changes(tmp_path: Path) -> 
     assert (done.returncode, done.stderr) == (0, "")
     units = {path.name: path.read_text() for path in made["normal"].glob("*.mount")}
     assert "Options=ro,noatime" in units["-.mount"]
-    for name in (r"var-lib-shop\x2dagent.mount", r"etc-shop\x2dagent.mount", "var-lib-systemd.mount"):
+    for name in (r"var-lib-shop\x2dagent.mount", r"etc-shop\x2dagent.mount", "var-lib-systemd-timesync.mount"):
         assert "What=/data/" in units[name]
     told = [line.split() for line in (SYSTEMD / "fstab.read-only").read_text().splitlines() if line.startswith("LABEL")]
     assert {line[1]: line[5] for line in told} == {"/": "1", "/data": "2"}  # both are checked at each boot
