@@ -68,6 +68,17 @@ def test_the_example_of_a_read_only_root_mounts_what_changes(tmp_path: Path) -> 
     assert [path.name for path in box_keeps_starting.glob("data*")] == []  # without the partition somebody can log in
 
 
+def test_an_update_opens_a_read_only_root_and_closes_it() -> None:
+    """By a unit without a sandbox of its own, for as long as it runs, and only where the root is read-only."""
+    update = (SYSTEMD / "shop-agent-update.service").read_text().splitlines()
+    assert {"Wants=shop-agent-writable.service", "After=shop-agent-writable.service"} <= set(update)
+    undo = (SYSTEMD / "shop-agent-recover.service").read_text().splitlines()
+    assert {"ExecStartPre=-/usr/bin/mount -o remount,rw /", "ExecStopPost=-/usr/bin/mount -o remount /"} <= set(undo)
+    opens = (SYSTEMD / "shop-agent-writable.service").read_text().splitlines()
+    assert {"ConditionPathIsReadWrite=!/", "StopWhenUnneeded=yes", "RemainAfterExit=yes"} <= set(opens)
+    assert not [line for line in (*opens, *undo) if line.startswith(("Private", "Protect", "ReadWrite"))]
+
+
 def test_the_box_is_shown_on_the_network() -> None:
     """The port that a new box opens is the one that avahi tells."""
     service = ElementTree.fromstring((SYSTEMD / "avahi-shop-agent.xml").read_text()).find("service")
