@@ -5,7 +5,7 @@ import sys
 import click
 
 from agent.cli import cli
-from agent.errors import AgentError, AgentNotRunning, ConfigError, DataDirLocked, JournalError
+from agent.errors import AgentError, AgentNotRunning, ConfigError, DataDirLocked, JournalError, JournalNewer
 
 REFUSED = 1
 EX_UNAVAILABLE = 69
@@ -16,6 +16,7 @@ EXIT_CODES: dict[type[AgentError], int] = {
     AgentNotRunning: EX_UNAVAILABLE,
     DataDirLocked: EX_TEMPFAIL,
     ConfigError: EX_CONFIG,
+    JournalNewer: EX_CONFIG,
     JournalError: EX_IOERR,
     AgentError: REFUSED,
 }
@@ -24,7 +25,7 @@ EXIT_CODES: dict[type[AgentError], int] = {
 
 def main() -> None:
     """Run the command line. Exit codes: 1 refused, or not well, 2 wrong usage (click's); and of sysexits(3): 69 nobody
-    answers, 74 the disk failed, 75 data directory in use, 78 wrong configuration.
+    answers, 74 the disk failed, 75 data directory in use, 78 wrong configuration, or a journal of a newer version.
     """
     try:
         cli(prog_name="shop-agent")

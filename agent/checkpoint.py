@@ -27,12 +27,24 @@ NAMES = (
 )
 RELEASING = ("release.before_commit", "release.after_commit")
 """Passed only where orders wait."""
+UPDATING = (
+    "update.before_keep",
+    "update.after_keep",
+    "update.after_begin",
+    "update.after_install",
+    "update.after_prove",
+    "update.after_commit",
+    "update.before_back",
+    "update.after_back",
+    "update.after_refuse",
+)
+"""Passed by whoever brings the box up to date, and not by the agent."""
 
 
 def _from_environment() -> tuple[str, int]:
     name, _, count = os.environ.get("SHOP_AGENT_CRASH", "").partition(":")
-    if name and name not in NAMES + RELEASING:
-        known = ", ".join(NAMES + RELEASING)
+    if name and name not in NAMES + RELEASING + UPDATING:
+        known = ", ".join(NAMES + RELEASING + UPDATING)
         raise SystemExit(f"SHOP_AGENT_CRASH: no checkpoint is called {name}; there are: {known}")
     return name, int(count or 1)
 

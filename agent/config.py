@@ -52,6 +52,11 @@ _KeyId = msgspec.Meta(
     examples=["2026-a"],
     extra={"write": "use letters a-z, digits, ., - and _"},
 )
+_Hours = msgspec.Meta(
+    pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
+    examples=['"03:00-05:00"'],
+    extra={"write": 'write from when until when, such as "03:00-05:00"'},
+)
 _Name = msgspec.Meta(
     pattern=r"^[\w.-]+$",
     max_length=32,
@@ -249,6 +254,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     beat_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 60
 
 
+class Updates(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the box brings itself up to date, and when, in the shop's time: not while it sells."""
+
+    automatic: bool = True
+    hours: Annotated[str, _Hours] = "03:00-05:00"
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """All settings. `timezone` is an IANA name; empty means the machine's own.
 
@@ -276,6 +288,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     mappings: list[MappedTopic] = []
     signatures: Signatures | None = None
     notices: list[Notice] = []
+    updates: Updates = Updates()
 
     def __post_init__(self) -> None:
         if self.broker is not None and not self.broker.client_id:

@@ -1,5 +1,7 @@
 """Every error that crosses a room's door. What a caller does about one is said by its class."""
 
+from pathlib import Path
+
 
 class AgentError(Exception):
     """The root: anything we raise on purpose."""
@@ -31,6 +33,19 @@ class DecodeError(AgentError):
 
 class JournalError(AgentError):
     """The journal can't keep what it is given: stop taking messages, the broker keeps them."""
+
+
+class JournalNewer(JournalError):
+    """A newer program left the journal in a shape that this one can't go on with: nothing is touched; exit 78."""
+
+    def __init__(self, path: Path, schema: int, known: int) -> None:
+        super().__init__(
+            f"{path} was written by a newer shop-agent (schema {schema}, this one knows {known}); install the newer "
+            "version again: sudo apt install shop-agent"
+        )
+        self.zh = (
+            f"账本 {path} 是新版本写的（格式 {schema}，本版本只懂 {known}）：请装回新版本 sudo apt install shop-agent"
+        )
 
 
 class JournalFull(JournalError):

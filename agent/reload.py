@@ -14,7 +14,7 @@ from agent.intake.keyfile import load_keyring
 from agent.intake.mappingfile import load_all
 from agent.model.command import Ask
 
-AT_ONCE = ("language", "limits", "printing", "report", "commands")
+AT_ONCE = ("language", "limits", "printing", "report", "commands", "updates")
 """Settings that are looked at whenever they are needed; the others make rooms and threads."""
 
 

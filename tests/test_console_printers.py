@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from agent import answers
+from agent.answers import printers
 from agent.config import load
 from agent.configchanges import changes
 from agent.console.twowords import parted
@@ -111,7 +111,7 @@ def test_its_buttons_are_on_paper(tmp_path: Path) -> None:
 
 def test_what_can_not_be_printed_now_is_not_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without paper the page waits, and the answer says why."""
-    monkeypatch.setattr(answers, "TEST_S", 1.0)
+    monkeypatch.setattr(printers, "TEST_S", 1.0)
     with window(tmp_path) as here:
         here.until(lambda: "能确认出纸" in text_of(here.me.get("/printers")), "a meeting")
         here.devices["wok"].run_out_of_paper()

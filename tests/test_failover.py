@@ -7,6 +7,7 @@ import pytest
 from agent.config import Printing
 from agent.journal.decisions import decide
 from agent.model.command import Decision, Settle
+from agent.simulator.faults import Reply
 from agent.simulator.printer import PrinterSpec
 from agent.spool import doubt
 from tests.brigade import Brigade, brigade
@@ -226,12 +227,13 @@ def test_a_person_settles_what_the_printer_still_holds(tmp_path: Path, profile: 
         here.order_at(2, "wok")
         here.wait_told(2, states=("held",))
         here.journal.write(lambda tx: decide(tx, Settle(decision, ticket=2)))
-        here.device.wait_for(lambda _: False, 2.5)
+        dropped = profile == "epson" and decision != "printed"
+        cleared = here.device.wait_for(lambda it: Reply.CLEARED in dict(it.said), 20.0 if dropped else 2.5)
+        assert cleared == dropped
         here.device.load_paper()
         here.order_at(3, "wok")
         here.wait_told(3)
         here.wait_told(2)
-        dropped = profile == "epson" and decision != "printed"
         wanted = [] if dropped else [("2", False)]
         wanted += [("2", True)] if decision == "again" else []
         assert sorted(each for each in orders(here, "wok") if each[0] == "2") == wanted

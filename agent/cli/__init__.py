@@ -31,6 +31,7 @@ COMMANDS = {
     "tail": "agent.cli.status:tail",
     "simulate": "agent.cli.simulate:simulate",
     "templates": "agent.cli.templates:templates",
+    "update": "agent.cli.update:update",
 }
 
 

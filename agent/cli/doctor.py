@@ -1,15 +1,22 @@
 """`shop-agent doctor`: what is wrong here, and the one thing to do about it."""
 
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import click
 import msgspec
 
+from agent import __version__
 from agent.cli.options import config_option
-from agent.cli.talk import json_option, plain, show_json
-from agent.errors import ConfigError, DataDirLocked
+from agent.cli.talk import in_use, json_option, plain, show_json
+from agent.clock import SystemClock
+from agent.control import ask
+from agent.errors import AgentNotRunning, CommandRefused, ConfigError, DataDirLocked
+from agent.overview import Overview
+
+LOOK_S = 5.0
 
 NAMES = {
     "config": "配置",
@@ -41,12 +48,18 @@ NAMES = {
 @click.command()
 @config_option
 @json_option
-def doctor(config_path: Path, as_json: bool) -> None:
+@click.option(
+    "--post-update", "was", type=click.Path(path_type=Path), metavar="FILE", help="As well as FILE says it was?"
+)
+def doctor(config_path: Path, as_json: bool, was: Path | None) -> None:
     """Check all that an order needs on its way to paper. Nothing is printed. Exit 1 when something does not work.
 
     Works with the agent running and without: then the printers are asked directly. Run it as root or as the service's
-    user.
+    user. With --post-update the new version is proved, for a minute at most: it runs, and the line and the printers
+    that were well before are well again.
     """
+    if was is not None:
+        sys.exit(_prove(config_path, was))
     from agent.connectors import connector
     from agent.datadir import unattended
     from agent.doctor.case import open_case
@@ -73,3 +86,27 @@ def doctor(config_path: Path, as_json: bool) -> None:
             if each.fix.zh:
                 click.echo("    → " + plain(each.fix.zh, each.fix.en))
     sys.exit(1 if failed else 0)
+
+
+def _prove(config_path: Path, file: Path) -> int:
+    """What is not as it was before the update; 0 where nothing is amiss."""
+    from agent.doctor.after import Before, wait_until_well
+
+    was = msgspec.json.decode(file.read_bytes(), type=Before)
+    if __version__ != was.version:
+        click.echo(f"✗ 装的是 {__version__}，不是 {was.version}  {__version__} is installed, and not {was.version}")
+        return 1
+    folder = in_use(config_path).data_dir if was.ran else Path()
+
+    def look() -> Overview | None:
+        try:
+            return msgspec.convert(ask(folder, {"do": "status"}, LOOK_S), Overview)
+        except (AgentNotRunning, CommandRefused, msgspec.ValidationError):
+            return None
+
+    found = wait_until_well(was, look, SystemClock(), time.sleep)
+    for words in found:
+        click.echo(plain("✗", words.zh, words.en))
+    if not found:
+        click.echo(plain("✓", f"{__version__} 一切如前", f"{__version__} is as well as it was before"))
+    return 1 if found else 0

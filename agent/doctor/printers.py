@@ -34,7 +34,7 @@ _SWITCHES = (
     "波特率不对：按住走纸键开机打自检页，把上面的波特率写进 link（?baud=）",
     "Wrong baud: hold FEED while switching on, and write the baud of that page into the link (?baud=)",
 )
-_RULES = "60-shop-agent-printers.rules → /etc/udev/rules.d"
+_RULES = "sudo udevadm trigger (60-shop-agent-printers.rules)"
 _PLUG = ("检查打印机电源、数据线和插口", "Check the printer's power, its cable and the plug")
 
 
@@ -79,7 +79,7 @@ def _device(name: str, printer: Printer, case: Case) -> Finding | None:
     why = (f"用户 {who} 没有权限用 {path}", f"the user {who} may not use {path}")
     group = "dialout" if isinstance(printer.link, SerialLink) else "lp"
     command = f"sudo usermod -aG {group} {who} && sudo systemctl restart shop-agent"
-    return bad(name, why, (f"装上 {_RULES}，或运行：{command}", f"Install {_RULES}, or run: {command}"))
+    return bad(name, why, (f"运行 {_RULES}；不行再：{command}", f"Run {_RULES}; if that is not enough: {command}"))
 
 
 def _path(printer: Printer) -> Path | None:
@@ -163,7 +163,7 @@ def unreachable(name: str, printer: Printer, said: str) -> Finding:
     if "no answer" in said and isinstance(printer.link, SerialLink):
         return bad(name, why, (f"开着吗？{_SWITCHES[0]}", f"Is it on? {_SWITCHES[1]}"))
     if "may not open" in said or number in (errno.EACCES, errno.EPERM):
-        return bad(name, why, (f"装上 {_RULES}", f"Install {_RULES}"))
+        return bad(name, why, (f"运行 {_RULES}", f"Run {_RULES}"))
     if "another program" in said or number == errno.EBUSY:
         command = "sudo systemctl disable --now cups cups-browsed; sudo fuser -v DEVICE"
         return bad(name, why, (f"别的程序占着它：{command}", f"Another program holds it: {command}"))

@@ -1,6 +1,7 @@
 """The ledger's file: opened, proved sound, brought up to date; and set aside, never deleted, when it is broken."""
 
 import os
+import re
 import secrets
 import shutil
 import sqlite3
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from agent import log
-from agent.errors import JournalBroken, JournalError, JournalFull
+from agent import atomicfile, log
+from agent.errors import JournalBroken, JournalError, JournalFull, JournalNewer
 
 Tx = sqlite3.Connection
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -19,6 +20,11 @@ WORKS_OWN = frozenset(
     {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, None}
 )
 """What SQLite says when a statement is at fault; everything else is the file's or the disk's."""
+_OLDEST = "oldest_schema"
+_DECLARED = re.compile(r"^-- oldest: (\d+)$", re.M)
+_COPY = re.compile(r"\.v(\d+)\.db$")
+_MARGIN_BYTES = 16 << 20
+"""What stays free beside the copy, for the step itself and for the orders of meanwhile."""
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _log = log.get("journal")
 
@@ -36,7 +42,8 @@ def open_journal(path: Path, migrations: Path = MIGRATIONS) -> Opened:
     """Open the journal, or make a new one where there is none or where the one there is broken.
 
     Raises:
-        JournalError: it is newer than this program, or the disk can't be used.
+        JournalNewer: a newer program left it in a shape that this one can't go on with.
+        JournalError: the disk can't be used.
     """
     try:
         return _open(path, migrations)
@@ -83,6 +90,7 @@ def _open(path: Path, migrations: Path) -> Opened:
 
 def _prepare(path: Path, connection: Tx, existed: bool, migrations: Path) -> Opened:
     connection.execute("PRAGMA busy_timeout=5000")
+    connection.execute("PRAGMA page_size=1024")  # of a new file: a commit is many pages and few bytes, and flash wears
     mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
     if mode != "wal":
         raise JournalError(f"SQLite keeps this file in {mode} mode; the data directory must be on a local disk")
@@ -118,20 +126,50 @@ def _identify(path: Path, connection: Tx) -> Opened:
     return Opened(connection, str(facts["id"]), rebuilt, since)
 
 
+def newest_schema(migrations: Path = MIGRATIONS) -> int:
+    """The schema that this program leaves a journal in."""
+    return len(_steps(migrations))
+
+
+def oldest_writer(migrations: Path = MIGRATIONS) -> int:
+    """The oldest schema whose program may go on with a journal that this one leaves."""
+    return _oldest(_steps(migrations))
+
+
+def _oldest(steps: list[Path]) -> int:
+    """A step says of itself, in a line such as `-- oldest: 7`, that it takes nothing away and changes no meaning, and
+    that who does not know what it adds may leave that out. A step without that line lets nobody back.
+    """
+    declared = [_DECLARED.search(step.read_text()) for step in steps]
+    return max(int(found[1]) if found else number for number, found in enumerate(declared, 1))
+
+
+def _steps(migrations: Path) -> list[Path]:
+    return sorted(migrations.glob("*.sql"))
+
+
 def _migrate(path: Path, connection: Tx, migrations: Path) -> None:
-    """Bring the schema up to date, one transaction a step, after a copy of the file as it was."""
+    """Bring the schema up to date, one transaction a step, after a copy of the file as it was. A journal that is ahead
+    of this program stays as it is, and is gone on with where the steps that brought it there allow that.
+    """
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    steps = sorted(migrations.glob("*.sql"))
+    steps = _steps(migrations)
     if version > len(steps):
-        raise JournalError(
-            f"{path} was written by a newer shop-agent (schema {version}, this one knows {len(steps)}); "
-            "install the newer version again"
-        )
+        oldest = dict(connection.execute("SELECT key, value FROM meta WHERE key = ?", (_OLDEST,))).get(_OLDEST, version)
+        if int(oldest) > len(steps):
+            raise JournalNewer(path, version, len(steps))
+        _log.warning("journal.ahead", schema=version, known=len(steps))
+        return
     if 0 < version < len(steps):
         _copy(connection, path.with_suffix(f".v{version}.db"))
     for number, step in enumerate(steps[version:], version + 1):
-        connection.executescript(f"BEGIN IMMEDIATE;\n{step.read_text()}\nPRAGMA user_version={number};\nCOMMIT;")
+        noted = f"DELETE FROM meta WHERE key = '{_OLDEST}';"
+        if (oldest := _oldest(steps[:number])) < number:
+            noted += f"INSERT INTO meta VALUES ('{_OLDEST}', '{oldest}');"
+        script = f"BEGIN IMMEDIATE;\n{step.read_text()}\n{noted}\nPRAGMA user_version={number};\nCOMMIT;"
+        connection.executescript(script)
         _log.info("journal.migrated", schema=number)
+    _forget_copies(path)
 
 
 def code(exc: sqlite3.Error) -> int | None:
@@ -163,13 +201,37 @@ def _prove_writable(connection: Tx) -> None:
 
 
 def _copy(connection: Tx, to: Path) -> None:
-    """A copy of the journal that is either whole or not there."""
+    """A copy of the journal that is either whole, and on the disk, or not there.
+
+    Raises:
+        JournalFull: there is no room for it; nothing was changed, and the program of before can go on.
+    """
     growing = to.with_suffix(".growing")
     growing.unlink(missing_ok=True)
-    connection.execute("VACUUM INTO ?", (str(growing),))
-    with growing.open("rb") as file:
-        os.fsync(file.fileno())
-    growing.replace(to)
+    pages, page = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    needed, free = pages * page + _MARGIN_BYTES, shutil.disk_usage(to.parent).free
+    if free < needed:
+        raise JournalFull(
+            f"{to.parent}: {free >> 20} MB are free, and the copy of the journal before a new schema needs "
+            f"{needed >> 20} MB: make room, or install the version of before again"
+        )
+    try:
+        connection.execute("VACUUM INTO ?", (str(growing),))
+        with growing.open("rb") as file:
+            os.fsync(file.fileno())
+        growing.replace(to)
+    finally:
+        growing.unlink(missing_ok=True)
+    atomicfile.sync_folder(to.parent)
+
+
+def _forget_copies(path: Path) -> None:
+    """Only the newest is kept: each is as large as the journal, and has customers' orders in it."""
+    copies = {
+        int(found[1]): copy for copy in path.parent.glob(f"{path.stem}.v*.db") if (found := _COPY.search(copy.name))
+    }
+    for version in sorted(copies)[:-1]:
+        copies[version].unlink(missing_ok=True)
 
 
 def _set_aside(path: Path) -> Path:

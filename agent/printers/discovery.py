@@ -32,8 +32,8 @@ _MAKERS = {
 """How the hardware addresses of those begin that have their own."""
 
 _NO_RULE = (
-    "没有权限：请安装 60-shop-agent-printers.rules，或把用户加入 lp 组 "
-    "this user may not open it: install 60-shop-agent-printers.rules, or add the user to the group lp"
+    "没有权限：请加 sudo；服务的权限由 60-shop-agent-printers.rules 给：sudo udevadm trigger "
+    "this user may not open it: use sudo; the service has it by 60-shop-agent-printers.rules: sudo udevadm trigger"
 )
 _NO_DIALOUT = (
     "没有权限：请把用户加入 dialout 组 this user may not open it: add the user to the device's group (dialout)"

@@ -159,8 +159,8 @@ def advice(port: str, exc: Exception) -> str:
     match getattr(exc, "errno", None):
         case errno.EACCES | errno.EPERM:
             return (
-                f"this user may not open the printer at USB port {port}: install 60-shop-agent-printers.rules, with a"
-                " line for its maker and model"
+                f"this user may not open the printer at USB port {port}: 60-shop-agent-printers.rules needs a"
+                " line for its maker and model, see docs/printers.md"
             )
         case errno.EBUSY:
             return f"another program holds the printer at USB port {port}; stop it"

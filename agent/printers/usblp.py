@@ -180,7 +180,7 @@ class UsblpConnector:
             case errno.EBUSY:
                 return f"another program holds {path}; stop it (systemctl disable --now cups, if it is CUPS)"
             case errno.EACCES | errno.EPERM:
-                return f"this user may not open {path}: install 60-shop-agent-printers.rules, or add it to the group lp"
+                return f"this user may not open {path}: 60-shop-agent-printers.rules gives it: sudo udevadm trigger"
             case _:
                 return f"open {path}: {exc}"
 

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from agent.simulator.board import Board, Message, blank, picture
 from agent.simulator.piece import Piece
 from agent.simulator.play import NAMES, Play
-from agent.simulator.scene import Scene
+from agent.simulator.scene import SHOP, Scene
 
 PAGE = Path(__file__).parent / "static" / "demo.html"
 ACCIDENT_EACH_S, MEND_AFTER_S = 20.0, 7.0
@@ -47,6 +47,9 @@ def serve(seed: int, rate: float, port: int) -> None:
         page = Page(scene, play)
         with contextlib.closing(scene):
             scene.start()
+            click.echo(
+                f"For a cloud of yours, as in docs/integrators.md: MQTT 127.0.0.1:{scene.broker_port}, shop {SHOP}"
+            )
             play.start()
             try:
                 # uvicorn raises the signal again once it is down.

@@ -57,6 +57,7 @@ class Scene:
         self._nurse = threading.Thread(target=self._restart_for_ever, name="restart", daemon=True)
         self.printers = {name: VirtualPrinter(spec, name) for name, spec in SPECS.items()}
         self.cloud: Cloud
+        self.broker_port = 0
         self.restarts = 0
 
     def start(self, timeout_s: float = 20.0) -> None:
@@ -72,6 +73,7 @@ class Scene:
             links[name] = port.link
             self._stack.callback(printer.close)
             self._stack.callback(port.close)
+        self.broker_port = broker.port
         self.cloud = self._stack.enter_context(Cloud("127.0.0.1", broker.port, shop=SHOP))
         self._agent.config.write_text(_config(self._folder, broker.port, links), encoding="utf-8")
         self._agent.start()

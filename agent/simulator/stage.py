@@ -97,11 +97,12 @@ class Mosquitto:
 
 
 class AgentProcess:
-    """`shop-agent run` as its own process, its log in a file."""
+    """`shop-agent run` as its own process, its log in a file. `module` may be one that spoils something first."""
 
-    def __init__(self, config: Path, log: Path) -> None:
+    def __init__(self, config: Path, log: Path, module: str = "agent") -> None:
         self.config = config
         self.log = log
+        self._module = module
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, crash: str = "", **environment: str) -> None:
@@ -109,7 +110,7 @@ class AgentProcess:
         env = {**os.environ, **environment, "SHOP_AGENT_CRASH": crash}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "agent", "run", "--config", str(self.config)],
+                [sys.executable, "-m", self._module, "run", "--config", str(self.config)],
                 env=env,
                 stdout=log,
                 stderr=log,

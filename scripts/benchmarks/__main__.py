@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from scripts.benchmarks import (
+    backlog,
     burst,
     console,
     fleet,
@@ -147,6 +148,16 @@ def growth_command(most: int, window: int, under: Path | None, json: Path | None
     _growth(bench, most, window)
 
 
+@main.command("backlog")
+@click.option("--pending", type=ORDERS, multiple=True, default=(100, 10_000), show_default=True, help="Tickets.")
+@ROUNDS
+@_everywhere
+def backlog_command(pending: tuple[int, ...], rounds: int, under: Path | None, json: Path | None) -> None:
+    """How soon a killed agent is back and prints, with so many tickets pending."""
+    bench = Bench(under, json)
+    _backlog(bench, pending, rounds)
+
+
 @main.command("line")
 @click.option("--tickets", type=ORDERS, default=30, show_default=True, help="In the burst.")
 @click.option("--baud", type=int, multiple=True, default=(9600, 19200), show_default=True)
@@ -258,7 +269,13 @@ def all_command(under: Path | None, json: Path | None) -> None:
     _burst(bench, REAL, 1000, 3)
     _memory(bench, REAL, 1000, 20.0, 3)
     _growth(bench, POINTS[-1], growth.WINDOW)
+    _backlog(bench, (100, 10_000), 3)
     _render(bench, 200, 3)
+
+
+def _backlog(bench: Bench, pending: tuple[int, ...], rounds: int) -> None:
+    found = backlog.measure([*pending], rounds, bench.under)
+    bench.show(f"backlog: killed with tickets pending, {rounds} rounds", backlog.table(found), found)
 
 
 def _render(bench: Bench, tickets: int, rounds: int) -> None:

@@ -18,9 +18,9 @@ TIMEOUT_S = 30.0
 
 
 class Publisher:
-    """A connection to the broker for one shop. One that `hears` keeps what the agent reports."""
+    """A connection to the broker for one shop. What the agent says there on `hears` ("report", "state") is kept."""
 
-    def __init__(self, port: int, shop: str, *, hears: bool = False) -> None:
+    def __init__(self, port: int, shop: str, *, hears: str = "") -> None:
         self.reports: list[bytes] = []
         self._shop = shop
         self._ready = False
@@ -30,11 +30,11 @@ class Publisher:
         self._client.on_connect = self._on_ready
         self._client.on_message = self._heard
         self._client.connect("127.0.0.1", port, keepalive=3600)
-        self._until(lambda: self._ready, "the broker did not answer")
+        self.until(lambda: self._ready, "the broker did not answer")
         if hears:
             self._ready, self._client.on_subscribe = False, self._on_ready
-            self._client.subscribe(f"shops/{shop}/up/box1/report", 1)
-            self._until(lambda: self._ready, "the broker did not answer")
+            self._client.subscribe(f"shops/{shop}/up/box1/{hears}", 1)
+            self.until(lambda: self._ready, "the broker did not answer")
 
     def send(self, payload: bytes) -> None:
         """Publish one event; it is written to the socket before this returns."""
@@ -48,7 +48,7 @@ class Publisher:
             stamps[number] = time.monotonic_ns()
             info = self._client.publish(order_topic(self._shop), payload, 1)
             self.listen(1 / per_s)
-            self._until(info.is_published, "the broker did not take an order")
+            self.until(info.is_published, "the broker did not take an order")
         return stamps
 
     def publish_at_once(self, numbers: Iterable[int]) -> int:
@@ -57,7 +57,7 @@ class Publisher:
         payloads = [order_event(self._shop, number) for number in numbers]
         started = time.monotonic_ns()
         infos = [self._client.publish(topic, payload, 1) for payload in payloads]
-        self._until(lambda: all(info.is_published() for info in infos), "the broker did not take all orders")
+        self.until(lambda: all(info.is_published() for info in infos), "the broker did not take all orders")
         return started
 
     def _opened(self, _client: mqtt.Client, _userdata: Any, opened: Any) -> None:
@@ -75,7 +75,8 @@ class Publisher:
         while (left_s := deadline - time.monotonic()) > 0:
             self._client.loop(left_s)
 
-    def _until(self, done: Callable[[], bool], complaint: str) -> None:
+    def until(self, done: Callable[[], bool], complaint: str) -> None:
+        """Hear what comes until it is done; else raise RuntimeError with the complaint."""
         deadline = time.monotonic() + TIMEOUT_S
         while not done():
             if time.monotonic() > deadline:

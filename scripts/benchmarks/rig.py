@@ -110,7 +110,9 @@ def rigged(name: str, spec: PrinterSpec, serial: bool, seed: str, under: Path) -
         else:
             port = stack.enter_context(serve_tcp(device, *address(name)))
             where = f"{port.host}:{port.port}"
-        publisher = stack.enter_context(closing(Publisher(broker.port, SHOP, hears=name == "agent")))
+        publisher = stack.enter_context(
+            closing(Publisher(broker.port, SHOP, hears="report" if name == "agent" else ""))
+        )
         contender = Contender(name, folder, SHOP, broker, where)
         stack.callback(contender.stop)
         rig = Rig(name, device, publisher, contender, seed)

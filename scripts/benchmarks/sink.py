@@ -21,6 +21,7 @@ _COMMAND = re.compile(
     rb"|\x1dr(?P<fence>.)"  # GS r: a status behind the data
     rb"|\x1da(?P<asb>.)"  # GS a: automatic status
     rb"|\x1dg2\x00(?P<counter>..)"  # GS g 2: a maintenance counter
+    rb"|\x1dI(?P<fact>[ABCD])"  # GS I: who it is
     rb"|\x1dv0.(?P<raster>....)"  # GS v 0: a picture
     rb"|\x1d[!B].|\x1b[aEMJdt!3-].|\n",
     re.DOTALL,
@@ -105,6 +106,8 @@ class Tickets:
             return b"\0"
         if found["asb"] is not None:
             return b"\x10\0\0\0"
+        if found["fact"] is not None:
+            return b"\x5fBENCH\0"
         if found["counter"] is not None:
             counts = {CUTS: len(self.cut), LINES: self._lines}
             return b"\x5f%d\0" % counts.get(int.from_bytes(found["counter"], "little"), 0)

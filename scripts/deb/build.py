@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from agent.journal.file import oldest_writer
 from scripts.deb.tree import PROJECT, lay_out, settle
 
 _SCRIPTS = ("postinst", "prerm", "postrm")
@@ -45,7 +46,8 @@ def _put_control(root: Path, arch: str, version: str) -> None:
     folder = root / "DEBIAN"
     folder.mkdir()
     text = (PROJECT / "packaging/control").read_text()
-    for name, value in {"VERSION": version, "ARCH": arch, "KILOBYTES": str(kilobytes)}.items():
+    told = {"VERSION": version, "ARCH": arch, "KILOBYTES": str(kilobytes), "OLDEST": str(oldest_writer())}
+    for name, value in told.items():
         text = text.replace(f"@{name}@", value)
     (folder / "control").write_text(text)
     sums = [f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.relative_to(root)}\n" for path in files]

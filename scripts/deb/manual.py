@@ -25,13 +25,16 @@ _FILES = (
     ),
     ("/etc/shop-agent/templates", "the shop's own templates and logos"),
     ("/var/lib/shop-agent", "the journal of all orders and tickets, and the log of changes of the configuration"),
+    ("/var/lib/shop-agent/last-good.yaml", "what the agent runs with while the configuration is wrong"),
     ("/etc/credstore/shop-agent.broker-password", "the broker's password, where it is not in a password_file"),
 )
 _EXITS = (
     (0, "all is well"),
     (codes.REFUSED, "refused, or not well"),
     (2, "wrong usage"),
+    (3, "fleet --check: a box was not heard in time, nobody knows"),
     (codes.EX_UNAVAILABLE, "nobody answers: the agent does not run"),
+    (70, "run: a thread ended; systemd starts it afresh"),
     (codes.EX_IOERR, "the disk failed"),
     (codes.EX_TEMPFAIL, "another agent works in the data directory"),
     (codes.EX_CONFIG, "the configuration is wrong; the text names the line and what to write instead"),
@@ -55,14 +58,20 @@ def man_page(version: str, epoch: int) -> str:
     lines += [
         "The service is",
         ".BR shop-agent.service ;",
-        "this program also talks to it while it runs.",
+        "this program also talks to it while it runs. Begin with",
+        ".B shop-agent status",
+        "(how is it),",
+        ".B shop-agent doctor",
+        "(what is wrong, and what to do), and",
+        ".B shop-agent setup",
+        "(the configuration, by questions). What it says is in Chinese and English.",
         ".SH COMMANDS",
     ]
     for path, command in commands(context, cli):
         lines += _section(path, command)
     lines += [".SH EXIT STATUS", *(line for code, text in _EXITS for line in (".TP", f".B {code}", _text(text)))]
     lines += [".SH FILES", *(line for name, text in _FILES for line in (".TP", f".I {_text(name)}", _text(text)))]
-    lines += [".SH SEE ALSO", ".BR journalctl (1),", "/usr/share/doc/shop\\-agent/docs"]
+    lines += [".SH SEE ALSO", ".BR journalctl (1),", "/usr/share/doc/shop\\-agent/docs/README.md"]
     return "\n".join(lines) + "\n"
 
 

@@ -16,7 +16,10 @@ MAINTAINER = re.search(r"^Maintainer: (.*)$", (PROJECT / "packaging/control").re
 _PLACES = {
     "systemd/shop-agent.service": "usr/lib/systemd/system",
     "systemd/shop-agent-boot.service": "usr/lib/systemd/system",
+    "systemd/shop-agent-recover.service": "usr/lib/systemd/system",
     "systemd/shop-agent-retry.timer": "usr/lib/systemd/system",
+    "systemd/shop-agent-update.service": "usr/lib/systemd/system",
+    "systemd/shop-agent-update.timer": "usr/lib/systemd/system",
     "systemd/60-shop-agent-printers.rules": "usr/lib/udev/rules.d",
     "systemd/journald-shop-agent.conf": "usr/lib/systemd/journald.conf.d/60-shop-agent.conf",
     "systemd/avahi-shop-agent.xml": "etc/avahi/services/shop-agent.service",

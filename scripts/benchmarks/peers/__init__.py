@@ -41,7 +41,7 @@ START_TIMEOUT_S = 60.0
 RESTART_S = 0.1
 SUBSCRIPTIONS = "log_type error\nlog_type subscribe"
 """Settings of a broker that says in its log who has subscribed to what: so each contender is known to be there."""
-_CONFIG = """\
+CONFIG = """\
 shop: {shop}
 data_dir: {folder}/data
 broker: {{url: 'mqtt://127.0.0.1:{broker}'}}
@@ -120,7 +120,7 @@ class Contender:
         if name == "agent":
             config = folder / "agent.yaml"
             link = f"serial://{printer}?baud=19200" if printer.startswith("/") else f"tcp://{printer}"
-            config.write_text(_CONFIG.format(shop=shop, folder=folder, broker=broker.port, link=link))
+            config.write_text(CONFIG.format(shop=shop, folder=folder, broker=broker.port, link=link))
             self._command = [sys.executable, "-m", "agent", "run", "--config", str(config)]
             return
         if name not in CONTENDERS:

@@ -1,0 +1,98 @@
+"""What apt and dpkg are asked and told. Every program is called by its name, so that tests put their own before it."""
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.update.back import CALM, DPKG_S, PACKAGE
+from agent.update.deb import repack
+
+SOURCE = Path("/etc/apt/sources.list.d/shop-agent.sources")
+"""Written by scripts/install; its suite is stable or canary."""
+ARCHIVES = Path("/var/cache/apt/archives")
+VITAL = "/usr/lib/shop-agent/"
+FETCH_S = 1800
+_ASK_S = 60
+_LOCK = ("-o", "DPkg::Lock::Timeout=120")
+_OURS = ("-o", f"Dir::Etc::sourcelist={SOURCE}", "-o", "Dir::Etc::sourceparts=-", "-o", "APT::Get::List-Cleanup=0")
+_INSTALL = ("apt-get", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", *_LOCK, "install")
+
+
+class PackageError(Exception):
+    """apt or dpkg would not; the text is their last words."""
+
+
+def present() -> str:
+    """The version that is installed. Raises PackageError where none is, or not wholly."""
+    status, _, version = _said(
+        "dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Version}", PACKAGE
+    ).partition(" ")
+    if status[1:2] != "i":  # the first letter is what a person wants of it: apt-mark hold
+        raise PackageError(f"{PACKAGE} is not wholly installed ({status}): sudo dpkg --configure -a")
+    return version.strip()
+
+
+def refresh() -> None:
+    """Ask our repository for news, and no other. Raises PackageError: no network, or a list that is not signed."""
+    _run(["apt-get", "-q", *_OURS, *_LOCK, "-o", "APT::Update::Error-Mode=any", "update"], FETCH_S)
+
+
+def offered() -> tuple[str, int | None]:
+    """The version that apt would install, "" without one; and the oldest schema that its package names."""
+    policy = _said("apt-cache", "policy", PACKAGE)
+    found = re.search(r"^\s*Candidate: (\S+)$", policy, re.M)
+    version = found[1] if found and found[1] != "(none)" else ""
+    if not version:
+        return "", None
+    shown = _said("apt-cache", "show", f"{PACKAGE}={version}")
+    oldest = re.search(r"^Journal-Oldest: (\d+)$", shown, re.M)
+    return version, int(oldest[1]) if oldest else None
+
+
+def newer(version: str, than: str) -> bool:
+    """By Debian's order of versions."""
+    asked = ["dpkg", "--compare-versions", version, "gt", than]
+    return subprocess.run(asked, timeout=_ASK_S, check=False).returncode == 0
+
+
+def fetch(version: str) -> None:
+    """Bring the package, and what it needs, onto the disk. Raises PackageError."""
+    _run([*_INSTALL, "--download-only", f"{PACKAGE}={version}"], FETCH_S)
+
+
+def keep(to: Path) -> None:
+    """The installed version as a package. Raises PackageError or OSError."""
+    status = _said("dpkg-query", "--status", PACKAGE)
+    paths = _said("dpkg-query", "--listfiles", PACKAGE).splitlines()
+    scripts = [Path(line) for line in _said("dpkg-query", "--control-path", PACKAGE).splitlines()]
+    repack(status, paths, scripts, VITAL, to)
+
+
+def install(version: str) -> None:
+    """Put it in the place of the one that is here, which stops and starts the agent. Raises PackageError."""
+    _run([*_INSTALL, f"{PACKAGE}={version}"], DPKG_S)
+
+
+def forget_fetched() -> None:
+    """Take the package away that is installed now: cards are small. Raises OSError."""
+    for fetched in ARCHIVES.glob(f"{PACKAGE}_*.deb"):
+        fetched.unlink()
+
+
+def _said(*command: str) -> str:
+    return _run(command, _ASK_S)
+
+
+def _run(command: Sequence[str], timeout_s: float) -> str:
+    try:
+        done = subprocess.run(
+            command, env={**os.environ, **CALM}, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise PackageError(f"{command[0]}: {exc}") from exc
+    if done.returncode:
+        last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-3:]
+        raise PackageError(f"{command[0]}: {' / '.join(last) or f'exit {done.returncode}'}")
+    return done.stdout

@@ -1,0 +1,116 @@
+"""Whether the box brings itself up to date now. Pure: the words of a decision are for the log and for whoever asks."""
+
+from datetime import time
+from enum import StrEnum
+
+import msgspec
+
+from agent.overview import Overview, Words
+
+CALM_S = 600
+"""So long no order has come: a shop that just sold something may sell more."""
+ROOM_BYTES = 200 << 20
+"""For the new version beside the old one, both as packages too."""
+
+
+class Verdict(StrEnum):
+    """`later`: the next look may find otherwise. `no`: not until a person or another version changes something."""
+
+    GO = "go"
+    LATER = "later"
+    NO = "no"
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """And why."""
+
+    verdict: Verdict
+    why: Words
+
+
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds now. `asked`: a person wants it at once. `local`: the shop's time; None where nobody knows it. `seen`:
+    the running agent's word, None where none runs; `silent`: one runs and gives no answer. `idle_s`: since the newest
+    order came, None before the first.
+    """
+
+    automatic: bool
+    hours: str
+    asked: bool
+    local: time | None
+    seen: Overview | None
+    silent: bool
+    idle_s: float | None
+    free_bytes: int
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the repository has. `newer`: than what is here. `oldest`: the oldest schema of a journal whose program may
+    go on with what the offered version leaves, None where its package does not say; `schema`: what the one here knows.
+    """
+
+    present: str
+    version: str
+    newer: bool
+    oldest: int | None
+    schema: int
+    refused: str = ""
+
+
+def in_hours(hours: str, local: time) -> bool:
+    """`03:00-05:00`, the end not included; over midnight too. The same twice is the whole day."""
+    since, until = (time.fromisoformat(each) for each in hours.split("-"))
+    if since < until:
+        return since <= local < until
+    return local >= since or local < until
+
+
+def may_now(moment: Moment) -> Decision:
+    """Is this the moment? A person may choose any, but not one with tickets waiting."""
+    if not moment.asked:
+        if not moment.automatic:
+            return _no("没有打开自动更新（updates.automatic）", "updates.automatic is off")
+        if moment.local is None:
+            return _later("还没有对时，不知道几点", "nobody has set this box's clock yet")
+        if not in_hours(moment.hours, moment.local):
+            return _later(f"不在更新时段 {moment.hours}", f"not within the hours {moment.hours}")
+    if moment.silent:
+        return _later("程序在运行，但不回答", "the agent runs and gives no answer")
+    if moment.seen is not None and moment.seen.tickets.waiting:
+        waiting = moment.seen.tickets.waiting
+        return _later(f"还有 {waiting} 张小票没打完", f"{waiting} tickets are not settled")
+    if moment.idle_s is not None and 0 <= moment.idle_s < CALM_S and not moment.asked:
+        return _later("刚来过订单", "an order came in the last minutes")
+    if moment.free_bytes < ROOM_BYTES:
+        wanted, free = ROOM_BYTES >> 20, moment.free_bytes >> 20
+        return _later(f"磁盘只剩 {free} MB，要 {wanted} MB", f"{free} MB are free on the disk, {wanted} MB are needed")
+    return _go("可以更新", "this is a moment for it")
+
+
+def worth(offer: Offer, *, asked: bool) -> Decision:
+    """Is what is offered to be installed? Only where there is a way back: the journal that it leaves, with the orders
+    that come meanwhile, must be one that the version of now can go on with.
+    """
+    if not offer.version or not offer.newer:
+        return _no(f"已是最新版 {offer.present}", f"{offer.present} is the newest there is")
+    if offer.refused and not asked:
+        return _no(f"{offer.version} 装过又退回了：{offer.refused}", f"{offer.version} was undone: {offer.refused}")
+    if offer.oldest is None or offer.oldest > offer.schema:
+        by_hand = f"sudo apt install shop-agent={offer.version}"
+        return _no(
+            f"{offer.version} 换了账本格式，装了就退不回 {offer.present}；要装请人工：{by_hand}",
+            f"{offer.version} changes the journal so that {offer.present} could not come back; by hand: {by_hand}",
+        )
+    return _go(f"{offer.present} → {offer.version}", f"{offer.present} → {offer.version}")
+
+
+def _go(zh: str, en: str) -> Decision:
+    return Decision(Verdict.GO, Words(zh, en))
+
+
+def _later(zh: str, en: str) -> Decision:
+    return Decision(Verdict.LATER, Words(zh, en))
+
+
+def _no(zh: str, en: str) -> Decision:
+    return Decision(Verdict.NO, Words(zh, en))
