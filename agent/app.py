@@ -1,5 +1,6 @@
 """The composition root: builds every room, starts them in order, stops them in reverse. Only this file sees all."""
 
+import gc
 import os
 import signal
 import threading
@@ -48,7 +49,7 @@ from agent.printers.serial import SerialConnector
 from agent.reload import Reload, try_start
 from agent.report.envelope import Identity, new_identity, state_payload
 from agent.report.publisher import Publisher
-from agent.service import Service, Watchdog, running, sd_notify, watchdog_period_s
+from agent.service import Service, Watchdog, keep_heaps_few, running, sd_notify, watchdog_period_s
 from agent.spool.failover import Roster
 from agent.spool.post import Shop
 from agent.spool.render import Press
@@ -56,6 +57,8 @@ from agent.spool.shelf import Shelf
 from agent.spool.worker import Worker
 from agent.standing import Standing
 from agent.statusline import StatusLine
+from agent.update import back as updates
+from agent.update.tell import follow as follow_updates
 
 if TYPE_CHECKING:
     from agent.console.rooms import Window
@@ -82,6 +85,7 @@ def run_agent(
         DataDirLocked: another agent works here.
         JournalNewer: a newer version worked here.
     """
+    keep_heaps_few(1)
     os.umask(0o077)  # customers' names are in the journal and on virtual paper
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -198,6 +202,7 @@ class Agent:
             self._journal.write(self._prepare)
             self._consumer.resume()
             with running(services[1:], STOP_S, self._clock):
+                gc.freeze()  # what is here by now stays: to look through it again and again would hold up tickets
                 sd_notify("READY=1")
                 _log.info("app.started", version=__version__, shop=self._config.shop, printers=len(self._workers))
                 self._look_at_file()
@@ -234,6 +239,7 @@ class Agent:
         return 0
 
     def _tidy(self, tx: Tx) -> None:
+        follow_updates(tx, updates.read(updates.FOLDER))
         prune(tx, self._config.limits.keep_orders)
         if self._line is None:
             forget_cloud(tx)
@@ -338,6 +344,7 @@ class Agent:
     def _prepare(self, tx: Tx) -> None:
         """Bring the ledger in line with the configuration."""
         self._times.load(tx)
+        follow_updates(tx, updates.read(updates.FOLDER))
         if self._line is None:
             forget_cloud(tx)
         notes.clear_alarm(tx, "console")  # it is tried anew

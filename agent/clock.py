@@ -1,7 +1,9 @@
 """Time comes from here and from nowhere else. Durations are monotonic; stored times are UTC."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import Protocol
 
 
@@ -37,8 +39,13 @@ _TIMEX_BYTES, _TIME_ERROR = 512, 5
 
 def is_synchronised() -> bool:
     """Does the kernel believe that the wall clock is right? Then NTP or the like looks after it (adjtimex(2))."""
+    return 0 <= _adjtimex()() != _TIME_ERROR
+
+
+@cache
+def _adjtimex() -> Callable[[], int]:
+    """To open a library takes longer than all else that is asked of an order's time."""
     import ctypes  # only who asks pays for it
 
     timex = ctypes.create_string_buffer(_TIMEX_BYTES)  # all zero: nothing is to be changed
-    state: int = ctypes.CDLL(None).adjtimex(timex)
-    return 0 <= state != _TIME_ERROR
+    return partial(ctypes.CDLL(None).adjtimex, timex)

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -53,9 +54,9 @@ def order_event(number: int) -> dict[str, object]:
 
 
 class Publisher:
-    """Publishes orders at a pace until told to stop; every one of them must be on paper."""
+    """Publishes the orders of these numbers at a pace; every one of them must be on paper."""
 
-    def __init__(self, port: int, orders: int, per_s: float) -> None:
+    def __init__(self, port: int, numbers: Iterable[int], per_s: float) -> None:
         self.events: list[dict[str, object]] = []
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="crash-cloud", protocol=mqtt.MQTTv5)
         self._born = threading.Event()
@@ -63,7 +64,7 @@ class Publisher:
         self._client.connect("127.0.0.1", port)
         self._client.subscribe("shops/s1/up/box1/state", 1)
         self._client.loop_start()
-        self._thread = threading.Thread(target=self._run, args=(orders, per_s), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(numbers, per_s), daemon=True)
 
     def start(self) -> None:
         """Begin, once the agent has subscribed: what is published before its session exists, no broker keeps."""
@@ -77,8 +78,8 @@ class Publisher:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def _run(self, orders: int, per_s: float) -> None:
-        for number in range(1, orders + 1):
+    def _run(self, numbers: Iterable[int], per_s: float) -> None:
+        for number in numbers:
             event = order_event(number)
             payload = msgspec.json.encode(event)
             self._client.publish("shops/s1/dn/order", payload, 1).wait_for_publish(10)
@@ -104,7 +105,9 @@ def campaign(point: str, kills: int, orders: int, seed: int, folder: Path, spec:
         agent = AgentProcess(config, folder / "agent.log")
         stack.callback(agent.kill)
         agent.start()
-        publisher = Publisher(broker.port, orders, per_s=max(2.5, orders / (kills * A_KILL_S.get(point, 1.5))))
+        publisher = Publisher(
+            broker.port, range(1, orders + 1), per_s=max(2.5, orders / (kills * A_KILL_S.get(point, 1.5)))
+        )
         publisher.start()
         done = 0
         while done < kills:

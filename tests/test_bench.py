@@ -50,6 +50,14 @@ def test_burst_counts_lost_doubled_and_out_of_order(bench: Bench) -> None:
     assert {(one["lost"], one["doubled"], one["out_of_order"]) for one in found} == {(0, 0, 0)}
 
 
+def test_backlog_waits_for_paper_after_the_kill(bench: Bench) -> None:
+    """The killed agent's tickets come out of the next one, and each moment has a time."""
+    rows, found = bench("backlog", "--pending", "20", "--rounds", "1")
+    assert rows == ["20"]
+    assert all(len(found[0][name]) == 1 for name in ("ready_ms", "first_ms", "subscribed_ms"))
+    assert found[0]["ready_ms"] < found[0]["first_ms"]
+
+
 def test_memory_has_a_row_for_every_contender(bench: Bench) -> None:
     """Memory, processor and bytes are all found."""
     rows, found = bench("memory", "--orders", "5", "--idle", "0.1", "--rounds", "1", "--who", "agent")

@@ -3,6 +3,7 @@
 import threading
 import tracemalloc
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from agent.errors import DecodeError, TooLong
 from agent.intake.decode import decode_event
 from agent.model.layout import Printed
 from agent.simulator.printer import PrinterSpec
-from agent.spool.render import is_quick
+from agent.spool.render import NotQuick, quick_rows
 from agent.tickets.markup import parse
 from tests.brigade import brigade
 from tests.kitchen import Kitchen, kitchen
@@ -178,7 +179,8 @@ def test_the_journal_waits_for_no_picture(template: str, quick: bool) -> None:
     picture = BytesIO()
     PillowImage.new("1", (8, 8)).save(picture, "PNG")
     layout = parse(template, "native", width=48, images={"logo": picture.getvalue()}).layout
-    assert is_quick(layout, "gbk") is quick
+    with nullcontext() if quick else pytest.raises(NotQuick):
+        assert quick_rows(layout, 48, charset="gbk")
 
 
 def test_ready_made_content_is_rendered_by_the_printers_own_worker(

@@ -34,10 +34,34 @@ class Client(mqtt.Client):
     """paho believes every packet: one of 256 MB goes into memory, so do any number of QoS 2 deliveries that are never
     finished, and of answers that the broker does not read. Of a large packet only the beginning is kept, and a broker
     that floods us is left.
+
+    paho asks the kernel three times for each packet, and again whether there is one: what came is read at once, and
+    handed on as paho asks for it.
     """
 
+    _unread = memoryview(b"")
+    _drains = False
+
     def _sock_recv(self, bufsize: int) -> bytes:
-        return super()._sock_recv(min(bufsize, READ_AT_ONCE))
+        if not self._unread:
+            if self._drains:
+                raise BlockingIOError
+            self._unread = memoryview(super()._sock_recv(READ_AT_ONCE))
+        taken, self._unread = self._unread[:bufsize], self._unread[bufsize:]
+        return bytes(taken)
+
+    def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
+        """All packets that came at once: nothing says a second time that they are there."""
+        result = super().loop_read(max_packets)
+        self._drains = True
+        while result == MQTTErrorCode.MQTT_ERR_SUCCESS and self._unread:
+            result = super().loop_read(max_packets)
+        self._drains = False
+        return result
+
+    def _sock_close(self) -> None:
+        self._unread = memoryview(b"")
+        super()._sock_close()
 
     def _packet_read(self) -> MQTTErrorCode:
         result = super()._packet_read()

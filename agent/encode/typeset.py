@@ -6,6 +6,7 @@ the paper is wide enough for it; 。，）、！？ do not begin a row where tha
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -38,8 +39,14 @@ MOST_DOTS = 1 << 27
 MIN_LEFT = 10
 """A left column narrower than this is not worth having: the right part gets a row of its own."""
 
+_REMEMBERED = 80
+"""The longest line, in characters, whose rows are kept: a menu's dishes come again."""
 _WIDE = Style(2, 1)
 _SECOND_LANGUAGE = re.compile(r"(?<=[^ -~]) (?=[ -~]+$)")
+
+
+class _Drawn(Exception):
+    """A character that the printer does not have."""
 
 
 class _Piece(msgspec.Struct, frozen=True, gc=False):
@@ -65,7 +72,7 @@ def typeset(
     dots = 0
     for block in layout.blocks:
         if isinstance(block, Line):
-            rows += press.set_line(block)
+            rows += _set_again(block, width, charset) or press.set_line(block)
         elif isinstance(block, Columns):
             rows += set_columns(block, width, press.set_at)
         elif isinstance(block, Frame):
@@ -81,6 +88,25 @@ def typeset(
         if len(rows) > MOST_ROWS or dots > MOST_DOTS:
             raise TooLong(f"it has more than {MOST_ROWS} lines, or too many pictures: send less at a time")
     return tuple(rows)
+
+
+def _set_again(line: Line, width: int, charset: str) -> tuple[Row, ...]:
+    """The rows of a line that need nothing drawn, from memory where it was set before; else nothing."""
+    if sum([len(run.text) for run in (*line.left, *line.right)]) > _REMEMBERED:
+        return ()
+    try:
+        return _rows_of(line, width, charset)
+    except _Drawn:
+        return ()
+
+
+@lru_cache(maxsize=512)
+def _rows_of(line: Line, width: int, charset: str) -> tuple[Row, ...]:
+    return tuple(_Press(width, charset, _draws_nothing).set_line(line))
+
+
+def _draws_nothing(_: str) -> bool:
+    raise _Drawn
 
 
 def spell_out(row: Row, width: int) -> tuple[Row, ...]:

@@ -47,6 +47,7 @@ _NOT_BEFORE = (
 """Nothing that it takes back or amends lies in a stand-in's buffer: that would come out after it."""
 
 _PRINTS = "prints"
+_KIND, _STATE, _MARK, _INTENT = map(Job.__struct_fields__.index, ("kind", "state", "mark", "intent"))
 _TO_STATES = {new: ", ".join(f"'{old}'" for old, after in TRANSITIONS.items() if new in after) for new in TRANSITIONS}
 _EVIDENCE: dict[JobState, Evidence] = {JobState.HELD: "held", JobState.UNCONFIRMED: "unconfirmed"}
 
@@ -145,6 +146,13 @@ def unsettled(tx: Tx) -> list[Job]:
     return [job for row in rows if (job := _job(row)) is not None]
 
 
+def open_notices(tx: Tx) -> list[Job]:
+    """Of these the notices to the staff, which are few however many orders wait."""
+    columns = _COLUMNS.format(index="INDEXED BY jobs_open")
+    rows = tx.execute(f"{columns} WHERE j.kind = 'notice' AND j.{_OPEN} ORDER BY j.id")
+    return [job for row in rows if (job := _job(row)) is not None]
+
+
 def of_order(tx: Tx, order_pk: int) -> list[Job]:
     """All tickets of an order, oldest first."""
     columns = _COLUMNS.format(index="INDEXED BY jobs_of_order")
@@ -178,7 +186,7 @@ def claim(
     ).fetchone()
     if found is None or job.number != running_number(tx, job, day, int(found[0])):
         return None
-    if job.kind is not JobKind.NOTICE and (is_paused(tx, printer) or is_paused(tx, job.home)):
+    if job.kind is not JobKind.NOTICE and any(is_paused(tx, name) for name in {printer, job.home}):
         return None
     print_number = next_number(tx, _PRINTS, "")
     keep_number(tx, _PRINTS, "", print_number)
@@ -398,9 +406,8 @@ def _report(tx: Tx, job_id: int, evidence: Evidence) -> None:
 def _job(row: tuple[Any, ...] | None) -> Job | None:
     if row is None:
         return None
-    values = dict(zip(Job.__struct_fields__, row, strict=True))
-    values["kind"] = JobKind(values["kind"])
-    values["state"] = JobState(values["state"])
-    values["mark"] = None if values["mark"] is None else Mark(values["mark"])
-    values["intent"] = None if values["intent"] is None else READ_INTENT.decode(values["intent"])
-    return Job(**values)
+    values = [*row]
+    values[_KIND], values[_STATE] = JobKind(row[_KIND]), JobState(row[_STATE])
+    values[_MARK] = None if row[_MARK] is None else Mark(row[_MARK])
+    values[_INTENT] = None if row[_INTENT] is None else READ_INTENT.decode(row[_INTENT])
+    return Job(*values)

@@ -21,8 +21,8 @@ def post_test(tx: Tx, printer: str, page: str = TEST) -> int:
     Raises:
         CommandRefused: one waits already.
     """
-    for job in jobs.unsettled(tx):
-        if job.kind is JobKind.NOTICE and job.station == printer and READ_NOTICE.decode(job.share).trouble == page:
+    for job in jobs.open_notices(tx):
+        if job.station == printer and READ_NOTICE.decode(job.share).trouble == page:
             raise CommandRefused(
                 f"a test page waits for {printer} already (ticket {job.id}); look at the printer",
                 f"{printer} 已有一张测试页在等：请看打印机",
@@ -33,17 +33,16 @@ def post_test(tx: Tx, printer: str, page: str = TEST) -> int:
 
 def post_welcome(tx: Tx, notice: Notice, printer: str) -> None:
     """The page with the code that counts now; one with an older code that was not printed yet is not wanted."""
-    notices = [job for job in jobs.unsettled(tx) if job.kind is JobKind.NOTICE and job.state is JobState.PENDING]
-    for job in notices:
-        if READ_NOTICE.decode(job.share).trouble == WELCOME:
+    for job in jobs.open_notices(tx):
+        if job.state is JobState.PENDING and READ_NOTICE.decode(job.share).trouble == WELCOME:
             jobs.settle(tx, job, Settlement(JobState.CANCELED, reason="a newer code counts"))
     post(tx, notice, printer)
 
 
 def withdraw(tx: Tx, about: str, trouble: str, order: str = "") -> None:
     """It is over (for this order): what was not printed need not be."""
-    for job in jobs.unsettled(tx):
-        if job.kind is not JobKind.NOTICE or job.station != about or job.state is not JobState.PENDING:
+    for job in jobs.open_notices(tx):
+        if job.station != about or job.state is not JobState.PENDING:
             continue
         notice = READ_NOTICE.decode(job.share)
         if notice.trouble == trouble and order in ("", notice.order):
@@ -59,7 +58,7 @@ def forget_missing(tx: Tx, configured: set[str]) -> set[str]:
         if kind == "printer" and name not in configured:
             gone.add(name)
             notes.clear_alarm(tx, key)
-    for job in jobs.unsettled(tx):
-        if job.kind is JobKind.NOTICE and job.station not in configured and job.state is JobState.PENDING:
+    for job in jobs.open_notices(tx):
+        if job.station not in configured and job.state is JobState.PENDING:
             jobs.settle(tx, job, Settlement(JobState.CANCELED, reason="its printer is no longer configured"))
     return gone

@@ -11,7 +11,7 @@ from agent.clock import Clock
 from agent.errors import Unavailable
 from agent.model.job import Counters
 from agent.model.printer import Need, PrinterStatus
-from agent.printers.link import Link
+from agent.printers.link import Link, Prompt
 from agent.printers.status import (
     Asb,
     Block,
@@ -58,6 +58,7 @@ class Dialogue:
     def __init__(self, link: Link, clock: Clock, silence_said_s: float) -> None:
         self._silence_said_s = silence_said_s
         self.link = link
+        self._prompt = link if isinstance(link, Prompt) else None
         self._status = PrinterStatus()
         self.seen: set[Need] = set()
         self.replies = 0
@@ -224,6 +225,17 @@ class Dialogue:
             data = data[self.link.write(data, 0.5) :]
             if data and self._clock.monotonic() > deadline:
                 raise Unavailable("it takes no bytes")
+
+    @property
+    def is_prompt(self) -> bool:
+        """Can it be given bytes without waiting?"""
+        return self._prompt is not None
+
+    def pour_now(self, data: bytes) -> bytes:
+        """Write as much of a ticket as goes without waiting, and count it as `pour` does; returns the rest."""
+        taken = 0 if self._prompt is None else self._prompt.write_now(data)
+        self.poured += taken
+        return data[taken:]
 
     def pour(self, data: bytes, give_up: Callable[[], bool], on_stall: Callable[[str], None]) -> bool:
         """Write a ticket, for as long as the link lives; true when all was taken, false when told to give up.

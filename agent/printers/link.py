@@ -3,7 +3,7 @@
 A link moves bytes. It knows nothing of ESC/POS, tickets or retries, and raises only `PrinterError`s.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from agent.model.printer import Identity, Need
 
@@ -45,6 +45,18 @@ class Link(Protocol):
 
     def close(self) -> None:
         """Let go, at once and without raising. What is still unsent may be lost."""
+
+
+@runtime_checkable
+class Prompt(Protocol):
+    """A link that also takes bytes without ever waiting for the cable or the printer, as a socket can."""
+
+    def write_now(self, data: bytes) -> int:
+        """Give as many bytes as are taken at once; returns their number.
+
+        Raises:
+            LinkBroken: the link is gone. Bytes taken earlier may or may not be printed.
+        """
 
 
 class Connector(Protocol):

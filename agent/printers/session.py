@@ -84,6 +84,8 @@ class Session(Meeting):
         self._line_s = SLOWEST_LINE_S
         self._discredited: set[str] = set()
         self._stall_s = STALL_S
+        self._rest, self._size = b"", 0
+        self._fault: Exception | None = None
 
     # -- the ticket ----------------------------------------------------------------------------------------------
 
@@ -100,12 +102,24 @@ class Session(Meeting):
         odd = self._doubted or self._dialogue.status.need or self._is_shaken()
         return slow and len(self._flight) == 1 and not odd
 
+    @property
+    def is_prompt(self) -> bool:
+        """Can `start` be called where nobody may wait?"""
+        return self._dialogue.is_prompt and not armed("print.mid_ticket") and not armed("print.before_fence")
+
     def send(
         self, ticket: bytes, intent: Intent, lines: int, breaks: Sequence[int] = ()
     ) -> Unknown | NotPrinted | None:
         """Give the printer a ticket and the question behind it. None: all was taken, now `settle`.
 
         `lines` is how many it prints, feeds and pictures included; `breaks` are the places between two rows.
+        """
+        self.start(ticket, intent, lines, breaks)
+        return self.send_rest()
+
+    def start(self, ticket: bytes, intent: Intent, lines: int, breaks: Sequence[int] = ()) -> None:
+        """The first half of `send`: over a prompt link what it takes at once, else nothing. It neither waits nor
+        raises: `send_rest` says what went wrong.
         """
         self._before, self.counters = (None if self._flight else self.counters), None
         self._trial = None
@@ -114,7 +128,7 @@ class Session(Meeting):
         self._dialogue.tokens.discard(intent.token)  # one of a journal that is gone
         ticket, marks = self._marked(ticket, breaks)
         first = self._dialogue.cover_question() if self.capabilities.realtime and not self._flight else b""
-        data = first + ticket + self._question(intent.token)
+        self._rest, self._size, self._fault = first + ticket + self._question(intent.token), len(ticket), None
         self._dialogue.poured = 0
         try:
             if not self._flight:
@@ -126,7 +140,17 @@ class Session(Meeting):
                 self._dialogue.fences_owed += 1 + len(marks)
                 marks = frozenset()
             self._flight.append(_Sent(intent, len(ticket), lines, self._clock.monotonic(), marks))
-            complete = self._pour_with_checkpoints(data, len(ticket))
+            if self.is_prompt:
+                self._rest = self._dialogue.pour_now(self._rest)
+        except Exception as exc:  # noqa: BLE001  # it is raised by `send_rest`, on the thread whose link it is
+            self._fault = exc
+
+    def send_rest(self) -> Unknown | NotPrinted | None:
+        """The second half of `send`, which waits for as long as the link lives."""
+        try:
+            if self._fault is not None:
+                raise self._fault
+            complete = self._pour_with_checkpoints(self._rest)
         except LinkBroken as exc:
             return self._unsent(f"link lost while sending: {exc}")
         checkpoint("print.after_write")
@@ -158,9 +182,9 @@ class Session(Meeting):
         if not self._notices_power_cycle:
             self._discredited |= {sent.intent.token for sent in self._flight}
 
-    def _pour_with_checkpoints(self, data: bytes, ticket_size: int) -> bool:
+    def _pour_with_checkpoints(self, data: bytes) -> bool:
         sent = 0
-        for name, end in (("print.mid_ticket", ticket_size // 2), ("print.before_fence", ticket_size)):
+        for name, end in (("print.mid_ticket", self._size // 2), ("print.before_fence", self._size)):
             if armed(name):
                 self._pour(data[sent:end])
                 sent = end

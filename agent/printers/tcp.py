@@ -22,6 +22,10 @@ class TcpLink(DescriptorLink):
         super().__init__(connection.fileno(), "the printer closed the connection", identity)
         self._socket = connection
 
+    def write_now(self, data: bytes) -> int:
+        """See `Prompt.write_now`."""
+        return self.write(data, 0.0)
+
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()

@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -27,7 +28,8 @@ _PASSING = ("duplicate", "stale")
 
 
 class Cloud:
-    """One shop's cloud. It speaks to one agent, `prefix`/`shop`; its sequence begins at 1 for each `epoch`.
+    """One shop's cloud. It speaks to one agent, `prefix`/`shop`; its sequence begins at 1 for each `epoch`. Without
+    `counts` there is no sequence: a lost event is lost for good, as nobody can ask for it.
 
     `events` are those published, each once and in order; `reports` come without repetitions; `beats`, `states` and
     `requests` are the agent's other messages, and `garbage` what was no JSON.
@@ -42,17 +44,20 @@ class Cloud:
         agent: str = "box1",
         protocol: str = "5",
         epoch: str = "e1",
+        counts: bool = True,
     ) -> None:
         root = f"{prefix}/{shop}"
         self.source = f"//orders.example/shops/{shop}/{epoch}"
         self._order_topic, self._replay_topic = f"{root}/dn/order", f"{root}/dn/replay/{agent}"
-        self._up = f"{root}/up/{agent}/"
+        self._command_topic, self._up = f"{root}/dn/cmd/{agent}", f"{root}/up/{agent}/"
+        self._counts = counts
         self._changed = threading.Condition(threading.RLock())
         self._listeners: list[Callable[[], None]] = []
         self._flushing, self._taken = threading.Lock(), threading.Semaphore(0)
         self._sent = self._flushed = 0
         self._forgotten: set[int] = set()
         self._by_id: dict[str, Event] = {}
+        self._had = 0
         self._report_ids: set[str] = set()
         self._ready = threading.Event()
         self.events: list[Event] = []
@@ -89,7 +94,9 @@ class Cloud:
         with self._changed:
             sent = self._by_id.get(event["id"])
             if sent is None:
-                sent = {**event, "source": self.source, "sequence": f"{len(self.events) + 1:020d}"}
+                sent = {**event, "source": self.source}
+                if self._counts:
+                    sent["sequence"] = f"{len(self.events) + 1:020d}"
                 self._by_id[sent["id"]] = sent
                 self.events.append(sent)
             # Under the lock, so that the order on the wire is the order of the sequence.
@@ -103,6 +110,17 @@ class Cloud:
         """The same event once more, byte for byte: a true duplicate."""
         with self._changed:
             self._publish(self._order_topic, event)
+
+    def say(self, payload: bytes) -> None:
+        """Anything at all, where orders come."""
+        with self._changed:
+            self._send(self._order_topic, payload)
+
+    def command(self, kind: str, **data: Any) -> None:
+        """Bid the shop do something."""
+        event = {"specversion": "1.0", "id": uuid.uuid4().hex, "source": self.source, "type": kind, "data": data}
+        with self._changed:
+            self._publish(self._command_topic, event)
 
     def forget(self, *sequences: int) -> None:
         """These events can't be replayed any more."""
@@ -137,6 +155,11 @@ class Cloud:
         return [each for each in data if all(each.get(key) == value for key, value in facts.items())]
 
     @property
+    def listening(self) -> bool:
+        """Is it at the broker, and subscribed?"""
+        return self._ready.is_set()
+
+    @property
     def online(self) -> bool:
         """What the agent, or its last will, said last."""
         return bool(self.states) and bool(self.states[-1].get("online"))
@@ -144,7 +167,8 @@ class Cloud:
     def close(self) -> None:
         """Hang up; what was not sent yet is lost."""
         self._client.disconnect()
-        self._client.loop_stop()
+        with suppress(AttributeError):  # paho's thread may end and forget itself while it is waited for
+            self._client.loop_stop()
 
     def __enter__(self) -> Self:
         return self
@@ -163,6 +187,7 @@ class Cloud:
             protocol=mqtt.MQTTv5 if v5 else mqtt.MQTTv311,
         )
         client.on_connect, client.on_subscribe = self._connected, self._subscribed
+        client.on_disconnect = self._disconnected
         client.on_message, client.on_publish = self._message, self._published
         client.reconnect_delay_set(1, 2)
         if v5:
@@ -178,7 +203,10 @@ class Cloud:
         return client
 
     def _publish(self, topic: str, message: Mapping[str, Any]) -> None:
-        self._client.publish(topic, msgspec.json.encode(message), 1)
+        self._send(topic, msgspec.json.encode(message))
+
+    def _send(self, topic: str, payload: bytes) -> None:
+        self._client.publish(topic, payload, 1)
         self._sent += 1
 
     def _connected(self, client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
@@ -187,6 +215,9 @@ class Cloud:
 
     def _subscribed(self, *_: Any) -> None:
         self._ready.set()
+
+    def _disconnected(self, *_: Any) -> None:
+        self._ready.clear()
 
     def _published(self, *_: Any) -> None:
         # paho holds a lock here that `publish` takes while we hold ours: only a semaphore is safe.
@@ -225,6 +256,8 @@ class Cloud:
                 self._replay(content)
 
     def _note(self, kind: str, data: dict[str, Any]) -> None:
+        if kind == "order.state" and (event := self._by_id.get(data.get("event", ""))) is not None:
+            self._had = max(self._had, int(event["sequence"]))
         if kind == "order.state" and data["state"] not in _PASSING:
             self.order_states[data["order"]["channel"], data["order"]["id"]] = data["state"]
         elif kind == "alarm" and data["state"] == "raised":
@@ -238,6 +271,8 @@ class Cloud:
             return
         head = len(self.events)
         first, last = max(1, int(request["from"])), min(head, int(request.get("to") or head))
+        if self._had >= first:  # the box asks for what it has told of
+            self._publish(self._replay_topic, {"source": self.source, "from": first, "had": self._had})
         wanted = range(first, last + 1)
         for number in wanted:
             if number not in self._forgotten:

@@ -16,9 +16,11 @@ _AMENDED = re.compile(r"^\s*(?:改单\s*(?:AMENDED\s*)?第(?P<zh>\d+)版|AMENDED
 _ONLY_CHANGES = re.compile(r"^\s*(只列变动|only what changed)")
 _VOID = re.compile(r"^\s*作废\s*CANCELLED")
 _STANDS_IN = re.compile(r"^\s*(?:代打\s*)?(?:代打|printed for)\s*[::]\s*(\S.*?)\s*$")
-_OTHER_BANNER = re.compile(r"^\s*(迟到|LATE\b|旧单|OLD \d|缺单|MISSING #|代打|printed for)")
-_NOTICE = re.compile(r"^\s*(报警|ALARM\b)")
-_HEADER = re.compile(r"#(\S+)(\s|$)")
+_OTHER_BANNER = re.compile(r"^\s*(迟到|LATE\b|旧单(?!待定)|OLD \d|缺单|MISSING #|代打|printed for)")
+_LATE = re.compile(r"^\s*(迟到|LATE\b|旧单(?!待定)|OLD \d)")
+_LISTING = re.compile(r"^\s*(旧单待定|OLD ORDERS|订单太多|TOO MANY ORDERS|预订单|UPCOMING ORDERS)")
+_NOTICE = re.compile(rf"^\s*(报警|ALARM\b)|{_LISTING.pattern}")
+_HEADER = re.compile(r"\s*#(\S+)(\s|$)")
 _FOOTER = re.compile(r"(\S+)\s+(?:流水\s*No\.|No\.(?=\d{3,}(?:\s+\d+/\d+)?\s*$))(\d+)")
 _PRINTED_AT = re.compile(r"(?:打印|printed)\s+((?:\d\d-\d\d )?\d\d:\d\d:\d\d)")
 _COPY = re.compile(r"(?:联|copy)\s+(\d+/\d+)")
@@ -42,7 +44,8 @@ class Printed(msgspec.Struct):
     `number` and `station` are empty, `running` is 0 where the paper does not say. `marked`: it bears the inverted
     banner 补打 REPRINT. `whole`: it has its head, its running number and the time of printing (`at`) at the end.
     `only_changes`: a revision that does not say what stays as it was. `printed_for` is whom this printer stands in
-    for (代打). `notice`: no ticket, but an alarm to the staff.
+    for (代打). `late`: it says that it is out of turn, or old. `notice`: no ticket, but an alarm to the
+    staff, or a list of orders (`listing`).
     """
 
     printer: str
@@ -57,8 +60,10 @@ class Printed(msgspec.Struct):
     has_head: bool = False
     whole: bool = False
     printed_for: str = ""
+    late: bool = False
     at: str = ""
     notice: bool = False
+    listing: bool = False
     words: str = ""
 
 
@@ -91,7 +96,7 @@ def _begins(line: Line, current: Printed) -> bool:
         return bool(current.words) and not (current.whole and reprint.group(1) == current.number)
     if (stands_in := _STANDS_IN.search(black)) and current.whole and stands_in.group(1) == current.station:
         return False  # its last line
-    return current.has_head and (_is_banner(line) or _is_large_head(line))
+    return current.has_head and (_is_banner(line) or (_is_large_head(line) and not current.listing))
 
 
 def _is_banner(line: Line) -> bool:
@@ -137,6 +142,7 @@ def _read_top(line: Line, ticket: Printed) -> None:
     black = _black(line)
     if _NOTICE.search(black):
         ticket.notice = ticket.has_head = True
+        ticket.listing = _LISTING.search(black) is not None
     elif reprint := _REPRINT.search(black):
         ticket.marked, ticket.number = True, reprint.group(1)
     elif amended := _AMENDED.search(black):
@@ -147,5 +153,7 @@ def _read_top(line: Line, ticket: Printed) -> None:
         ticket.banner = Banner.VOID
     elif stands_in := _STANDS_IN.search(black):
         ticket.printed_for = stands_in.group(1)
+    elif _LATE.search(black):
+        ticket.late = True
     elif (number := _head(line)) is not None:
         ticket.has_head, ticket.number = True, number

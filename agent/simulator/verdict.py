@@ -47,6 +47,15 @@ class Fault(StrEnum):
     FALSE = "false"
     """The cloud was told *confirmed* of a ticket that was not whole on paper by then."""
 
+    UNTAKEN = "untaken"
+    """An event that was never taken, though nothing stood in its way any more."""
+
+    UNORDERED = "unordered"
+    """An order's first ticket after that of an order that came later, and it does not say that it is late."""
+
+    FOREIGN = "foreign"
+    """Something on a ticket that neither the order says nor a ticket says of itself."""
+
 
 class Finding(msgspec.Struct, frozen=True):
     """One fault, where, and in words."""

@@ -39,9 +39,10 @@ class Attempts:
         while claimed is not None or flying:
             outcome: Outcome | None = None
             if claimed is not None:
-                checkpoint("spool.after_intent")
+                if not claimed.started:
+                    claimed.start(session)
                 flying.append(claimed)
-                outcome = session.send(claimed.encoded.data, claimed.intent, claimed.lines, claimed.encoded.breaks)
+                outcome = session.send_rest()
                 claimed = None
             ahead = None if self._post.stopping.is_set() or outcome is not None else self._post.desk.next(reader)
             if ahead is not None and session.may_send_ahead():

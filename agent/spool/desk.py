@@ -36,17 +36,24 @@ class Prepared(msgspec.Struct, frozen=True):
     encoded: Encoded
 
 
-class Claimed(msgspec.Struct, frozen=True):
-    """A ticket whose intent is on disk. `job` has it, and is processing."""
+class Claimed(msgspec.Struct):
+    """A ticket whose intent is on disk. `job` has it, and is processing. `started`: its first bytes went out."""
 
     job: Job
     intent: Intent
     encoded: Encoded
+    started: bool = False
 
     @property
     def lines(self) -> int:
         """How many lines it prints, feeds and pictures included."""
         return self.encoded.lines + self.encoded.feed_dots // DOTS_A_LINE
+
+    def start(self, session: Session) -> None:
+        """Its intent is on disk: give the printer what it takes at once."""
+        checkpoint("spool.after_intent")
+        session.start(self.encoded.data, self.intent, self.lines, self.encoded.breaks)
+        self.started = True
 
 
 class Desk:
@@ -137,8 +144,10 @@ class Desk:
         self._offer = self.claim(tx, session, prepared)
 
     def leave(self, committed: bool) -> None:
-        """Hand the ticket over once its intent is on disk."""
+        """Hand the ticket over once its intent is on disk; over a link that never waits its bytes go out first."""
         if committed and self._offer is not None:
+            if self._sleeper is not None and self._sleeper.is_prompt:
+                self._offer.start(self._sleeper)
             self._claimed = self._offer
             self._bell.set()
         self._offer = None

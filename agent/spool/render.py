@@ -9,14 +9,13 @@ import msgspec
 
 from agent.config import Printer
 from agent.encode.escpos import Encoded, encode
-from agent.encode.text import sayable
 from agent.encode.typeset import typeset
 from agent.errors import AgentError
 from agent.journal import jobs, orders
 from agent.journal.file import Tx
 from agent.journal.told import base, shares
 from agent.model.job import Job, JobKind, Mark
-from agent.model.layout import Code, Image, Layout, Line
+from agent.model.layout import Code, Image, Layout, Printed
 from agent.model.order import READ_RAW, READ_UPSERT, CanceledOrder, Order
 from agent.model.profile import PROFILES
 from agent.model.readycode import ready_code
@@ -95,9 +94,7 @@ class Press:
         if job.kind is JobKind.NOTICE and READ_NOTICE.decode(job.share).trouble == PAPER:
             return paper_test(printer, quickly=quickly)
         page = self._page(tx, job, printer, now)
-        if quickly and not is_quick(page.layout, printer.charset):
-            raise NotQuick
-        rows = typeset(page.layout, printer.width, charset=printer.charset)
+        rows = (quick_rows if quickly else typeset)(page.layout, printer.width, charset=printer.charset)
         profile = PROFILES[printer.profile]
         beep, drawer = printer.beep or page.beep, page.drawer and printer.drawer and printer.role == "counter"
         return encode(rows, printer.width, dots=printer.dots, profile=profile, beep=beep, drawer=drawer)
@@ -304,12 +301,15 @@ def paper_test(printer: Printer, *, quickly: bool = False) -> Encoded:
     return encode(paper_page(printer.name), NARROW, profile=PROFILES[printer.profile])
 
 
-def is_quick(layout: Layout, charset: str) -> bool:
-    """Does nothing of it have to be drawn, and is it short?"""
+def quick_rows(layout: Layout, width: int, *, charset: str) -> tuple[Printed, ...]:
+    """The layout's rows; raises NotQuick where something of it has to be drawn, or it is long."""
     if len(layout.blocks) > _QUICK_BLOCKS or any(isinstance(block, Code | Image) for block in layout.blocks):
-        return False
-    lines = [block for block in layout.blocks if isinstance(block, Line)]
-    return all(sayable(run.text, charset) for line in lines for run in (*line.left, *line.right))
+        raise NotQuick
+    return typeset(layout, width, charset=charset, drawable=_not_quickly)
+
+
+def _not_quickly(_: str) -> bool:
+    raise NotQuick
 
 
 def _by_station(found: dict[str, bytes]) -> dict[str, tuple[Portion, ...]]:

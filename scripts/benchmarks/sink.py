@@ -1,8 +1,8 @@
 """The measuring printer, a process of its own: answers at once like a healthy one, and notes when each ticket was cut.
 
-Run as `python -m scripts.benchmarks.sink`. Its first line of output is its port. It takes a line at a time on stdin:
-`expect N` is answered `reached` once N tickets were cut, `drain` by the tickets as JSON, a line each, and an empty
-line. It ends with its stdin.
+Run as `python -m scripts.benchmarks.sink HOST PORT`. Its first line of output is its port. It takes a line at a time on
+stdin: `expect N` is answered `reached` once N tickets were cut, `drain` by the tickets as JSON, a line each, and an
+empty line. It ends with its stdin.
 """
 
 import json
@@ -21,6 +21,7 @@ _COMMAND = re.compile(
     rb"|\x1dr(?P<fence>.)"  # GS r: a status behind the data
     rb"|\x1da(?P<asb>.)"  # GS a: automatic status
     rb"|\x1dg2\x00(?P<counter>..)"  # GS g 2: a maintenance counter
+    rb"|\x1dI(?P<fact>[ABCD])"  # GS I: who it is
     rb"|\x1dv0.(?P<raster>....)"  # GS v 0: a picture
     rb"|\x1d[!B].|\x1b[aEMJdt!3-].|\n",
     re.DOTALL,
@@ -105,6 +106,8 @@ class Tickets:
             return b"\0"
         if found["asb"] is not None:
             return b"\x10\0\0\0"
+        if found["fact"] is not None:
+            return b"\x5fBENCH\0"
         if found["counter"] is not None:
             counts = {CUTS: len(self.cut), LINES: self._lines}
             return b"\x5f%d\0" % counts.get(int.from_bytes(found["counter"], "little"), 0)
@@ -114,8 +117,8 @@ class Tickets:
 class Sink:
     """The listening printer. It remembers every connection's tickets, so that a contender may connect anew."""
 
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, host: str, port: int) -> None:
+        self._listener = socket.create_server((host, port))
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         self._selector.register(sys.stdin.buffer, selectors.EVENT_READ, self._told)
@@ -170,4 +173,4 @@ class Sink:
 
 
 if __name__ == "__main__":
-    Sink().run()
+    Sink(sys.argv[1], int(sys.argv[2])).run()

@@ -16,6 +16,57 @@ CANCELS = 0.35
 """How many of the changes take the whole order back."""
 
 OF_LATE = 12
+Told = tuple[str, dict[str, Any]]
+"""An event's type and the whole order that it is about."""
+
+
+class OrderPad:
+    """Orders by dice, and what becomes of them: what the next event says, its type and its data."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._open: list[dict[str, Any]] = []
+        self.orders = 0
+
+    def order(self, places: list[str]) -> Told:
+        """A new order with something for each of these stations."""
+        self.orders += 1
+        number = str(self.orders)
+        items = [item for place in places for item in self._items(place)]
+        order: dict[str, Any] = {"id": f"id-{number}", "rev": 1, "channel": "test", "no": number, "items": items}
+        if self._chance.random() < 0.3:
+            order["note"] = self._chance.choice(NOTES)
+        self._open = [*self._open[1 - OF_LATE :], order]
+        return "order.upsert", order
+
+    def change(self) -> Told | None:
+        """More of everything of an order of late, or nothing at all: whoever makes a part of it hears of it. None when
+        there is none.
+        """
+        if not self._open:
+            return None
+        order = self._chance.choice(self._open)
+        if self._chance.random() < CANCELS:
+            self._open.remove(order)
+            return "order.cancel", order
+        order["rev"] += 1
+        for item in order["items"]:
+            item["qty"] = str(int(item["qty"]) + 1)
+        return "order.upsert", order
+
+    def _items(self, place: str) -> list[dict[str, Any]]:
+        count = LONG_ITEMS if self._chance.random() < LONG else self._chance.randint(1, 4)
+        return [
+            {"name": self._chance.choice(DISHES), "qty": str(self._chance.randint(1, 12)), "category": place}
+            for _ in range(count)
+        ]
+
+
+def told(kind: str, order: dict[str, Any]) -> dict[str, Any]:
+    """The data of an event."""
+    if kind == "order.cancel":
+        return {"order": {key: order[key] for key in ("id", "rev", "channel")}, "reason": "客人取消"}
+    return {"order": deepcopy(order)}
 
 
 class Customers:
@@ -24,12 +75,12 @@ class Customers:
     def __init__(self, cloud: Cloud, chronicle: Chronicle, count: int, per_s: float, changes: float, seed: int) -> None:
         self._cloud, self._chronicle, self._count, self._pause_s = cloud, chronicle, count, 1 / per_s
         self._changes = changes
-        self._open: list[dict[str, Any]] = []
         self._chance = random.Random(f"{seed}-orders")
+        self._pad = OrderPad(self._chance)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="customers", daemon=True)
         self._depth = dict.fromkeys(chronicle.desks, 1)
-        self.tickets = self.orders = 0
+        self.tickets = 0
 
     def start(self) -> None:
         """Begin to order."""
@@ -57,47 +108,12 @@ class Customers:
                 places = sorted({*places, self._chance.choice(free)})
             for name in places:
                 self._depth[name] = self._chance.choice((1, 2, 3, 5))
-            if self._open and self._chance.random() < self._changes:
-                self._change(self._chance.choice(self._open))
-            else:
-                self._order(places)
+            change = self._pad.change() if self._chance.random() < self._changes else None
+            self._tell(*(change or self._pad.order(places)))
 
-    def _order(self, places: list[str]) -> None:
-        self.orders += 1
-        number = str(self.orders)
-        items = [item for place in places for item in self._items(place)]
-        order: dict[str, Any] = {"id": f"id-{number}", "rev": 1, "channel": "test", "no": number, "items": items}
-        if self._chance.random() < 0.3:
-            order["note"] = self._chance.choice(NOTES)
-        self._open = [*self._open[1 - OF_LATE :], order]
-        self._tell(order)
-
-    def _change(self, order: dict[str, Any]) -> None:
-        """More of everything, or nothing at all: whoever makes a part of it hears of it."""
-        if self._chance.random() < CANCELS:
-            self._open.remove(order)
-            subject = {key: order[key] for key in ("id", "rev", "channel")}
-            self._announce(order)
-            self._cloud.publish("order.cancel", {"order": subject, "reason": "客人取消"})
-        else:
-            order["rev"] += 1
-            for item in order["items"]:
-                item["qty"] = str(int(item["qty"]) + 1)
-            self._tell(order)
-
-    def _tell(self, order: dict[str, Any]) -> None:
-        self._announce(order)
-        self._cloud.publish("order.upsert", {"order": deepcopy(order)})
-
-    def _announce(self, order: dict[str, Any]) -> None:
+    def _tell(self, kind: str, order: dict[str, Any]) -> None:
         places = sorted({item["category"] for item in order["items"]})
         for place in places:
             self._chronicle.order((order["no"], place))
         self.tickets += len(places)
-
-    def _items(self, place: str) -> list[dict[str, Any]]:
-        count = LONG_ITEMS if self._chance.random() < LONG else self._chance.randint(1, 4)
-        return [
-            {"name": self._chance.choice(DISHES), "qty": str(self._chance.randint(1, 12)), "category": place}
-            for _ in range(count)
-        ]
+        self._cloud.publish(kind, told(kind, order))
