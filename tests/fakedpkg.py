@@ -84,7 +84,10 @@ def of_deb(path: Path) -> tuple[str, dict[str, bytes]]:
     with tarfile.open(fileobj=io.BytesIO(members["control.tar.gz"])) as control:
         taken = control.extractfile("./control")
         assert taken is not None
-        fields = dict(line.split(": ", 1) for line in taken.read().decode().splitlines() if ": " in line)
+        text = taken.read().decode()
+        fields = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+        assert text.endswith("Description: tickets\n of a shop\n .\n on paper\n")
+        assert "/etc/a" not in text
         assert "./postinst" in control.getnames()
         assert "Status" not in fields
     files = {}
@@ -109,7 +112,9 @@ def apt_get(arguments: list[str]) -> int:
 
 
 def dpkg(arguments: list[str]) -> int:
-    if "--install" in arguments:
+    if "--no-act" in arguments:
+        of_deb(Path(arguments[-1]))
+    elif "--install" in arguments:
         unpack(*of_deb(Path(arguments[-1])))
     return 0
 
@@ -119,7 +124,8 @@ def dpkg_query(arguments: list[str]) -> int:
     if "--show" in arguments:
         print(f"{status} {version}")
     elif "--status" in arguments:
-        print(f"Package: shop-agent\nStatus: install ok installed\nVersion: {version}\nDescription: tickets")
+        print("Package: shop-agent\nStatus: install ok installed\nRecommends: a, b | c\nConffiles:\n /etc/a 5e1f")
+        print(f"Version: {version}\nDescription: tickets\n of a shop\n .\n on paper")
     elif "--control-path" in arguments:
         print(INFO / "shop-agent.postinst")
     elif "--listfiles" in arguments:
