@@ -33,6 +33,7 @@ def install_first(version: str) -> None:
     lay_out(HOME, version)
     (HOME / "version").write_text(version)
     INFO.mkdir()
+    (BOX / "etc").write_text("as somebody here wants it")
     (INFO / "shop-agent.postinst").write_text("#!/bin/sh\n")
     STATUS.write_text(f"ii {version}")
 
@@ -87,12 +88,13 @@ def of_deb(path: Path) -> tuple[str, dict[str, bytes]]:
         text = taken.read().decode()
         fields = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
         assert text.endswith("Description: tickets\n of a shop\n .\n on paper\n")
-        assert "/etc/a" not in text
+        assert str(BOX) not in text
         assert "./postinst" in control.getnames()
         assert "Status" not in fields
     files = {}
     with tarfile.open(fileobj=io.BytesIO(members["data.tar.gz"])) as content:
         for entry in content:
+            assert not entry.name.endswith("/etc")
             if f"/{fields['Version']}/" in entry.name and (held := content.extractfile(entry)) is not None:
                 files[Path(entry.name).name] = held.read()
     assert set(files) == set(PARTS)
@@ -124,12 +126,13 @@ def dpkg_query(arguments: list[str]) -> int:
     if "--show" in arguments:
         print(f"{status} {version}")
     elif "--status" in arguments:
-        print("Package: shop-agent\nStatus: install ok installed\nRecommends: a, b | c\nConffiles:\n /etc/a 5e1f")
+        print("Package: shop-agent\nStatus: install ok installed\nRecommends: a, b | c\nConffiles:")
+        print(f" {BOX / 'etc'} {32 * 'a'}")
         print(f"Version: {version}\nDescription: tickets\n of a shop\n .\n on paper")
     elif "--control-path" in arguments:
         print(INFO / "shop-agent.postinst")
     elif "--listfiles" in arguments:
-        print("/.", HOME, HOME / version, *sorted((HOME / version).iterdir()), HOME / "version", sep="\n")
+        print("/.", BOX / "etc", HOME, HOME / version, *sorted((HOME / version).iterdir()), HOME / "version", sep="\n")
     return 0
 
 

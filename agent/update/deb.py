@@ -16,7 +16,9 @@ from agent.update.back import keep
 _MAGIC = b"!<arch>\n"
 _NOT_CONTROL = ("list",)
 _LEFT_OUT = ("Status:", "Conffiles:", "Config-Version:")
-"""What dpkg says of an installed package and no package says of itself; that a file is a conffile, a file says."""
+"""What dpkg says of an installed package and no package says of itself."""
+_CONFFILE = re.compile(r"^ (/\S+) [0-9a-f]{32}", re.M)
+"""Left out too: dpkg then leaves it as it is, and goes on knowing what it was like when it came."""
 _FIELD = re.compile(r"^\S.*\n(?:[ \t].*\n)*", re.M)
 """With the lines that it goes on over."""
 _LIGHT = 1
@@ -31,9 +33,10 @@ def repack(status: str, paths: Iterable[str], scripts: Iterable[Path], vital: st
         OSError: a file can't be read, or one of the vital ones is not there; `to` is as it was.
     """
     growing = to.with_name(f".{to.name}.data")
+    left_out = set(_CONFFILE.findall(status))
     with tarfile.open(growing, "w:gz", compresslevel=_LIGHT, format=tarfile.GNU_FORMAT) as data:
         for path in paths:
-            if path.startswith("/") and (os.path.lexists(path) or path.startswith(vital)):
+            if path.startswith("/") and path not in left_out and (os.path.lexists(path) or path.startswith(vital)):
                 data.add(path, arcname=f".{path.removesuffix('.')}", recursive=False, filter=_roots)
     whole = to.with_name(f".{to.name}.new")
     with whole.open("wb") as file, growing.open("rb") as stored:
