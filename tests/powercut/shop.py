@@ -116,7 +116,8 @@ def paper_after(work: Path, data: Path, run: Run, position: int) -> Verdict:
         def judged() -> Verdict:
             return judge_paper(events, {"kitchen": [*before, *device.paper.pieces]}, STATIONS)
 
-        device.wait_for(lambda _: judged().fine, PAPER_S)
+        while not judged().fine and _goes_on(device):
+            pass
         agent.stop()
         return judged()
 
@@ -131,6 +132,12 @@ def published(port: int, numbers: Iterable[int], per_s: float) -> None:
     publisher = Publisher(port, numbers, per_s)
     publisher.start()
     publisher.finish()
+
+
+def _goes_on(device: VirtualPrinter) -> bool:
+    """Wait for another piece; False when none comes."""
+    pieces = len(device.paper.pieces)
+    return device.wait_for(lambda it: len(it.paper.pieces) > pieces, PAPER_S)
 
 
 def configured(work: Path, data: Path, broker: int, link: str) -> Path:
