@@ -49,7 +49,7 @@ from agent.printers.serial import SerialConnector
 from agent.reload import Reload, try_start
 from agent.report.envelope import Identity, new_identity, state_payload
 from agent.report.publisher import Publisher
-from agent.service import Service, Watchdog, running, sd_notify, watchdog_period_s
+from agent.service import Service, Watchdog, keep_heaps_few, running, sd_notify, watchdog_period_s
 from agent.spool.failover import Roster
 from agent.spool.post import Shop
 from agent.spool.render import Press
@@ -85,6 +85,7 @@ def run_agent(
         DataDirLocked: another agent works here.
         JournalNewer: a newer version worked here.
     """
+    keep_heaps_few(1)
     os.umask(0o077)  # customers' names are in the journal and on virtual paper
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -7,12 +7,13 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Protocol
 
 from agent import log
 from agent.clock import Clock
 
+_ARENA_MAX = -8
 CHECK_S = 5.0
 """How often services are looked at when systemd asks for no watchdog."""
 
@@ -100,6 +101,14 @@ def sd_notify(message: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def keep_heaps_few(most: int) -> None:
+    """glibc gives each thread a heap of its own, which keeps what was once needed; from now on so many (mallopt(3))."""
+    import ctypes  # half a megabyte, which the first look at the clock needs too
+
+    with suppress(OSError, AttributeError):  # another libc
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, most)
 
 
 def status(text: str) -> str:

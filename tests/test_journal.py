@@ -546,7 +546,7 @@ def test_corruption_met_at_work_is_examined_at_the_next_start(path: Path) -> Non
             lambda tx: tx.execute("SELECT rootpage FROM sqlite_master WHERE name = 'jobs_of_order'").fetchone()[0]
         )
     content = bytearray(path.read_bytes())
-    start = (root - 1) * 4096
+    start = (root - 1) * int.from_bytes(content[16:18], "big")  # the page's size, as the file says it
     cells = int.from_bytes(content[start + 3 : start + 5], "big")
     content[start + 3 : start + 5] = (cells - 1).to_bytes(2, "big")  # one entry is gone
     path.write_bytes(content)

@@ -12,8 +12,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from agent.checkpoint import UPDATING
+from agent.cli import cli
 from agent.clock import SystemClock
 from agent.doctor.after import Before, before, missing, wait_until_well
 from agent.journal import dismissals, notes
@@ -94,6 +96,27 @@ def test_an_update_waits_for_a_quiet_moment(change: dict[str, Any], verdict: str
     found = may_now(msgspec.structs.replace(QUIET, **change))
     assert found.verdict == verdict
     assert why in found.why.en
+
+
+@pytest.mark.parametrize(
+    ("settings", "trial", "code", "says"),
+    [
+        ('updates: {hours: "00:00-00:00"}', None, 0, "this is a moment for it"),
+        ('updates: {hours: "00:00-00:00", automatic: false}', None, 1, "updates.automatic is off"),
+        ("updates: {automatic: false}", Trial(OLD, NEW, "2026-11-23T03:00:00Z"), 0, ""),
+    ],
+)
+def test_the_timer_does_not_begin_in_vain(
+    tmp_path: Path, settings: str, trial: Trial | None, code: int, says: str
+) -> None:
+    """It asks first, without the network and without writing; what was cut off is undone at any hour."""
+    config = tmp_path / "shop-agent.yaml"
+    config.write_text(f"shop: s421\ndata_dir: {tmp_path}\nintake: {{clock: trust}}\n{settings}\n")
+    if trial is not None:
+        back.write(tmp_path, State(trial))
+    told = CliRunner().invoke(cli, ["update", "--due", "--config", str(config), "--folder", str(tmp_path)])
+    assert told.exit_code == code
+    assert says in told.output
 
 
 OFFER = Offer(present=OLD, version=NEW, newer=True, oldest=7, schema=7)
@@ -341,6 +364,18 @@ def test_the_rescue_needs_nothing_of_any_version(box: Box) -> None:
     (box.home / NEW / "agent").write_text("nothing that works")
     box.boot()
     assert box.runs() == OLD
+
+
+def test_an_update_that_is_under_way_is_left_alone(box: Box) -> None:
+    """Whoever looks for what was cut off takes no living one for it."""
+    assert box.update(SHOP_AGENT_CRASH="update.after_install") == -signal.SIGKILL
+    with back.alone(box.updates):
+        box.boot()
+        assert (box.runs(), box.state().trial is None) == (NEW, False)
+        with pytest.raises(back.Busy), back.alone(box.updates):
+            pass
+    box.boot()
+    assert (box.runs(), box.state().trial is None) == (OLD, True)
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:

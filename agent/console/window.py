@@ -1,6 +1,5 @@
 """The window: all pages for people, put together. Every room of it gets the same four things and gives its routes."""
 
-import contextlib
 import secrets
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -29,9 +28,7 @@ from agent.console.stations import Stations
 from agent.console.stationsetup import StationSetup
 from agent.console.tickets import Tickets
 from agent.journal.dismissals import GUESSED
-
-_ARENAS = -8
-"""M_ARENA_MAX in glibc's malloc.h."""
+from agent.service import keep_heaps_few
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class View:
 
 def open_window(rooms: Rooms, window: Window, porter: Porter) -> tuple[Live, list[BaseRoute]]:
     """What tells the pages of changes, and the routes of all of them. Call it before the journal is started."""
-    _spare_memory()
+    keep_heaps_few(2)  # a picture's memory would stay with the thread that made it
     pages = Pages(lambda: window.config().shop)
     acts = Acts(window.handlers, pages, window.stopping)
     view = View(rooms, window, pages, acts, porter)
@@ -85,14 +82,6 @@ def open_window(rooms: Rooms, window: Window, porter: Porter) -> tuple[Live, lis
     ):
         routes += room.routes()
     return live, routes
-
-
-def _spare_memory() -> None:
-    """glibc gives each thread a heap of its own, which keeps what a picture took: two are enough (mallopt(3))."""
-    import ctypes
-
-    with contextlib.suppress(OSError, AttributeError):  # another libc
-        ctypes.CDLL(None).mallopt(_ARENAS, 2)
 
 
 def _look(rooms: Rooms) -> object:

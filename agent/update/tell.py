@@ -4,7 +4,6 @@ from agent.journal import notes
 from agent.journal.file import Tx
 from agent.update.back import State
 
-KEY = "update"
 _TOLD = "update_told"
 
 
@@ -14,9 +13,9 @@ def follow(tx: Tx, state: State) -> None:
     if last is None or (last.result == "done" and not notes.get_meta(tx, _TOLD)):
         return
     if last.result == "done":
-        for key in [key for key in notes.alarms(tx) if key.partition(":")[0] == KEY]:
+        for key in [key for key in notes.alarms(tx) if key.startswith("update:")]:
             notes.clear_alarm(tx, key)
         notes.set_meta(tx, _TOLD, "")
     elif last.new in state.refused and notes.get_meta(tx, _TOLD) != last.at:
-        notes.raise_alarm(tx, f"{KEY}:{last.new}", last.why)
+        notes.raise_alarm(tx, f"update:{last.new}", last.why)
         notes.set_meta(tx, _TOLD, last.at)

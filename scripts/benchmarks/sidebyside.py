@@ -34,6 +34,11 @@ class Plan(msgspec.Struct, frozen=True):
         """Orders at a shop's pace, and in the burst."""
         return max(5, round(ORDERS * self.scale)), max(20, round(BURST * self.scale))
 
+    @property
+    def times(self) -> str:
+        """How often it is run, as the tables say it."""
+        return f"medians of {self.rounds} rounds" if self.rounds > 1 else "one round"
+
     def plays(self, name: str, part: str) -> bool:
         """Is this part for this contender?"""
         if part == SPEED:
@@ -51,6 +56,7 @@ class Entry(msgspec.Struct):
     speed: Speed | None = None
     error: str = ""
     at: str = ""
+    commit: str = ""
 
 
 class Notebook:
@@ -88,7 +94,12 @@ class Notebook:
         return [entry for entry in self._entries.values() if entry.error]
 
     @property
-    def days(self) -> str:
+    def commits(self) -> str:
+        """What was measured."""
+        return ", ".join(sorted({entry.commit for entry in self._entries.values() if entry.commit}))
+
+    @property
+    def day(self) -> str:
         """The day of the first entry."""
         return min((entry.at for entry in self._entries.values()), default="")[:10]
 
@@ -120,9 +131,10 @@ def run(plan: Plan, book: Notebook, under: Path, say: Callable[[str], object]) -
         for name in who
         if plan.plays(name, part) and not book.has(number, part, name)
     ]
+    version = commit()
     for at, (number, part, name) in enumerate(todo, 1):
         began = time.monotonic()
-        entry = Entry(number, part, name, at=datetime.now(UTC).isoformat(timespec="seconds"))
+        entry = Entry(number, part, name, at=datetime.now(UTC).isoformat(timespec="seconds"), commit=version)
         try:
             _play(plan, entry, under)
         except (RuntimeError, OSError, subprocess.SubprocessError) as error:
@@ -143,6 +155,6 @@ def _play(plan: Plan, entry: Entry, under: Path) -> None:
 def facts(plan: Plan, book: Notebook, where: str) -> str:
     """What was run, when, on which machine and with what, in a paragraph."""
     return (
-        f"{book.days}, commit {commit()}, seed {plan.seed}, sizes ×{plan.scale:g}, {plan.rounds} rounds; {where}. "
+        f"{book.day}, commit {book.commits}, seed {plan.seed}, sizes ×{plan.scale:g}, {plan.times}; {where}. "
         f"{'; '.join(versions())}."
     )

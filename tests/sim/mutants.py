@@ -107,20 +107,22 @@ TABLE = {
 }
 
 
-def hunt(names: list[str], first: int, jobs: int) -> bool:
-    """Plant each, play seeds until it is found, and say so. True when all were found."""
-    missed = []
+def hunt(names: list[str], first: int, jobs: int) -> tuple[list[str], bool]:
+    """Plant each, play seeds until it is found, and say so. Returns a table, and whether all were found."""
+    lines = ["| planted | found by | what it said | s |", "|---|---|---|---|"]
+    found = 0
     for name in names:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="shop-mutant-") as folder:
             plant(TABLE[name], Path(folder))
-            found = _seek(Path(folder), TABLE[name].seeds, first, jobs)
-        took = f"({time.monotonic() - began:.0f} s)"
-        print(f"found   {name}: {found}  {took}" if found else f"MISSED  {name}  {took}", flush=True)
-        if not found:
-            missed.append(name)
-    print(f"mutants: {len(names) - len(missed)} of {len(names)} found")
-    return not missed
+            seed, words = _seek(Path(folder), TABLE[name].seeds, first, jobs)
+        found += bool(words)
+        by = f"seed {seed}" if words else f"**none of {TABLE[name].seeds} seeds**"
+        lines.append(f"| {name} | {by} | {words[:80]} | {time.monotonic() - began:.0f} |")
+        print(lines[-1], flush=True)
+    lines += ["", f"{found} of {len(names)} found."]
+    print(lines[-1])
+    return lines, found == len(names)
 
 
 def plant(mutant: Mutant, folder: Path) -> None:
@@ -140,17 +142,14 @@ def plant(mutant: Mutant, folder: Path) -> None:
     place.write_text(text.replace(mutant.good, mutant.bad), encoding="utf-8")
 
 
-def _seek(folder: Path, seeds: int, first: int, jobs: int) -> str:
-    command = [
-        sys.executable,
-        "-m",
-        "tests.sim",
-        f"--seeds={seeds}",
-        f"--from={first}",
-        f"--jobs={jobs}",
-        "--until-found",
-    ]
+def _seek(folder: Path, seeds: int, first: int, jobs: int) -> tuple[int, str]:
+    """The seed that found it and its first finding; no words when none did."""
+    options = [f"--seeds={seeds}", f"--from={first}", f"--jobs={jobs}", "--until-found"]
+    command = [sys.executable, "-m", "tests.sim", *options]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if ran.returncode not in (0, 1) or "simulation:" not in ran.stdout:
         raise RuntimeError(f"the simulation itself failed: {ran.stderr[-2000:]}")
-    return " ".join(ran.stdout.splitlines()[:2]) if ran.returncode else ""
+    if ran.returncode == 0:
+        return 0, ""
+    head, finding = ran.stdout.splitlines()[:2]
+    return int(head.split(":")[0].removeprefix("seed ")), finding.strip()

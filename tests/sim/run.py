@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,7 +20,9 @@ from tests.sim.world import World
 
 
 class Played(msgspec.Struct):
-    """What came of a seed. `trace` is a digest of every turn and every byte; `cpu_s` is what it cost."""
+    """What came of a seed. `trace` is a digest of every turn and every byte; `cpu_s` is what it cost; `paper` counts
+    whole tickets and those marked, torn pieces, and tickets from a printer that stood in.
+    """
 
     seed: int
     findings: list[str]
@@ -27,6 +30,7 @@ class Played(msgspec.Struct):
     orders: int
     lives: int
     crashes: int
+    paper: Counter[str]
     power_cuts: int
     turns: int
     virtual_s: float
@@ -42,6 +46,7 @@ def play(seed: int, verbose: bool = False) -> Played:
             findings = judge(world)
         except Stuck as exc:
             findings = [f"stuck: {exc}"]
+        verdict = judge_paper(world.cloud.events, world.paper, STATIONS, HOMES)
         findings += world.baton.failures
         return Played(
             seed=seed,
@@ -50,6 +55,7 @@ def play(seed: int, verbose: bool = False) -> Played:
             orders=len(world.cloud.events),
             lives=world.lives,
             crashes=world.crashes,
+            paper=Counter({name: getattr(verdict, name) for name in ("whole", "reprints", "partials", "stood_in")}),
             power_cuts=world.wall.boot - 1,
             turns=world.baton.turns,
             virtual_s=world.baton.lasted,

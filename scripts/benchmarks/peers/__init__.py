@@ -23,7 +23,7 @@ CONTENDERS = {
     "agent": "shop-agent: journaled, in order, confirmed by the printer, reported",
     "usual": "paho-mqtt + python-escpos as usually written",
     "careful": "paho-mqtt + python-escpos, made careful: a persistent session, acknowledged after printing",
-    "floor": "with nothing: paho, bytes that are ready, a socket",
+    "floor": "the floor, with nothing: paho, bytes that are ready, a socket",
 }
 REAL = ("agent", "usual", "careful")
 INSTALLED = {

@@ -11,11 +11,13 @@ text='.data.order | "\u001b@\u001ba\u0001\u001d!\u0011#\(.no)\n\u001d!\u0000\u00
 ([.mods[] | "    + \(.name)\n"] | join("")) + (if .note then "    * \(.note)\n" else "" end)] | join("")) +
 "-" * 48 + "\n\n\n\n\n\u001dVA\u0003"'
 
+set -o pipefail
+
 send() {
     if [ -e "$printer" ]; then cat >"$printer"; else nc -N "${printer%:*}" "${printer#*:}"; fi
 }
 
 mosquitto_sub -h 127.0.0.1 -p "$port" -q 1 -c -i kitchen-shell -t "$topic" | while read -r order; do
-    set -o pipefail
-    jq -j "$text" <<<"$order" | iconv -t GB18030 | send && echo "done $(jq -r .data.order.no <<<"$order")"
+    number=${order#*'"no":"'}
+    jq -j "$text" <<<"$order" | iconv -t GB18030 | send && echo "done ${number%%\"*}"
 done
