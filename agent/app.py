@@ -57,6 +57,8 @@ from agent.spool.shelf import Shelf
 from agent.spool.worker import Worker
 from agent.standing import Standing
 from agent.statusline import StatusLine
+from agent.update import back as updates
+from agent.update.tell import follow as follow_updates
 
 if TYPE_CHECKING:
     from agent.console.rooms import Window
@@ -237,6 +239,7 @@ class Agent:
         return 0
 
     def _tidy(self, tx: Tx) -> None:
+        follow_updates(tx, updates.read(updates.FOLDER))
         prune(tx, self._config.limits.keep_orders)
         if self._line is None:
             forget_cloud(tx)
@@ -341,6 +344,7 @@ class Agent:
     def _prepare(self, tx: Tx) -> None:
         """Bring the ledger in line with the configuration."""
         self._times.load(tx)
+        follow_updates(tx, updates.read(updates.FOLDER))
         if self._line is None:
             forget_cloud(tx)
         notes.clear_alarm(tx, "console")  # it is tried anew

@@ -13,7 +13,7 @@ from agent.intake.decode import Envelope
 from agent.model.command import Aim, Ask, Dismiss, Move, Page, Pick, Ready, Reprint, Settle
 from agent.model.order import Cancel, Raw, Upsert
 from agent.model.report import AlarmState, CommandAnswer, OrderState, Pong, Rejected, TicketState
-from agent.model.wire import ReplayEnd
+from agent.model.wire import ReplayBegin, ReplayEnd
 from agent.report.presence import Beat, ReplayRequest, State
 
 VERSION = "1.0.0"
@@ -72,6 +72,8 @@ EVENTS = (
     Message("ping", "A canary: answered by pong, after a trip through the journal", None),
 )
 ENDS = (
+    Message("replay.begin", "A replay begins, and up to where the box had told of; as an event", ReplayBegin),
+    Message("replay.start", "The same, as plain JSON", ReplayBegin, bare=True),
     Message("replay.end", "The replay is over, as an event (needed where events are signed)", ReplayEnd),
     Message("replay.marker", "The replay is over, as plain JSON", ReplayEnd, bare=True),
 )
@@ -101,7 +103,7 @@ REPORTS = (
 _T = topics("{prefix}", "{shop}", "{agent}")
 CHANNELS = (
     Channel("order", _T.order, True, "Orders, in the order of their sequence.", EVENTS),
-    Channel("replay", _T.replay, True, "The original events again, then an end marker.", (*EVENTS, *ENDS)),
+    Channel("replay", _T.replay, True, "The original events again, between two markers.", (*EVENTS, *ENDS)),
     Channel("command", _T.command, True, "A person's commands: carried out once and answered.", COMMANDS),
     Channel("report", _T.report, False, "What became of it, at least once, in order for each ticket.", REPORTS),
     Channel(

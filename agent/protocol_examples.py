@@ -69,6 +69,7 @@ _AMENDED = {"order": {**_ORDER, "rev": 2, "note": "不辣"}}
 _SMALLEST = {"order": {"id": "8813", "rev": 1, "channel": "alipay", "items": [_TEA]}}
 _AHEAD = {"order": {**_ORDER, "id": "8814", "no": "43", "due_at": "2026-11-22T12:00:00+08:00"}}
 _RAW = {"raw": {"dialect": "feie", "content": "<CB>外卖 88</CB><BR>豆浆 x2<BR>", "station": "wok", "copies": 1}}
+_BEGIN = {"source": CLOUD, "from": 40, "had": 41}
 _END = {"source": CLOUD, "from": 40, "to": 42, "head": 42, "unavailable": [41]}
 _SETTLE = {"decision": "printed", "ticket": 12, "order": "8812", "channel": "alipay", "by": "王店长"}
 _REF, _PRINT = OrderRef("8812", "alipay", "42"), ("wok", "kitchen")
@@ -98,6 +99,7 @@ _DOWN: tuple[tuple[str, str, Any], ...] = (
     ("command.dismiss", "", {"alarm": "parked", "by": "王店长"}),
     ("command.reload", "", {"by": "王店长"}),
     ("command.bundle", "", None),
+    ("replay.begin", "", _BEGIN),
 )
 _UP: tuple[tuple[str, Report], ...] = (
     ("", OrderState(_REF, 1, "accepted", event="01JD3Z41")),
@@ -160,9 +162,10 @@ def _down() -> Iterator[tuple[str, str, Any]]:
         command = kind.startswith("command.")
         event = {"specversion": "1.0", "id": f"c-{number}" if command else f"01JD3Z4{number}"}
         event |= {"source": STAFF if command else CLOUD, "type": kind}
-        if not command and kind != "replay.end":
+        if not command and kind not in ("replay.begin", "replay.end"):
             event |= {"time": "2026-11-22T07:31:05+08:00", "sequence": f"{number + 36:020}"}
         yield kind, variant, event if data is None else {**event, "data": data}
+    yield "replay.start", "", _BEGIN
     yield "replay.marker", "", _END
 
 

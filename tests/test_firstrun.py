@@ -1,6 +1,8 @@
 """A new box: it makes its own configuration, says welcome once, and a person with the ticket owns it."""
 
+import errno
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,11 +15,13 @@ import pytest
 from agent import firstrun
 from agent.clock import SystemClock
 from agent.config import load
+from agent.console import claimticket
 from agent.console.access import Access
 from agent.errors import ConfigError
 from agent.firstrun import FirstRun, begin
 from agent.model.link import parse_link
 from agent.printers.discovery import Found
+from agent.printers.lan import Own
 from agent.simulator.piece import Piece
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
@@ -88,6 +92,17 @@ def note(printed: list[str]) -> Callable[[Callable[[], str]], str]:
 def welcome(printer: VirtualPrinter) -> list[Piece]:
     """The welcome tickets so far."""
     return [piece for piece in printer.paper.pieces if "W E L C O M E" in piece.text or "WELCOME" in piece.text]
+
+
+def test_a_shop_without_a_way_out_still_gets_an_address_to_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A switch and no router, or a router that is off: the phone reaches the box, so the ticket says where it is."""
+
+    def nowhere(_self: socket.socket, _address: object) -> None:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    monkeypatch.setattr(claimticket, "own_networks", lambda: [Own("10.0.2.0/24", "10.0.2.15")])
+    monkeypatch.setattr(socket, "socket", type("Cut", (socket.socket,), {"connect": nowhere}))
+    assert claimticket.own_address() == "10.0.2.15"
 
 
 def test_a_configuration_that_is_there_is_not_touched(tmp_path: Path) -> None:

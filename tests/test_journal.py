@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agent.errors import IllegalTransition, JournalBroken, JournalError, JournalFull
+from agent.errors import IllegalTransition, JournalBroken, JournalError, JournalFull, JournalNewer
 from agent.journal import closing, jobs, notes, routes, store
-from agent.journal.file import MIGRATIONS, Tx
+from agent.journal.file import MIGRATIONS, Tx, newest_schema, oldest_writer
 from agent.journal.jobs import Settlement
 from agent.journal.store import Journal
 from agent.journal.told import told
@@ -63,7 +63,12 @@ def note(key: str, value: str = "x") -> Callable[[Tx], str]:
 def known(path: Path) -> set[str]:
     """The facts in a journal's file, read by somebody else."""
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as reader:
-        return {key for (key,) in reader.execute("SELECT key FROM meta")} - {"id", "rebuilt_at", "opened_at"}
+        return {key for (key,) in reader.execute("SELECT key FROM meta")} - {
+            "id",
+            "rebuilt_at",
+            "opened_at",
+            "oldest_schema",
+        }
 
 
 def fill_some(tx: Tx) -> None:
@@ -337,10 +342,97 @@ def test_newer_schema_is_refused_in_clear_words(path: Path, migrations: Path) ->
     with opened(path, migrations) as journal:
         journal.write(note("new"))
     with pytest.raises(
-        JournalError, match=rf"newer shop-agent \(schema {SCHEMA + 1}, this one knows {SCHEMA}\); install the newer"
+        JournalNewer, match=rf"newer shop-agent \(schema {SCHEMA + 1}, this one knows {SCHEMA}\); install the newer"
     ):
         Journal(path)
     assert known(path) == {"new"}
+
+
+def _additive(migrations: Path) -> None:
+    """The later step says of itself that the version of now may go on after it."""
+    step = migrations / "9999_more.sql"
+    step.write_text(f"-- oldest: {SCHEMA}\nALTER TABLE cursors ADD COLUMN more TEXT NOT NULL DEFAULT 'new';\n")
+
+
+def test_an_older_version_goes_on_where_the_newer_one_allows_it(path: Path, migrations: Path) -> None:
+    """After an update is undone what came meanwhile is there, and what the old one adds is there for the new one."""
+    _additive(migrations)
+    with opened(path, migrations) as journal:
+        journal.write(note("by the new one"))
+    with opened(path) as journal:
+        journal.write(note("by the old one"))
+        journal.write(lambda tx: tx.execute("INSERT INTO cursors (source, last) VALUES ('cloud', 1)"))
+    with opened(path, migrations) as journal:
+        journal.write(note("by the new one again"))
+        assert journal.write(lambda tx: tx.execute("SELECT more FROM cursors").fetchall()) == [("new",)]
+    assert known(path) == {"by the new one", "by the old one", "by the new one again"}
+
+
+def test_one_step_without_a_way_back_is_enough(path: Path, migrations: Path) -> None:
+    """Whatever the steps around it say: the journal stands for all of them."""
+    _additive(migrations)
+    (migrations / "9998_taken_away.sql").write_text("CREATE TABLE taken_away (x);\n")
+    assert (newest_schema(migrations), oldest_writer(migrations)) == (SCHEMA + 2, SCHEMA + 1)
+    with opened(path, migrations) as journal:
+        journal.write(note("new"))
+    with pytest.raises(JournalNewer):
+        Journal(path)
+    assert known(path) == {"new"}
+
+
+def test_who_can_go_on_is_told_by_each_step(path: Path, migrations: Path) -> None:
+    """A version in between, cut off after its first step, lets back only whom that step lets back."""
+    _additive(migrations)
+    with opened(path, migrations):
+        pass
+    (migrations / "9999_x_taken_away.sql").write_text("CREATE TABLE taken_away (x);\n")
+    (migrations / "9999_y_fails.sql").write_text(f"-- oldest: {SCHEMA}\nINSERT INTO nowhere VALUES (1);\n")
+    with pytest.raises(JournalBroken, match="nowhere"):
+        Journal(path, migrations)
+    with pytest.raises(JournalNewer):
+        Journal(path)
+
+
+def test_the_agent_of_an_older_version_ends_with_78_and_words(tmp_path: Path, migrations: Path) -> None:
+    """A wrong version is no broken disk: it is tried once a minute, and says in two languages what to install."""
+    with opened(tmp_path / "journal.db", migrations) as journal:
+        journal.write(note("new"))
+    config = tmp_path / "shop-agent.yaml"
+    config.write_text(f"shop: s421\ndata_dir: {tmp_path}\n")
+    command = [sys.executable, "-m", "agent", "run", "--config", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S)
+    assert done.returncode == 78
+    assert "请装回新版本" in done.stderr
+    assert "install the newer version again: sudo apt install shop-agent" in done.stderr
+    assert known(tmp_path / "journal.db") == {"new"}
+
+
+def test_without_room_for_a_copy_the_schema_stays(
+    path: Path, migrations: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is no time for a migration: nothing is changed, and the version of before goes on."""
+    with opened(path) as journal:
+        journal.write(note("old"))
+    usage = shutil.disk_usage(path.parent)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1 << 20))
+        with pytest.raises(JournalFull, match=r"1 MB are free, and the copy .* needs 16 MB: make room"):
+            Journal(path, migrations)
+    assert [file.name for file in path.parent.glob("journal.v*")] == []
+    with opened(path):
+        pass
+    assert known(path) == {"old"}
+
+
+def test_only_the_newest_copy_is_kept(path: Path, migrations: Path) -> None:
+    """Each has the orders of customers in it, and is as large as the journal."""
+    with opened(path):
+        pass
+    for version in (2, SCHEMA - 1):
+        path.with_suffix(f".v{version}.db").write_text("an older copy")
+    with opened(path, migrations):
+        pass
+    assert [file.name for file in path.parent.glob("journal.v*")] == [f"journal.v{SCHEMA}.db"]
 
 
 def test_journal_keeps_its_name(path: Path) -> None:
@@ -454,7 +546,7 @@ def test_corruption_met_at_work_is_examined_at_the_next_start(path: Path) -> Non
             lambda tx: tx.execute("SELECT rootpage FROM sqlite_master WHERE name = 'jobs_of_order'").fetchone()[0]
         )
     content = bytearray(path.read_bytes())
-    start = (root - 1) * 4096
+    start = (root - 1) * int.from_bytes(content[16:18], "big")  # the page's size, as the file says it
     cells = int.from_bytes(content[start + 3 : start + 5], "big")
     content[start + 3 : start + 5] = (cells - 1).to_bytes(2, "big")  # one entry is gone
     path.write_bytes(content)

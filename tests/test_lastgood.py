@@ -1,5 +1,6 @@
 """A file that has become wrong costs no ticket: the agent goes on with the configuration that it last ran well with."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -143,8 +144,11 @@ def test_orders_print_with_a_file_that_was_spoilt(tmp_path: Path) -> None:
             said = shop_agent(config, "status").output
             assert "shop-agent.yaml:3:" in said
             assert "配置文件有错" in said
-        found = ["".join(piece.text.split()) for piece in device.paper.pieces]
-        assert [number for number in ("#41", "#42") if any(number in text for text in found)] == ["#41", "#42"]
+            found = json.loads(shop_agent(config, "doctor", "--json").stdout)["findings"]
+            rows = [(each["name"], each["sign"]) for each in found]
+            assert {("config", "bad"), ("agent", "well"), ("printer:wok", "well")} <= set(rows)
+        papers = ["".join(piece.text.split()) for piece in device.paper.pieces]
+        assert [number for number in ("#41", "#42") if any(number in text for text in papers)] == ["#41", "#42"]
         config.write_text(good)
         with running(config, log):
             assert "配置文件有错" not in shop_agent(config, "status").output

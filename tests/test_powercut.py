@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.powercut.__main__ import after_cuts, migrated, planted, workplace
+from tests.powercut.__main__ import after_cuts, migrated, planted
 from tests.powercut.device import missing
+from tests.powercut.shop import workplace
 
 pytestmark = [pytest.mark.skipif(bool(missing()), reason=missing()), pytest.mark.timeout(400)]
 

@@ -1,6 +1,7 @@
 """What a printer can do to a ticket, on every cable and tier; the paper is the judge."""
 
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -363,3 +364,17 @@ def test_a_question_that_was_cut_leaves_nothing_on_paper(tmp_path: Path, after: 
         here.order(2)
         here.wait_told(2)
         assert {ticket.text.lstrip()[:1] for ticket in here.tickets()} <= {"#", "补"}
+
+
+def test_a_closed_cover_is_seen_without_a_busy_loop(tmp_path: Path) -> None:
+    """The printer says by itself that it is well, before it is looked at: the worker looks, and goes back to sleep."""
+    with kitchen(tmp_path) as here:
+        here.order(1)
+        assert here.wait_for(1)
+        here.idle()
+        here.device.open_cover()
+        here.wait_alarm("printer:wok:cover")
+        with mock.patch.object(here.worker, "_turn", wraps=here.worker._turn) as turn:
+            here.device.close_cover()
+            here.wait_no_alarm("printer:wok:cover")
+        assert turn.call_count < 30

@@ -622,6 +622,43 @@ def test_order_from_before_the_rebuild_is_marked(rebuilt_shop: Shop, told_at: ob
     assert rebuilt_shop.live() == [("drinks", 1, "order", mark)]
 
 
+def test_what_is_taken_back_unseen_has_its_number_and_is_not_off_yet(rebuilt_shop: Shop) -> None:
+    """The journal that is gone may have printed it: it is off once its voids are on paper, and they bear its number."""
+    rebuilt_shop.send(cancel(1), "replay")
+    rebuilt_shop.send(upsert(1, [DRINK]), "replay")
+    assert [kind for _, _, kind, _ in rebuilt_shop.live()] == ["cancel"]
+    assert rebuilt_shop.ask("SELECT number, state, canceled FROM orders") == [("42", "accepted", 1)]
+
+
+def replay_begin(first: int, had: int) -> dict[str, Any]:
+    return {"source": SOURCE, "from": first, "had": had}
+
+
+def test_what_the_disk_forgot_is_marked(shop: Shop) -> None:
+    """The cloud was told of 9, and 8 is the newest here: what comes again up to 9 is marked; so is what waits, whose
+    printing may be forgotten too; what is newer is news.
+    """
+    shop.send({**upsert(1, [DRINK]), "sequence": f"{8:020}"})
+    shop.send(replay_begin(9, 9), "replay")
+    assert shop.live() == [("drinks", 1, "order", "journal_rebuilt")]
+    again = {"order": {**upsert(1, [DRINK])["data"]["order"], "id": "8813"}}
+    shop.send({**upsert(1, event_id="u9"), "data": again, "sequence": f"{9:020}"}, "replay")
+    news = {"order": {**upsert(1, [DRINK])["data"]["order"], "id": "8814"}}
+    shop.send({**upsert(1, event_id="u10"), "data": news, "sequence": f"{10:020}"})
+    assert [mark for *_, mark in shop.live()] == ["journal_rebuilt", "journal_rebuilt", None]
+    assert "card" in shop.journal.write(notes.alarms)
+    assert shop.ask("SELECT max(pk) > 1000000 FROM outbox") == [(1,)], "the cloud knows these reports' numbers already"
+
+
+def test_a_disk_that_forgot_nothing_is_not_accused(shop: Shop) -> None:
+    """What is here, though something before it is missing, was not forgotten."""
+    for sequence in (6, 9):
+        shop.send(counted(sequence))
+    for had in (6, 9):
+        shop.send(replay_begin(7, had), "replay")
+    assert "card" not in shop.journal.write(notes.alarms)
+
+
 def test_after_a_rebuild_everything_before_is_missing(rebuilt_shop: Shop) -> None:
     """The first number that is seen is not where the counting starts: the orders before it are asked for."""
     rebuilt_shop.send(counted(3))

@@ -6,18 +6,27 @@ import signal
 import subprocess
 import sys
 from datetime import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from agent.checkpoint import UPDATING
+from agent.cli import cli
+from agent.clock import SystemClock
 from agent.doctor.after import Before, before, missing, wait_until_well
+from agent.journal import dismissals, notes
+from agent.journal.store import Journal
+from agent.model.command import Dismiss
 from agent.overview import LineNow, OrdersNow, Overview, PrinterNow, TicketsNow
+from agent.service import running
 from agent.update import back
 from agent.update.back import Last, State, Trial
 from agent.update.rules import CALM_S, ROOM_BYTES, Moment, Offer, Verdict, in_hours, may_now, worth
+from agent.update.tell import follow
 from tests import fakedpkg
 
 PROJECT = Path(__file__).parents[1]
@@ -87,6 +96,27 @@ def test_an_update_waits_for_a_quiet_moment(change: dict[str, Any], verdict: str
     found = may_now(msgspec.structs.replace(QUIET, **change))
     assert found.verdict == verdict
     assert why in found.why.en
+
+
+@pytest.mark.parametrize(
+    ("settings", "trial", "code", "says"),
+    [
+        ('updates: {hours: "00:00-00:00"}', None, 0, "this is a moment for it"),
+        ('updates: {hours: "00:00-00:00", automatic: false}', None, 1, "updates.automatic is off"),
+        ("updates: {automatic: false}", Trial(OLD, NEW, "2026-11-23T03:00:00Z"), 0, ""),
+    ],
+)
+def test_the_timer_does_not_begin_in_vain(
+    tmp_path: Path, settings: str, trial: Trial | None, code: int, says: str
+) -> None:
+    """It asks first, without the network and without writing; what was cut off is undone at any hour."""
+    config = tmp_path / "shop-agent.yaml"
+    config.write_text(f"shop: s421\ndata_dir: {tmp_path}\nintake: {{clock: trust}}\n{settings}\n")
+    if trial is not None:
+        back.write(tmp_path, State(trial))
+    told = CliRunner().invoke(cli, ["update", "--due", "--config", str(config), "--folder", str(tmp_path)])
+    assert told.exit_code == code
+    assert says in told.output
 
 
 OFFER = Offer(present=OLD, version=NEW, newer=True, oldest=7, schema=7)
@@ -336,6 +366,18 @@ def test_the_rescue_needs_nothing_of_any_version(box: Box) -> None:
     assert box.runs() == OLD
 
 
+def test_an_update_that_is_under_way_is_left_alone(box: Box) -> None:
+    """Whoever looks for what was cut off takes no living one for it."""
+    assert box.update(SHOP_AGENT_CRASH="update.after_install") == -signal.SIGKILL
+    with back.alone(box.updates):
+        box.boot()
+        assert (box.runs(), box.state().trial is None) == (NEW, False)
+        with pytest.raises(back.Busy), back.alone(box.updates):
+            pass
+    box.boot()
+    assert (box.runs(), box.state().trial is None) == (OLD, True)
+
+
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     """And a file that says nothing is a box that was never updated."""
     told = State(Trial(OLD, NEW, "2026-11-23T03:00:00Z"), Last("0.9", OLD, "2026-10-01T03:00:00Z", "done"), {NEW: 1})
@@ -344,3 +386,26 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert json.loads((tmp_path / back.STATE).read_text())["trial"]["new"] == NEW
     (tmp_path / back.STATE).write_text("[]")
     assert back.read(tmp_path) == State()
+
+
+def test_an_update_that_was_undone_is_an_alarm_until_a_person_has_seen_it(tmp_path: Path) -> None:
+    """Raised once, also over restarts; ended by a person, or by the next update that goes well."""
+    why = "no agent answers"
+    cut_off = State(None, Last(OLD, NEW, "2026-11-22T03:00:00Z", "back", back.CUT_OFF), {NEW: 1}, {})
+    undone = State(None, Last(OLD, NEW, "2026-11-23T03:00:00Z", "back", why), {}, {NEW: why})
+    again = State(None, Last(OLD, "2.1", "2026-11-24T03:00:00Z", "back", why), {}, {NEW: why, "2.1": why})
+    done = State(None, Last(OLD, "2.2", "2026-11-25T03:00:00Z", "done"), {}, {NEW: why, "2.1": why})
+    journal = Journal(tmp_path / "journal.db")
+
+    def up(*states: State) -> dict[str, str]:
+        for state in states:
+            journal.write(partial(follow, state=state))
+        return journal.write(notes.alarms)
+
+    with running([journal], 1.0, SystemClock()):
+        assert up(State(), cut_off) == {}
+        assert up(undone) == {"update:2.0": why}
+        journal.write(lambda tx: dismissals.dismiss(tx, Dismiss(alarm="update:2.0")))
+        assert up(undone, undone) == {}
+        assert up(again) == {"update:2.1": why}
+        assert up(done) == {}

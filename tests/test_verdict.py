@@ -11,7 +11,7 @@ from agent.encode.typeset import typeset
 from agent.model.job import JobKind, Mark
 from agent.model.order import Order, Upsert
 from agent.model.station import Match, Station
-from agent.model.ticket import Language, Notice, Ticket
+from agent.model.ticket import Language, Notice, Summary, Ticket, Upcoming
 from agent.simulator.paper import Paper
 from agent.simulator.piece import Item, Piece
 from agent.simulator.reading import Banner, read_piece
@@ -21,6 +21,7 @@ from agent.tickets.changes import compare
 from agent.tickets.notice import alarm
 from agent.tickets.routing import route
 from agent.tickets.template import kitchen, shipped
+from tests.menu import printed
 from tests.test_tickets import NOON
 
 STATIONS = Stations("kitchen", category={"热饮": "drinks"})
@@ -421,6 +422,17 @@ def notice(trouble: str = "paper") -> Piece:
 def test_notice_to_the_staff_is_no_ticket(trouble: str) -> None:
     """Neither a stranger nor a torn ticket; it is counted."""
     verdict = judge([upsert(BUNS)], [notice(trouble), print_ticket(upsert(BUNS))])
+    assert verdict.fine, verdict.findings
+    assert (verdict.notices, verdict.whole, verdict.partials) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("why", ("old", "flood"))
+def test_a_list_of_orders_that_wait_is_no_ticket(why: str) -> None:
+    """It names them as large as a ticket does, and belongs to none."""
+    listed = Upcoming("42", "alipay", NOON, ("鲜肉小笼包 x2",))
+    verdict = judge(
+        [upsert(BUNS)], [printed("summary", Summary(why, (listed,), printed_at=NOON)), print_ticket(upsert(BUNS))]
+    )
     assert verdict.fine, verdict.findings
     assert (verdict.notices, verdict.whole, verdict.partials) == (1, 1, 0)
 

@@ -86,6 +86,22 @@ def test_only_what_lies_behind_the_gap_waits(patient: Queueing) -> None:
     assert patient.waiting() == [("43", "gap")]
 
 
+@pytest.mark.parametrize("found_out_first", (True, False))
+def test_change_of_an_order_that_the_disk_forgot_is_marked(patient: Queueing, found_out_first: bool) -> None:
+    """The change waits behind the gap that the forgotten order left; whichever comes first, what was printed before
+    the card forgot it may not be on paper twice unmarked.
+    """
+    patient.tell(8, 8)
+    begin = {"source": SOURCE, "from": 9, "had": 9}
+    if found_out_first:
+        patient.deliver(begin, topic="replay")
+    patient.tell(43, 10, rev=2)
+    if not found_out_first:
+        patient.deliver(begin, topic="replay")
+    patient.tell(43, 9, topic="replay")
+    assert patient.one(43).marked
+
+
 def test_gap_at_a_restart_is_not_waited_for(tmp_path: Path) -> None:
     """Nobody knows how long it waited: it prints, and says what is missing."""
     with queueing(tmp_path, gap_hold_s=30) as kitchen:

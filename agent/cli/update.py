@@ -1,11 +1,9 @@
 """`shop-agent update`: bring this box up to date, as its timer does at night."""
 
-import fcntl
 import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -25,7 +23,7 @@ from agent.journal.file import newest_schema
 from agent.overview import Overview
 from agent.update import back, packages, procedure
 from agent.update.packages import PackageError
-from agent.update.rules import Decision, Moment, Offer, Verdict, may_now, worth
+from agent.update.rules import Decision, Moment, Offer, Verdict, in_hours, may_now, worth
 
 EX_TEMPFAIL = 75
 _MARKS = {Verdict.GO: "✓", Verdict.LATER: "!", Verdict.NO: "-"}
@@ -35,34 +33,40 @@ _MARKS = {Verdict.GO: "✓", Verdict.LATER: "!", Verdict.NO: "-"}
 @config_option
 @click.option("--now", "asked", is_flag=True, help="At once, whatever the hour; also a version that was undone before.")
 @click.option("--check", is_flag=True, help="Only say what there is, and whether this is a moment for it.")
+@click.option("--due", is_flag=True, help="Exit 0 where this is a moment for it, else 1; for the timer.")
 @click.option("--folder", type=click.Path(path_type=Path), default=back.FOLDER, hidden=True)
 @json_option
-def update(config_path: Path, asked: bool, check: bool, folder: Path, as_json: bool) -> None:
+def update(config_path: Path, asked: bool, check: bool, due: bool, folder: Path, as_json: bool) -> None:
     """Bring this box up to date from its signed repository, as root. Not outside the shop's quiet hours, nor while
     tickets wait; where the new version is not well within a minute, the old one comes back.
 
     --json only looks, like --check. Exit 1 when it was undone, or could not be done; 75 while another one is at it.
     """
     log.configure("info")
+    config = in_use(config_path) if config_path.exists() else None
+    if due:
+        sys.exit(0 if _due(config, folder) else 1)
     try:
-        _run(config_path, folder, asked=asked, check=check, as_json=as_json)
+        if check or as_json:
+            _look(config, folder, as_json=as_json)
+        else:
+            _run(config, folder, asked=asked)
+    except back.Busy:
+        click.echo("正在更新 another update is under way", err=True)
+        sys.exit(EX_TEMPFAIL)
     except PackageError as exc:
         click.echo(plain("apt 说", "apt says", exc), err=True)
         sys.exit(1)
 
 
-def _run(config_path: Path, folder: Path, *, asked: bool, check: bool, as_json: bool) -> None:
-    config = in_use(config_path) if config_path.exists() else None
-    if check or as_json:
-        _look(config, folder, as_json=as_json)
-        return
+def _run(config: Config | None, folder: Path, *, asked: bool) -> None:
     if os.geteuid() != 0:
         raise click.UsageError("加 sudo 运行 run it with sudo")
     if not packages.SOURCE.exists():
         click.echo(plain("没有软件源，不能自动更新", "no repository: " + str(packages.SOURCE), "docs/install.md"))
         return
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with _alone(folder):
+    with back.alone(folder):
         if back.read(folder).trial is not None:
             back.go_back(folder)
             click.echo("上次更新中断，已退回 the last update was cut off, and is undone")
@@ -94,12 +98,27 @@ def _update(config: Config | None, folder: Path, *, asked: bool) -> int:
     except procedure.Stopped as exc:
         click.echo(plain("这次没有更新", "not updated this time", exc), err=True)
         return 1
+    except (OSError, subprocess.SubprocessError) as exc:
+        click.echo(plain("还没退回，会再试", "it is not undone yet; tried again at the next start", exc), err=True)
+        return 1
     assert state.last is not None
     if state.last.result == "done":
+        packages.forget_fetched()
         click.echo(plain("更新好了", f"done: {offer.version} runs"))
         return 0
     click.echo(plain(f"已退回 {offer.present}", f"{offer.version} was undone", state.last.why), err=True)
     return 1
+
+
+def _due(config: Config | None, folder: Path) -> bool:
+    """Is something left to be undone, or is this a moment for an update? The log hears why not, in those hours."""
+    if back.read(folder).trial is not None:
+        return True
+    moment = _moment(config, folder, asked=False)
+    decision = may_now(moment)
+    if moment.local is not None and in_hours(moment.hours, moment.local):
+        _say(decision)
+    return decision.verdict is Verdict.GO
 
 
 def _look(config: Config | None, folder: Path, *, as_json: bool) -> None:
@@ -171,15 +190,3 @@ def _idle_s(seen: Overview | None) -> float | None:
     if seen is None or not seen.last_order:
         return None
     return (SystemClock().utc() - datetime.fromisoformat(seen.last_order)).total_seconds()
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One at a time; the kernel lets go when the process ends."""
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            click.echo("正在更新 another update is under way", err=True)
-            sys.exit(EX_TEMPFAIL)
-        yield

@@ -13,6 +13,7 @@ from agent.journal.store import Journal
 from agent.model.address import parse_host_port
 from agent.model.link import TcpLink
 from agent.model.ticket import WELCOME, Notice
+from agent.printers.lan import own_networks
 
 _NO_PRINTER = (
     "没有打印机：请接上一台，或在盒子上运行 sudo shop-agent reset-pin。 "
@@ -86,10 +87,12 @@ def page_address(config: Config) -> str:
 
 
 def own_address() -> str:
-    """This box's address on the shop's network; empty without one. Nothing is sent."""
+    """This box's address on the shop's network, also where no way leads out of that; empty without one. Nothing is
+    sent.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
         try:
             line.connect(("192.0.2.1", 9))  # an address for documentation: only the route to it is looked up
             return str(line.getsockname()[0])
         except OSError:
-            return ""
+            return next((each.address for each in own_networks() if each.address), "")

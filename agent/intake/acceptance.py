@@ -4,7 +4,7 @@ from datetime import UTC
 
 import msgspec
 
-from agent.journal import closing, jobs, notes, orders
+from agent.journal import closing, forgotten, jobs, notes, orders
 from agent.journal.bumps import tell_if_finished
 from agent.journal.commands import Begun
 from agent.journal.file import Tx
@@ -107,6 +107,8 @@ class Acceptance:
             share = msgspec.json.encode(Share(tuple(portions), tuple(routed)))
             new.append(jobs.NewJob(name, self._by_name[name].printer or "", JobKind.CANCEL, share))
         cancel_pk = orders.newest_cancel(tx, known.pk)
+        orders.name_order(tx, known.pk, event.data.order.number)  # a cancel does not say what people call it
+        orders.set_order_state(tx, known.pk, "accepted")  # it is off once its voids are settled
         return self._enter(tx, "order_canceled", known.pk, cancel_pk, known.rev, new, event.id)
 
     def _enter(
@@ -132,6 +134,9 @@ class Acceptance:
 
     def mark(self, tx: Tx, event: Event, known: orders.KnownOrder | None, replayed: bool) -> Mark | None:
         """Why this event's tickets may be on paper already, from before the journal knew it; None: they are not."""
+        follows = known is None and isinstance(event.data, Upsert) and event.data.order.rev > 1
+        if forgotten.was_known(tx, event.source, event.sequence, follows=follows):
+            return Mark.JOURNAL_REBUILT
         return self._mark_rebuilt(tx, event, known, replayed) or self._mark_pruned(tx, event, known)
 
     def _past(self, tx: Tx, known: orders.KnownOrder | None, data: object, marks: dict[Slip, Mark]) -> "_Past":

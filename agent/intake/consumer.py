@@ -17,7 +17,7 @@ from agent.intake import foreign, signature
 from agent.intake.acceptance import Acceptance, Taken
 from agent.intake.admission import Admission, Came
 from agent.intake.commands import Commands, Done, answer_failed
-from agent.intake.counting import Counting, read_end
+from agent.intake.counting import Counting, is_marker
 from agent.intake.decode import Envelope, decode_data, decode_envelope
 from agent.intake.errands import Errands
 from agent.intake.mapping import Mapping as ForeignMapping
@@ -33,7 +33,7 @@ from agent.model.report import OrderRef, OrderState, OrderStateName, Pong, Rejec
 from agent.model.station import Station
 from agent.model.wire import Delivery
 
-REPLAY_END = "replay.end"
+REPLAY_BEGIN, REPLAY_END = "replay.begin", "replay.end"
 LOCAL = "local"
 """Stands for the topic of what did not come over the line: whoever brought it waits for the answer."""
 _RULES = Intake()
@@ -124,6 +124,15 @@ class Consumer:
             about = {"order": taken.order, "event": taken.event}
             _log.info(f"intake.{taken.verdict}", **{k: v for k, v in about.items() if v}, mid=delivery.mid)
 
+    def _marker(self, tx: Tx, delivery: Delivery) -> Taken | None:
+        """The begin or end of a replay as plain JSON; None when it is something else."""
+        if not is_marker(delivery.payload):
+            return None
+        if self._keyring.wants(delivery.topic):
+            words = f"sign it too, as an event of the type {REPLAY_BEGIN} or {REPLAY_END}"
+            return self._park(tx, delivery, "$.signature", words)
+        return self._counting.marked(tx, delivery.payload)
+
     def _take_in(self, tx: Tx, delivery: Delivery, at: float) -> Taken:
         if delivery.retain:
             what = "command" if delivery.topic == self._command_topic else "order"
@@ -131,10 +140,8 @@ class Consumer:
             return Taken("retained_ignored")
         if delivery.topic == self._command_topic:
             return self._command(tx, delivery)
-        if delivery.topic == self._replay_topic and (end := read_end(delivery.payload)) is not None:
-            if self._keyring.wants(delivery.topic):
-                return self._park(tx, delivery, "$.signature", f"sign it too, as an event of the type {REPLAY_END}")
-            return self._counting.end_replay(tx, end)
+        if delivery.topic == self._replay_topic and (taken := self._marker(tx, delivery)) is not None:
+            return taken
         try:
             envelope = self._envelope(delivery)
         except foreign.NotAnOrder:
@@ -143,11 +150,9 @@ class Consumer:
             return self._turn_away(tx, delivery, exc.path, exc.reason)
         if (doubt := self._doubt(delivery, envelope)) is not None:  # nor does it count: asked for, a true one may come
             return self._turn_away(tx, delivery, doubt.path, doubt.reason, envelope.id)
-        if envelope.type == REPLAY_END and delivery.topic == self._replay_topic:
-            end = read_end(msgspec.json.encode(envelope.data))
-            if end is None:
-                return self._park(tx, delivery, "$.data", "no end of a replay")
-            return self._counting.end_replay(tx, end)
+        if envelope.type in (REPLAY_BEGIN, REPLAY_END) and delivery.topic == self._replay_topic:
+            taken = self._counting.marked(tx, msgspec.json.encode(envelope.data))
+            return taken or self._park(tx, delivery, "$.data", "no begin or end of a replay")
         local = delivery.topic == LOCAL
         if local:  # nobody could be asked for what is missing in its counting
             envelope = msgspec.structs.replace(envelope, sequence=None)

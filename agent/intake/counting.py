@@ -6,9 +6,9 @@ import msgspec
 
 from agent.intake.acceptance import Taken
 from agent.intake.decode import Envelope
-from agent.journal import gone, notes, orders, waits
+from agent.journal import forgotten, gone, notes, orders, waits
 from agent.journal.file import Tx
-from agent.model.wire import ReplayEnd
+from agent.model.wire import ReplayBegin, ReplayEnd
 
 
 class Counting:
@@ -29,6 +29,20 @@ class Counting:
         """As far as the counting was let through; of a journal that was lost everything is missing."""
         passed = orders.passed(tx, source)
         return 0 if passed is None and self._rebuilt else passed
+
+    def marked(self, tx: Tx, marker: bytes) -> Taken | None:
+        """A replay begins or ends; None when this is no such marker."""
+        if (end := read_end(marker)) is not None:
+            return self.end_replay(tx, end)
+        return None if (begin := read_begin(marker)) is None else self.begin_replay(tx, begin)
+
+    def begin_replay(self, tx: Tx, begin: ReplayBegin) -> Taken:
+        """Is there less than this box has told of? Of a journal that was rebuilt everybody knows."""
+        had, rebuilt = int(begin.had), self._rebuilt and notes.get_meta(tx, "replayed_since_rebuilt") is None
+        if rebuilt or not orders.not_here(tx, begin.source, [had]):
+            return Taken("replay_begun")
+        forgotten.found_out(tx, begin.source, had)
+        return Taken("disk_forgot")
 
     def end_replay(self, tx: Tx, end: ReplayEnd) -> Taken:
         """What is gone is no longer waited for; what else is missing is asked for once more."""
@@ -62,6 +76,21 @@ class Counting:
 def _all_came(tx: Tx) -> None:
     notes.clear_alarm(tx, "session")
     notes.set_meta(tx, "replayed_since_rebuilt", notes.now())
+
+
+def is_marker(payload: bytes) -> bool:
+    """Does it say that a replay begins or ends?"""
+    return read_end(payload) is not None or read_begin(payload) is not None
+
+
+def read_begin(payload: bytes) -> ReplayBegin | None:
+    """The beginning of a replay, or None: it is something else."""
+    try:
+        begin = msgspec.json.decode(payload, type=ReplayBegin)
+        numbers = (int(begin.first), int(begin.had))
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError):
+        return None
+    return begin if all(0 <= number < 2**62 for number in numbers) else None
 
 
 def read_end(payload: bytes) -> ReplayEnd | None:

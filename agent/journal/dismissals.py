@@ -11,7 +11,7 @@ from agent.journal import gone, notes, parked
 from agent.journal.file import Tx
 from agent.model.command import Dismiss
 
-ENDED_BY_A_PERSON = ("parked", "missing", "number", "journal", "session")
+ENDED_BY_A_PERSON = ("parked", "missing", "number", "journal", "card", "session", "update")
 GUESSED = "console:guessed"
 """Somebody tried PINs; the right one ends it too."""
 _NUMBERS = "number"

@@ -18,6 +18,16 @@ class Delivery(msgspec.Struct, frozen=True):
     attributes: dict[str, str] | None = None
 
 
+class ReplayBegin(msgspec.Struct, frozen=True, rename={"first": "from"}):
+    """A replay from `first` on begins, to a box that has told of events up to `had` before: if it has not got that one,
+    its disk has lost what was on it, and what follows may be on paper already.
+    """
+
+    source: str
+    first: int | str
+    had: int | str
+
+
 class ReplayEnd(msgspec.Struct, frozen=True, rename={"first": "from", "last": "to"}):
     """A replay is over: the cloud sent `first` to `last`, but for `unavailable`, and its newest is `head`. One marker a
     source; without a source it only says that all that was asked for has been sent, and its numbers mean nothing.

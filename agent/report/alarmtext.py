@@ -138,6 +138,14 @@ _BY_KIND = {
         ("账本损坏，已重建", "the journal was broken and begun anew"),
         (f"请与平台核对，{_SEEN[0]}", f"Compare the orders with the platform; {_SEEN[1]}"),
     ),
+    "update": (
+        ("更新到 {name} 不成功，已退回旧版", "the update to {name} was undone, the version of before runs"),
+        (f"不影响出票。请联系安装方，{_SEEN[0]}", f"Tickets print. Tell the installer; {_SEEN[1]}"),
+    ),
+    "card": (
+        ("存储卡丢数据，重打的小票都有标记", "the memory card loses data; what prints again is marked"),
+        (f"请尽快换卡，并与平台核对，{_SEEN[0]}", f"Exchange the card; compare with the platform; {_SEEN[1]}"),
+    ),
     "console:guessed": (
         ("有人在试本机的密码", "somebody is guessing this box's PIN"),
         ("看看谁连着店里的 Wi-Fi；可在设置里换密码。", "See who is on the shop's Wi-Fi; choose another PIN in set-up."),

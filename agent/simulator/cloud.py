@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -56,6 +57,7 @@ class Cloud:
         self._sent = self._flushed = 0
         self._forgotten: set[int] = set()
         self._by_id: dict[str, Event] = {}
+        self._had = 0
         self._report_ids: set[str] = set()
         self._ready = threading.Event()
         self.events: list[Event] = []
@@ -165,7 +167,8 @@ class Cloud:
     def close(self) -> None:
         """Hang up; what was not sent yet is lost."""
         self._client.disconnect()
-        self._client.loop_stop()
+        with suppress(AttributeError):  # paho's thread may end and forget itself while it is waited for
+            self._client.loop_stop()
 
     def __enter__(self) -> Self:
         return self
@@ -253,6 +256,8 @@ class Cloud:
                 self._replay(content)
 
     def _note(self, kind: str, data: dict[str, Any]) -> None:
+        if kind == "order.state" and (event := self._by_id.get(data.get("event", ""))) is not None:
+            self._had = max(self._had, int(event["sequence"]))
         if kind == "order.state" and data["state"] not in _PASSING:
             self.order_states[data["order"]["channel"], data["order"]["id"]] = data["state"]
         elif kind == "alarm" and data["state"] == "raised":
@@ -266,6 +271,8 @@ class Cloud:
             return
         head = len(self.events)
         first, last = max(1, int(request["from"])), min(head, int(request.get("to") or head))
+        if self._had >= first:  # the box asks for what it has told of
+            self._publish(self._replay_topic, {"source": self.source, "from": first, "had": self._had})
         wanted = range(first, last + 1)
         for number in wanted:
             if number not in self._forgotten:

@@ -48,9 +48,9 @@ class Mosquitto:
 
     def __init__(self, folder: Path, *, keep_sessions: bool = True, port: int = 0, settings: str = "") -> None:
         self.port = port or free_port()
-        self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / "mosquitto.conf"
+        self.log = folder / "mosquitto.log"
         self._file.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\n"
             f"persistence {str(keep_sessions).lower()}\npersistence_location {folder}/\nautosave_interval 0\n"
@@ -61,7 +61,7 @@ class Mosquitto:
     def start(self) -> None:
         """Start it and wait until it listens."""
         program, environment = find_mosquitto()
-        with (self._folder / "mosquitto.log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [str(program), "-c", str(self._file)], env=environment, stdout=log, stderr=log
             )
@@ -72,7 +72,7 @@ class Mosquitto:
                 return
             except OSError:
                 time.sleep(0.02)
-        raise RuntimeError(f"mosquitto did not start; see {self._folder}/mosquitto.log")
+        raise RuntimeError(f"mosquitto did not start; see {self.log}")
 
     def stop(self) -> None:
         """End it cleanly: sessions are saved where they are kept."""

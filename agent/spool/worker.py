@@ -182,7 +182,7 @@ class Worker:
             session.refresh_counters()
             self._remember(session, reader)
             self._pause(session, reader)
-        elif not (session.fresh() and self._verified) and not self._is_well(session, reader, job):
+        elif not self._may_print(session) and not self._is_well(session, reader, job):
             self._post.pause(POLL_S)
         elif torn:
             session.separate()
@@ -318,6 +318,10 @@ class Worker:
             return False
         self._probed_at, self._probe_each_s = now, min(2 * self._probe_each_s, PROBE_SELDOM_S)
         return session.speaks()
+
+    def _may_print(self, session: Session) -> bool:
+        """Is it known by now to be well, and to be the printer that it was?"""
+        return session.fresh() and self._verified and self._watch.need is None
 
     def _is_well(self, session: Session, reader: Tx, job: Job | None) -> bool:
         """May a ticket go out now? If a person is needed, `job` is held."""

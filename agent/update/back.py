@@ -4,11 +4,13 @@ Standard library only, and of ours only what `CARRIED` names: a copy of it lies 
 so that it is there at the next boot whatever the new version is like. That folder is root's alone to write.
 """
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
-import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +19,7 @@ from agent import atomicfile
 from agent.checkpoint import checkpoint
 
 FOLDER = Path("/var/lib/shop-agent-update")
-STATE, PREVIOUS, RESCUE = "state.json", "previous.deb", "rescue.pyz"
+STATE, PREVIOUS, RESCUE, LOCK = "state.json", "previous.deb", "rescue.pyz", "lock"
 PACKAGE = "shop-agent"
 MOST_CUTS = 2
 """A version whose update was cut off is tried again, but not so often: perhaps it is what brings the box down."""
@@ -31,6 +33,10 @@ CALM = {
     "APT_LISTCHANGES_FRONTEND": "none",
 }
 """apt and dpkg ask nothing, and say what they say in English."""
+
+
+class Busy(Exception):
+    """Another one is at it."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +90,21 @@ def write(folder: Path, state: State) -> None:
     atomicfile.replace(folder / STATE, data, mode=0o644)
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One at a time; the kernel lets go when the process ends. Raises Busy."""
+    with (folder / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy from None
+        yield
+
+
 def carry(folder: Path) -> None:
     """Put a copy of this file, and of what it needs, where no package is ever installed. Raises OSError."""
+    import zipfile  # the agent reads the state, and has no use for it
+
     growing = folder / f"{RESCUE}.new"
     with zipfile.ZipFile(growing, "w") as archive:
         archive.writestr("__main__.py", "from agent.update.back import main\n\nmain()\n")
@@ -153,20 +172,25 @@ def now() -> str:
 
 def _untouched(old: str) -> bool:
     """Did dpkg not even begin with the new version? It says so before it stops the old one."""
-    asked = ["dpkg-query", "--show", "--showformat=${db:Status-Abbrev}${Version}", PACKAGE]
+    asked = ["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Version}", PACKAGE]
     said = subprocess.run(asked, env={**os.environ, **CALM}, capture_output=True, text=True, timeout=60, check=False)
-    return said.stdout.split() == ["ii", old]
+    return said.stdout[1:2] == "i" and said.stdout.split()[1:] == [old]
 
 
 def main() -> None:
     """At each boot, and after an updater that was killed: is there something to go back from?"""
     folder = Path(sys.argv[0]).absolute().parent
-    trial = read(folder).trial
-    if trial is None:
-        return
-    print(f"update.cut_off old={trial.old} new={trial.new}", file=sys.stderr)  # noqa: T201
     try:
-        go_back(folder)
+        with alone(folder):
+            _rescue(folder)
+    except Busy:
+        return  # it lives, and ends what it began
     except (OSError, subprocess.SubprocessError) as exc:
         sys.exit(f"update.not_back reason={exc}")
-    print(f"update.went_back version={trial.old}", file=sys.stderr)  # noqa: T201
+
+
+def _rescue(folder: Path) -> None:
+    if (trial := read(folder).trial) is not None:
+        print(f"update.cut_off old={trial.old} new={trial.new}", file=sys.stderr)  # noqa: T201
+        go_back(folder)
+        print(f"update.went_back version={trial.old}", file=sys.stderr)  # noqa: T201

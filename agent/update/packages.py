@@ -11,6 +11,7 @@ from agent.update.deb import repack
 
 SOURCE = Path("/etc/apt/sources.list.d/shop-agent.sources")
 """Written by scripts/install; its suite is stable or canary."""
+ARCHIVES = Path("/var/cache/apt/archives")
 VITAL = "/usr/lib/shop-agent/"
 FETCH_S = 1800
 _ASK_S = 60
@@ -28,7 +29,7 @@ def present() -> str:
     status, _, version = _said(
         "dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Version}", PACKAGE
     ).partition(" ")
-    if status.strip() != "ii":
+    if status[1:2] != "i":  # the first letter is what a person wants of it: apt-mark hold
         raise PackageError(f"{PACKAGE} is not wholly installed ({status}): sudo dpkg --configure -a")
     return version.strip()
 
@@ -72,6 +73,12 @@ def keep(to: Path) -> None:
 def install(version: str) -> None:
     """Put it in the place of the one that is here, which stops and starts the agent. Raises PackageError."""
     _run([*_INSTALL, f"{PACKAGE}={version}"], DPKG_S)
+
+
+def forget_fetched() -> None:
+    """Take the package away that is installed now: cards are small. Raises OSError."""
+    for fetched in ARCHIVES.glob(f"{PACKAGE}_*.deb"):
+        fetched.unlink()
 
 
 def _said(*command: str) -> str:

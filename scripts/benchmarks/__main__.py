@@ -1,6 +1,7 @@
 """scripts/bench: what an order costs, beside what a shop would run instead. Each table says how to repeat it."""
 
 import shlex
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -21,9 +22,13 @@ from scripts.benchmarks import (
     line,
     machine,
     memory,
+    peerdocs,
+    peertables,
     render,
+    sidebyside,
 )
-from scripts.benchmarks.peers import CONTENDERS, REAL
+from scripts.benchmarks.peers import CONTENDERS, EVERYONE, HERE, REAL
+from scripts.benchmarks.scenes import SCENES
 from scripts.benchmarks.table import markdown
 
 POINTS = (100, 1_000, 10_000, 100_000)
@@ -36,12 +41,13 @@ class Bench:
     def __init__(self, under: Path | None, json: Path | None) -> None:
         self.under = under or Path(tempfile.gettempdir())
         self._json = json
-        self._machine = machine.look_at(self.under)
-        self._numbers: dict[str, Any] = {"machine": self._machine, "command": _command()}
+        found = machine.look_at(self.under)
+        self.where = machine.describe(found)
+        self._numbers: dict[str, Any] = {"machine": found, "command": _command()}
 
     def show(self, name: str, table: str, numbers: object) -> None:
         """Print a table and keep its numbers."""
-        click.echo(f"\n### {name}\n\n{table}\n\n{machine.describe(self._machine)}  \n`{_command()}`")
+        click.echo(f"\n### {name}\n\n{table}\n\n{self.where}  \n`{_command()}`")
         self._numbers[name] = numbers
         if self._json is not None:
             self._json.write_bytes(msgspec.json.format(msgspec.json.encode(self._numbers)) + b"\n")
@@ -212,6 +218,46 @@ def fleet_view_command(boxes: int, under: Path | None, json: Path | None) -> Non
     bench = Bench(under, json)
     found = fleet_view.measure(boxes)
     bench.show(f"fleet-view: {boxes:,} boxes", fleet_view.table(found), found)
+
+
+@main.command("peers")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Some 40 minutes each.")
+@click.option("--quick", is_flag=True, help="One round at a tenth of the size: does all of it run?")
+@click.option("--scale", type=click.FloatRange(0.01, 1), default=1.0, help="All sizes, times this.")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--who", multiple=True, type=click.Choice([*EVERYONE]), default=[*EVERYONE], help="Contenders.")
+@click.option("--part", multiple=True, type=click.Choice([sidebyside.SPEED, *SCENES]), help="Only these parts.")
+@click.option("--fresh", is_flag=True, help="Do again what was done at this commit with this seed and size.")
+@click.option("--write", is_flag=True, help="Renew README.md, docs/peers.svg and docs/evidence/peers.md.")
+@click.option("--install/--no-install", default=True, help="Fetch the peers that are not there yet.")
+@_everywhere
+def peers_command(
+    rounds: int,
+    quick: bool,
+    scale: float,
+    seed: int,
+    who: tuple[str, ...],
+    part: tuple[str, ...],
+    fresh: bool,
+    write: bool,
+    install: bool,
+    under: Path | None,
+    json: Path | None,
+) -> None:
+    """Everything that goes wrong, for shop-agent and what would run instead. A run that was broken off goes on."""
+    if install:
+        subprocess.run([HERE / "install"], check=True)
+    plan = sidebyside.Plan(*((1, 0.1) if quick else (rounds, scale)), seed, who, part or (sidebyside.SPEED, *SCENES))
+    bench = Bench(under, json)
+    book = sidebyside.notebook(plan, fresh)
+    sidebyside.run(plan, book, bench.under, lambda words: click.echo(words, err=True))
+    tables = {"speeds": peertables.speeds} if sidebyside.SPEED in plan.parts else {}
+    if set(SCENES) & set(plan.parts):
+        tables |= {"faults": peertables.faults, "words": peertables.words, "all": peertables.short}
+    for name, table in tables.items():
+        bench.show(f"peers, {name}", table(plan, book), peertables.totals(plan, book))
+    if write:
+        peerdocs.write(plan, book, sidebyside.facts(plan, book, bench.where), _command())
 
 
 @main.command("all")

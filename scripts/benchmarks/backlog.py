@@ -48,23 +48,32 @@ def _one_round(recovery: Recovery, under: Path) -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-backlog-", dir=under)))
         broker = stack.enter_context(Mosquitto(folder / "broker"))
-        publisher = stack.enter_context(closing(Publisher(broker.port, SHOP)))
+        publisher = stack.enter_context(closing(Publisher(broker.port, SHOP, hears="state")))
         agent = AgentProcess(folder / "agent.yaml", folder / "agent.log")
         stack.callback(agent.kill)
         _configure(agent.config, broker.port, free_port())
         agent.start()
-        publisher.wait_online()
+        _wait_online(publisher)
         _fill(publisher, recovery.pending, folder / "data/journal.db")
         agent.kill()
         recovery.journal_mb.append(sum(file.stat().st_size for file in folder.glob("data/journal.db*")) / 2**20)
         printer = stack.enter_context(closing(MeasuringPrinter()))
         _configure(agent.config, broker.port, printer.port)
-        publisher.forget_online()
+        publisher.listen(0.1)  # what was said before has come
+        publisher.reports.clear()
         _start(recovery, agent, publisher, printer, folder / "ready")
 
 
 def _configure(file: Path, broker: int, printer: int) -> None:
-    file.write_text(CONFIG.format(shop=SHOP, folder=file.parent, broker=broker, printer=printer))
+    file.write_text(CONFIG.format(shop=SHOP, folder=file.parent, broker=broker, link=f"tcp://127.0.0.1:{printer}"))
+
+
+def _wait_online(publisher: Publisher) -> None:
+    """Its birth is published after its subscription, over the same line."""
+    said = publisher.reports
+    publisher.until(
+        lambda: any(msgspec.json.decode(each)["online"] for each in said), "the agent did not announce itself"
+    )
 
 
 def _fill(publisher: Publisher, orders: int, journal: Path) -> None:
@@ -91,8 +100,8 @@ def _start(
         while systemd.recv(4096) != b"READY=1":
             pass
         recovery.ready_ms.append((time.monotonic() - started) * 1000)
-    publisher.wait_online()
-    recovery.subscribed_ms.append((publisher.online_at - started) * 1000)
+    _wait_online(publisher)
+    recovery.subscribed_ms.append((time.monotonic() - started) * 1000)
     if not printer.expect(min(WARM_UP, recovery.pending), TIMEOUT_S):
         raise RuntimeError(f"nothing was printed; see {agent.log}")
     recovery.first_ms.append(printer.drain()[0].at / 1e6 - started * 1000)

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from scripts.benchmarks.peers import BASE, CONTENDERS
-from scripts.benchmarks.process import cpu_s, memory_mb
+from scripts.benchmarks.process import memory_mb, tree_cpu_s
 from scripts.benchmarks.table import markdown, median, ratio, spread
 from scripts.benchmarks.trial import Trial, running
 
@@ -57,27 +57,27 @@ def _one_round(footprint: Footprint, trial: Trial, orders: int, idle_s: float) -
     footprint.start_ms.append(trial.start_ms)
     time.sleep(min(SETTLE_S, idle_s))
     footprint.idle_mb.append(memory_mb(trial.pid, "VmRSS"))
-    before, started = cpu_s(trial.pid), time.monotonic()
+    before, started = tree_cpu_s(trial.pid), time.monotonic()
     time.sleep(idle_s)
-    footprint.idle_percent.append((cpu_s(trial.pid) - before) / (time.monotonic() - started) * 100)
+    footprint.idle_percent.append((tree_cpu_s(trial.pid) - before) / (time.monotonic() - started) * 100)
     trial.warm_up()
-    before = _quiet_cpu_s(trial.pid)
+    before = quiet_cpu_s(trial.pid)
     numbers = trial.numbers(orders)
     trial.publisher.publish_at_once(numbers)
     paper = trial.paper(numbers, DRAIN_S)
-    footprint.cpu_s_per_1000.append((_quiet_cpu_s(trial.pid) - before) / orders * 1000)
+    footprint.cpu_s_per_1000.append((quiet_cpu_s(trial.pid) - before) / orders * 1000)
     footprint.peak_mb.append(memory_mb(trial.pid, "VmHWM"))
     footprint.bytes_per_ticket.append(sum(cut.size for cut in paper.cuts.values()) / max(1, len(paper.cuts)))
     footprint.lost += paper.lost
 
 
-def _quiet_cpu_s(pid: int) -> float:
+def quiet_cpu_s(pid: int) -> float:
     """Its processor time once it does next to nothing: reports are still sent when the last ticket is out."""
     deadline = time.monotonic() + QUIET_TIMEOUT_S
-    last = cpu_s(pid)
+    last = tree_cpu_s(pid)
     while time.monotonic() < deadline:
         time.sleep(QUIET_S)
-        if (now := cpu_s(pid)) - last <= QUIET_CPU_S:
+        if (now := tree_cpu_s(pid)) - last <= QUIET_CPU_S:
             return now
         last = now
     return last

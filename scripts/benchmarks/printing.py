@@ -24,10 +24,9 @@ class Cut(msgspec.Struct, frozen=True):
 class MeasuringPrinter:
     """A sink process that is ours to ask and to end."""
 
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "scripts.benchmarks.sink"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
-        )
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        command = [sys.executable, "-m", "scripts.benchmarks.sink", host, str(port)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         self._heard = b""
         try:
             self.port = int(self._hear(time.monotonic() + START_TIMEOUT_S) or "0")

@@ -1,8 +1,8 @@
 """The measuring printer, a process of its own: answers at once like a healthy one, and notes when each ticket was cut.
 
-Run as `python -m scripts.benchmarks.sink`. Its first line of output is its port. It takes a line at a time on stdin:
-`expect N` is answered `reached` once N tickets were cut, `drain` by the tickets as JSON, a line each, and an empty
-line. It ends with its stdin.
+Run as `python -m scripts.benchmarks.sink HOST PORT`. Its first line of output is its port. It takes a line at a time on
+stdin: `expect N` is answered `reached` once N tickets were cut, `drain` by the tickets as JSON, a line each, and an
+empty line. It ends with its stdin.
 """
 
 import json
@@ -117,8 +117,8 @@ class Tickets:
 class Sink:
     """The listening printer. It remembers every connection's tickets, so that a contender may connect anew."""
 
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, host: str, port: int) -> None:
+        self._listener = socket.create_server((host, port))
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         self._selector.register(sys.stdin.buffer, selectors.EVENT_READ, self._told)
@@ -173,4 +173,4 @@ class Sink:
 
 
 if __name__ == "__main__":
-    Sink().run()
+    Sink(sys.argv[1], int(sys.argv[2])).run()

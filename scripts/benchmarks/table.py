@@ -30,3 +30,12 @@ def spread(values: Sequence[float], digits: int) -> str:
 def ratio(value: float, base: float | None) -> str:
     """How many times `base` it is; a dash where there is nothing to compare with."""
     return "–" if not base or math.isnan(base) or math.isnan(value) else f"{value / base:.2f}×"
+
+
+def between(document: str, begin: str, end: str, text: str) -> str:
+    """The document with what stands between two marks made anew. Raises ValueError: the marks are not there."""
+    before, found, rest = document.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"there must be the lines {begin} and {end}")
+    return f"{before}{begin}\n{text}\n{end}{after}"

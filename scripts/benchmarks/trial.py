@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from agent.simulator.stage import Mosquitto
-from scripts.benchmarks.peers import Contender
+from scripts.benchmarks.peers import SUBSCRIPTIONS, Contender, address
 from scripts.benchmarks.printing import Cut, MeasuringPrinter
 from scripts.benchmarks.publisher import Publisher
 
@@ -79,11 +79,12 @@ def running(name: str, under: Path) -> Iterator[Trial]:
     """A trial of one contender; all of it is gone at the end."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"bench-{name}-", dir=under)))
-        broker = stack.enter_context(Mosquitto(folder / "broker", keep_sessions=False))
-        printer = stack.enter_context(closing(MeasuringPrinter()))
+        broker = stack.enter_context(Mosquitto(folder / "broker", keep_sessions=False, settings=SUBSCRIPTIONS))
+        host, port = address(name)
+        printer = stack.enter_context(closing(MeasuringPrinter(host, port)))
         publisher = stack.enter_context(closing(Publisher(broker.port, SHOP)))
-        contender = Contender(name, folder, SHOP, broker.port, printer.port)
+        contender = Contender(name, folder, SHOP, broker, f"{host}:{printer.port}")
         stack.callback(contender.stop)
         started = time.monotonic()
-        contender.start(publisher)
+        contender.start()
         yield Trial(publisher, printer, contender.pid, (time.monotonic() - started) * 1000)

@@ -13,6 +13,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
@@ -85,6 +86,11 @@ class Disk:
 
     # -- power ---------------------------------------------------------------------------------------------------
 
+    @property
+    def touched(self) -> set[Path]:
+        """The files that something was done to."""
+        return {*self._files, *self._gone}
+
     def leave(self, to: Path, chance: random.Random) -> None:
         """Write into another folder what a power cut at this moment may leave; nothing changes here."""
         with self._door:
@@ -92,6 +98,13 @@ class Disk:
                 kept = to / path.relative_to(self.folder)
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 kept.write_bytes(content)
+
+    def carried(self, to: Path) -> "Disk":
+        """This disk, where the folder was copied meanwhile: whoever worked in it is gone, the power is not."""
+        other = Disk(to)
+        for mine, its in ((self._files, other._files), (self._gone, other._gone)):
+            its.update({to / path.relative_to(self.folder): deepcopy(file) for path, file in mine.items()})
+        return other
 
     def cut(self, chance: random.Random) -> None:
         """Cut the power: the folder holds what is left, and whatever was open fails from now on."""

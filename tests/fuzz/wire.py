@@ -22,7 +22,7 @@ from agent.errors import DecodeError
 from agent.fleet.beat import read_beat, read_status
 from agent.intake import foreign
 from agent.intake.commands import _read_id
-from agent.intake.counting import read_end
+from agent.intake.counting import read_begin, read_end
 from agent.intake.decode import convert, decode_data, decode_envelope, decode_event
 from agent.intake.mapping import Mapping
 from agent.intake.mappingfile import find, load, shipped
@@ -104,7 +104,8 @@ def _command(data: bytes) -> str:
 def _end(data: bytes) -> str:
     end = read_end(data)
     if end is None:
-        return "none"
+        begin = read_begin(data)
+        return "none" if begin is None else f"begin {int(begin.had) >= int(begin.first)}"
     assert all(0 <= int(number) < 2**62 for number in (end.first, end.last, end.head))
     return f"end {len(end.unavailable)}"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from scripts.benchmarks.table import between
 from tests.matrix.run import Column
 
 BEGIN, END = "<!-- matrix: begin; scripts/matrix --write -->", "<!-- matrix: end -->"
@@ -33,11 +34,7 @@ def render(columns: Sequence[Column]) -> str:
 
 def insert(document: str, columns: Sequence[Column]) -> str:
     """The document with its generated part made anew. Raises ValueError: its two marks are not there."""
-    before, mark, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not mark or not end:
-        raise ValueError(f"there must be the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{render(columns)}\n{END}{after}"
+    return between(document, BEGIN, END, render(columns))
 
 
 def merge(old: Sequence[Column], new: Sequence[Column]) -> list[Column]:

@@ -3,22 +3,19 @@ something must be.
 """
 
 import random
-import shutil
-import tempfile
+import signal
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from tests.powercut import migration, shop
 from tests.powercut.device import SIZE, attached, missing, mounted
-from tests.powercut.shop import Run
+from tests.powercut.shop import Run, workplace
 from tests.powercut.states import states, write_image
-
-MEMORY = Path("/dev/shm")
 
 
 def examine(
@@ -89,16 +86,6 @@ def migrated(work: Path, count: int, chance: random.Random) -> list[str]:
     return found if {migration.OLD, migration.NEW} <= set(seen) else [*found, "not both schemas were seen"]
 
 
-@contextmanager
-def workplace() -> Iterator[Path]:
-    """A folder in memory for one run."""
-    work = Path(tempfile.mkdtemp(prefix="powercut-", dir=MEMORY))
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work)
-
-
 @click.command()
 @click.option("--states", "count", default=300, show_default=True)
 @click.option("--seed", default=1, show_default=True)
@@ -110,6 +97,7 @@ def main(count: int, seed: int, orders: int, papers: int) -> None:
     """Record a live agent, cut its power in COUNT legal ways, and look."""
     if why := missing():
         raise click.ClickException(f"no power can be cut here: {why}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # loop devices do not go by themselves
     chance, bad = random.Random(seed), 0
     jobs: list[tuple[str, bool, Callable[[Path], list[str]]]] = [
         (f"{count} cuts, {papers} papers", False, lambda work: after_cuts(work, count, papers, chance, orders)),

@@ -51,10 +51,6 @@ class Recording(msgspec.Struct):
             number: int = struct.unpack_from("<Q", file.read(24), 16)[0]
         return number
 
-    def sectors_written(self) -> int:
-        """Sectors that went to the device since it was made, by the kernel's count."""
-        return int(Path(f"/sys/block/{Path(self.device).name}/stat").read_text().split()[6])
-
 
 @cache
 def alone() -> None:

@@ -1,7 +1,9 @@
 """A live agent whose data directory is on a recorded disk; and what becomes of its orders after a power cut."""
 
-from collections.abc import Iterable
-from contextlib import ExitStack, closing
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -21,6 +23,16 @@ from tests.powercut.states import Entry, Sectors, read_log, sectors_of
 PAPER_S = 30.0
 SAID_AFTER_S = 0.03
 """The printer's word comes a little after the cut of the paper: so the log's position at the cut is surely before."""
+
+
+@contextmanager
+def workplace() -> Iterator[Path]:
+    """A folder in memory for one run."""
+    work = Path(tempfile.mkdtemp(prefix="powercut-", dir="/dev/shm"))
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work)
 
 
 class Run(msgspec.Struct):
@@ -60,14 +72,14 @@ def live(work: Path, orders: int, per_s: float, module: str = "agent") -> Run:
 
         device.on_change(look)
         port = stack.enter_context(serve_tcp(device))
-        config = _config(work, disk.folder / "data", relay.port, port.link)
+        config = configured(work, disk.folder / "data", relay.port, port.link)
         agent = AgentProcess(config, work / "agent.log", module)
         stack.callback(agent.kill)
         half = orders // 2
         for numbers in (range(1, half + 1), range(half + 1, orders + 1)):
             agent.start()
-            _publish(broker.port, numbers, per_s)
-            device.wait_for(lambda it, last=numbers.stop: len(it.paper.pieces) >= last - 1, PAPER_S)  # type: ignore[misc]
+            published(broker.port, numbers, per_s)
+            on_paper(device, numbers.stop - 1)
             agent.stop()
         before, count = sectors_of(disk.before), disk.position()
     return Run(before, read_log(disk.log, count), acknowledged, pieces, orders)
@@ -93,12 +105,12 @@ def paper_after(work: Path, data: Path, run: Run, position: int) -> Verdict:
         broker = stack.enter_context(Mosquitto(work / "broker"))
         device = stack.enter_context(VirtualPrinter(PrinterSpec(line_time_s=0.0005)))
         port = stack.enter_context(serve_tcp(device))
-        agent = AgentProcess(_config(work, data, broker.port, port.link), work / "agent.log")
+        agent = AgentProcess(configured(work, data, broker.port, port.link), work / "agent.log")
         stack.callback(agent.kill)
         agent.start()
         kept = run.acknowledged_by(position)
         events = [order_event(number) for number in range(1, run.orders + 1)]
-        _publish(broker.port, (number for number in range(1, run.orders + 1) if number not in kept), 500.0)
+        published(broker.port, (number for number in range(1, run.orders + 1) if number not in kept), 500.0)
         before = [piece for at, piece in run.pieces if at <= position]
 
         def judged() -> Verdict:
@@ -109,13 +121,20 @@ def paper_after(work: Path, data: Path, run: Run, position: int) -> Verdict:
         return judged()
 
 
-def _publish(port: int, numbers: Iterable[int], per_s: float) -> None:
+def on_paper(device: VirtualPrinter, pieces: int) -> None:
+    """Wait until so many pieces were cut off."""
+    device.wait_for(lambda it: len(it.paper.pieces) >= pieces, PAPER_S)
+
+
+def published(port: int, numbers: Iterable[int], per_s: float) -> None:
+    """The orders of these numbers, at a pace."""
     publisher = Publisher(port, numbers, per_s)
     publisher.start()
     publisher.finish()
 
 
-def _config(work: Path, data: Path, broker: int, link: str) -> Path:
+def configured(work: Path, data: Path, broker: int, link: str) -> Path:
+    """The box's configuration."""
     config = work / "agent.yaml"
     config.write_text(
         f"shop: s1\ndata_dir: {data}\nbroker: {{url: 'mqtt://127.0.0.1:{broker}'}}\n"

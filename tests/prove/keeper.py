@@ -5,6 +5,7 @@ import signal
 import socket
 import tempfile
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -16,13 +17,12 @@ WATCHDOG_S = 6.0
 
 
 class Keeper:
-    """Keeps `agent` running from `start` on. `ends` are its exit codes, `bites` how often the watchdog bit.
-
-    `environment` holds for every start, `crashes` the checkpoints of the next starts, one each.
+    """Keeps `agent` running. `ends` are its exit codes, `bites` how often the watchdog bit. `environment` holds for
+    every start; `crashes` are the checkpoints of the first ones, one each.
     """
 
-    def __init__(self, agent: AgentProcess) -> None:
-        self._agent = agent
+    def __init__(self, agent: AgentProcess, crashes: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._agent, self._crashes, self._environment = agent, list(crashes), environment
         self._folder = tempfile.TemporaryDirectory(prefix="keeper-")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._address = str(Path(self._folder.name, "notify"))
@@ -30,8 +30,6 @@ class Keeper:
         self._socket.settimeout(0.1)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="keeper", daemon=True)
-        self.environment: dict[str, str] = {}
-        self.crashes: list[str] = []
         self.ends: list[int] = []
         self.bites = 0
 
@@ -52,9 +50,9 @@ class Keeper:
     def _keep(self) -> None:
         while not self._stopping.is_set():
             if not self._agent.running():
-                crash = self.crashes.pop(0) if self.crashes else ""
+                crash = self._crashes.pop(0) if self._crashes else ""
                 watchdog = {"NOTIFY_SOCKET": self._address, "WATCHDOG_USEC": str(int(WATCHDOG_S * 1e6))}
-                self._agent.start(crash, **watchdog, **self.environment)
+                self._agent.start(crash, **watchdog, **self._environment)
             code = self._watch()
             if code == WRONG_CONFIGURATION:
                 return

@@ -79,7 +79,7 @@ def soak(minutes: float, seed: int, say: Callable[[str], None]) -> Soak:
     settings = f"limits: {{keep_orders: {KEPT}}}\nconsole: {{listen: '127.0.0.1:{port}'}}\n"
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     samples: list[Sample] = []
-    with Stage(folder, chance, Needs(cable="tcp", counts=True, settings=settings, keeper=False)) as stage:
+    with Stage(folder, chance, Needs(cable="tcp", counts=True, settings=settings)) as stage:
         stage.start()
         stop = threading.Event()
         troubles = [

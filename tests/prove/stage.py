@@ -5,7 +5,7 @@ chance decides is drawn from the row's seed: orders, printers, cables, versions,
 import random
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -24,7 +24,7 @@ from tests.campaign.orders import OrderPad, told
 from tests.prove.keeper import Keeper
 from tests.prove.relay import Relay
 
-START_S, QUIET_S = 60.0, 75.0
+START_S = 60.0
 LOOK_EACH_S = 0.1
 CHANGES = 0.15
 TWO_STATIONS = 0.25
@@ -46,8 +46,8 @@ class Needs(msgspec.Struct, frozen=True):
     settings: str = ""
     line: str = ""
     module: str = "agent"
-    keeper: bool = False
     trust_clock: bool = True
+    quiet_s: float = 75.0
 
 
 class Stage:
@@ -58,7 +58,9 @@ class Stage:
         self.words: list[str] = []
         self.faults: list[str] = []
         self.cut_times_count = True
+        self.keeper: Keeper | None = None
         self._not_orders: set[str] = set()
+        self._meant: dict[str, dict[str, Any]] = {}
         self._stack = ExitStack()
         self._pad = OrderPad(chance)
 
@@ -81,7 +83,6 @@ class Stage:
             self.config.write_text(self._settings(protocol), encoding="utf-8")
             self.agent = AgentProcess(self.config, self.folder / "agent.log", needs.module)
             stack.callback(self.agent.kill)
-            self.keeper = stack.enter_context(Keeper(self.agent)) if needs.keeper else None
             self._stack = stack.pop_all()
         counted = "counted" if counts else "uncounted"
         self.say(f"MQTT {protocol}, {counted}; {'; '.join(str(member) for member in self.members)}")
@@ -107,17 +108,20 @@ class Stage:
         if not fine:
             self.faults.append(f"expected: {words}")
 
-    def start(self, crash: str = "", wait: bool = True, **environment: str) -> None:
+    def start(self, environment: Mapping[str, str] | None = None, *, crash: str = "", wait: bool = True) -> None:
         """Start the agent, and wait until the cloud hears it."""
         births = len(self.cloud.states)
-        self.agent.start(crash, **environment)
+        self.agent.start(crash, **(environment or {}))
         if wait and not self.cloud.wait_for(lambda it: any(s["online"] for s in it.states[births:]), START_S):
             raise RuntimeError(f"the agent did not come online; see {self.agent.log}")
 
-    def wait_online(self) -> None:
-        """Wait until the agent is heard; it may be started by a keeper."""
-        if not self.cloud.wait_for(lambda it: it.online, START_S):
+    def keep(self, environment: Mapping[str, str] | None = None, crashes: Sequence[str] = ()) -> Keeper:
+        """Have the agent started, and kept running from now on; its first lives may be told where to crash."""
+        births = len(self.cloud.states)
+        self.keeper = self._stack.enter_context(Keeper(self.agent, crashes, environment or {}))
+        if not self.cloud.wait_for(lambda it: any(s["online"] for s in it.states[births:]), START_S):
             raise RuntimeError(f"the agent is not online; see {self.agent.log}")
+        return self.keeper
 
     def order(
         self, count: int, changes: float = CHANGES, deliver: bool = True, **attributes: Any
@@ -129,6 +133,18 @@ class Stage:
             kind, order = change or self._pad.order(self._places())
             sent.append(self.cloud.publish(kind, told(kind, order), deliver=deliver, **attributes))
         return sent
+
+    def order_spiteful(self, name: str, printable: str) -> None:
+        """An order for a dish of this name, of which paper shall say what is `printable`."""
+        kind, order = self._pad.order(self._places())
+        order["items"][0]["name"] = name
+        event = self.cloud.publish(kind, told(kind, order))
+        order["items"][0]["name"] = printable
+        self._meant[event["id"]] = {**event, "data": told(kind, order)}
+
+    def _events(self) -> list[dict[str, Any]]:
+        """What shall be judged: orders as they are meant to be read."""
+        return [self._meant.get(e["id"], e) for e in list(self.cloud.events) if e["id"] not in self._not_orders]
 
     def _places(self) -> list[str]:
         names = [member.name for member in self.members]
@@ -155,7 +171,7 @@ class Stage:
         goal = self.whole() + more
         return self.until(lambda: self.whole() >= goal or self.settled(), timeout_s)
 
-    def settle(self, timeout_s: float = QUIET_S) -> bool:
+    def settle(self, timeout_s: float = 60.0) -> bool:
         """Wait until all that was published was taken, printed and told."""
         return self.until(self.settled, timeout_s)
 
@@ -171,7 +187,7 @@ class Stage:
 
     def settled(self) -> bool:
         """Was everything taken, and is every order's and ticket's end known to the cloud?"""
-        events = [event for event in list(self.cloud.events) if event["id"] not in self._not_orders]
+        events = self._events()
         if any(untaken(events, self.relay.acknowledged, list(self.cloud.reports))):
             return False
         ended = {(e["data"]["order"]["channel"], e["data"]["order"]["id"]) for e in events}
@@ -186,7 +202,7 @@ class Stage:
             put_right(member.device)
         if self.keeper is None and not self.agent.running():
             self.start(wait=False)
-        quiet = self.settle()
+        quiet = self.settle(self.needs.quiet_s)
         if quiet and not self._judge().fine:
             time.sleep(1.0)  # the paper of a change may come a moment after the word
         if self.keeper is not None:
@@ -194,7 +210,7 @@ class Stage:
         self._stop()
         for member in self.members:
             member.device.wait_for(lambda it: it.buffered == 0, 10)
-        self.must(quiet, f"all is taken, printed and told {QUIET_S:.0f} s after everything was put right")
+        self.must(quiet, f"all is taken, printed and told {self.needs.quiet_s:.0f} s after everything was put right")
         return self._judge()
 
     def _stop(self) -> None:
@@ -215,7 +231,7 @@ class Stage:
         devices = self._devices()
         return judge(
             Evidence(
-                events=[event for event in list(self.cloud.events) if event["id"] not in self._not_orders],
+                events=self._events(),
                 acknowledged=self.relay.acknowledged,
                 paper=self._paper(),
                 cut_times={device.name: device.cut_times for device in devices} if self.cut_times_count else None,

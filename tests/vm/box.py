@@ -62,12 +62,19 @@ def booted(recipe: Recipe = BENCH, hardware: Hardware = BARE) -> Iterator[Box]:
     if platform.machine() != "x86_64":
         raise NotHere(f"the guest is an amd64 machine, this one is {platform.machine()}")
     image, site = built(recipe), _site_packages()
+    with tempfile.TemporaryDirectory(prefix="shop-agent-vm-") as folder:
+        shares = {"project": _snapshot(Path(folder, "project")), "site": site}
+        with powered(image, replace(hardware, shares={**shares, **hardware.shares})) as box:
+            yield box
+
+
+@contextmanager
+def powered(image: Image, hardware: Hardware = BARE) -> Iterator[Box]:
+    """Any image that has our first program, or brings it by a disk, from its power's on to its off."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shop-agent-vm-")))
-        shares = {"project": _snapshot(folder / "project"), "site": site}
-        for accel in _accelerators():
-            whole = replace(hardware, accel=accel, shares={**shares, **hardware.shares})
-            box = _boot(image, whole, folder, KVM_BOOT_S if accel == "kvm" else BOOT_S)
+        for accel in _accelerators() if hardware.arch == "amd64" else ("tcg",):
+            box = _boot(image, replace(hardware, accel=accel), folder, KVM_BOOT_S if accel == "kvm" else BOOT_S)
             if box is not None:
                 stack.callback(box.pull_the_plug)
                 yield box
@@ -80,6 +87,8 @@ def _boot(image: Image, hardware: Hardware, folder: Path, timeout_s: float) -> B
     machine = Machine(image, hardware, folder).start()
     try:
         channel = machine.channel()
+        if hardware.state is not None:  # it said long ago that it is ready
+            channel.send({"hello": True})
         if channel.wait_ready(timeout_s):
             return Box(machine, channel, folder)
     except OSError:

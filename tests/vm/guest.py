@@ -1,6 +1,7 @@
 """Runs inside the guest, on nothing but the standard library: does what comes over the control channel's port.
 
 In, a JSON line each:   {"id": 1, "run": ["ls"], "env": {}, "cwd": "/", "stdin": "base64"}   {"id": 1, "signal": 15}
+        {"hello": true}: are you there?
 Out: {"ready": true, "python": [3, 11]}   {"id": 1, "out": "base64"}   {"id": 1, "exit": 0}   {"id": 1, "error": "..."}
 """
 
@@ -47,6 +48,9 @@ class Server:
     def hear(self, line: bytes) -> None:
         """One line in."""
         message = json.loads(line)
+        if "hello" in message:
+            self.say(ready=True, python=sys.version_info[:2])
+            return
         if "signal" in message:
             process = self._running.get(message["id"])
             if process is not None:

@@ -15,7 +15,15 @@ from pathlib import Path
 import msgspec
 
 BUILD_TIMEOUT_S = 1800
-_PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs"}
+_PROGRAMS = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-system-aarch64": "qemu-system-arm",
+    "qemu-aarch64-static": "qemu-user-static",
+    "update-binfmts": "binfmt-support",
+    "arch-test": "arch-test",
+    "mmdebstrap": "mmdebstrap",
+    "mke2fs": "e2fsprogs",
+}
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 INIT = """#!/bin/sh
@@ -44,7 +52,7 @@ echo o >/proc/sysrq-trigger
 sleep 60
 """
 
-_SMALL_INITRD = """set -e; cd "$1"; mkdir -p etc/initramfs-tools/conf.d usr/share/initramfs-tools/modules.d
+SMALL_INITRD = """set -e; cd "$1"; mkdir -p etc/initramfs-tools/conf.d usr/share/initramfs-tools/modules.d
 echo MODULES=list >etc/initramfs-tools/conf.d/vm
 printf '%s\\n' virtio_pci virtio_blk ext4 crc32c >usr/share/initramfs-tools/modules.d/vm"""
 """For mmdebstrap, before the kernel comes: of Debian's 35 MB of drivers this machine's disk needs four."""
@@ -65,7 +73,7 @@ class Recipe(msgspec.Struct, frozen=True):
 
     def key(self) -> str:
         """The same for the same recipe."""
-        recipe = msgspec.json.encode(self) + _SMALL_INITRD.encode()
+        recipe = msgspec.json.encode(self) + SMALL_INITRD.encode()
         return f"{self.name}-{hashlib.sha256(recipe).hexdigest()[:12]}"
 
 
@@ -115,7 +123,7 @@ def program(name: str) -> str:
     found = shutil.which(name, path=_PATH)
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
         _apt_get("update")
-        _apt_get("install", "-y", "--no-install-recommends", *_PROGRAMS.values())
+        _apt_get("install", "-y", "--no-install-recommends", _PROGRAMS[name])
         found = shutil.which(name, path=_PATH)
     if found is None:
         raise NotHere(f"{name} is missing and can't be installed here: apt install {_PROGRAMS[name]}")
@@ -129,7 +137,7 @@ def built(recipe: Recipe) -> Image:
         NotHere: it can't be built on this machine.
     """
     folder = cache_folder() / recipe.key()
-    with _one_at_a_time(folder.with_suffix(".lock")):
+    with one_at_a_time(folder.with_suffix(".lock")):
         if not folder.exists():
             _build(recipe, folder)
     return Image(folder)
@@ -138,7 +146,7 @@ def built(recipe: Recipe) -> Image:
 def ext4(path: Path, size_mb: int, label: str, content: Path | None = None) -> Path:
     """A file that holds an ext4 file system."""
     filled = ("-d", str(content)) if content else ()
-    _run(program("mke2fs"), "-q", "-F", "-t", "ext4", "-L", label, *filled, str(path), f"{size_mb}M")
+    run(program("mke2fs"), "-q", "-F", "-t", "ext4", "-L", label, *filled, str(path), f"{size_mb}M")
     return path
 
 
@@ -151,9 +159,9 @@ def _build(recipe: Recipe, folder: Path) -> None:
     root = work / "root"
     root.mkdir(parents=True)
     small = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale", "info")]
-    hook = f"--essential-hook={_SMALL_INITRD}"
+    hook = f"--essential-hook={SMALL_INITRD}"
     included = f"--include={','.join(recipe.packages)}"
-    _run(debstrap, "--quiet", "--variant=minbase", *small, hook, included, recipe.suite, str(root))
+    run(debstrap, "--quiet", "--variant=minbase", *small, hook, included, recipe.suite, str(root))
     init = root / "sbin/vm-init"
     init.write_text(recipe.init)
     init.chmod(0o755)
@@ -167,10 +175,10 @@ def _build(recipe: Recipe, folder: Path) -> None:
 
 
 def _apt_get(*arguments: str) -> None:
-    _run("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", *arguments, DEBIAN_FRONTEND="noninteractive")
+    run("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", *arguments, DEBIAN_FRONTEND="noninteractive")
 
 
-def _run(*command: str, **environment: str) -> None:
+def run(*command: str, timeout_s: float = BUILD_TIMEOUT_S, **environment: str) -> None:
     """Run to its end, or raise NotHere with the last thing it said."""
     done = subprocess.run(
         command,
@@ -178,7 +186,7 @@ def _run(*command: str, **environment: str) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=BUILD_TIMEOUT_S,
+        timeout=timeout_s,
         check=False,
     )
     if done.returncode:
@@ -187,7 +195,8 @@ def _run(*command: str, **environment: str) -> None:
 
 
 @contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Who builds it while another does waits for him."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

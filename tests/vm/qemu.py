@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,18 +14,29 @@ from tests.vm.channel import Channel
 from tests.vm.image import Image, program
 
 STOP_TIMEOUT_S = 10.0
+SAVE_TIMEOUT_S = 120.0
+QEMUS = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
+_BOARDS = {"amd64": "q35", "arm64": "virt"}
+_CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
 
 
 class Hardware(msgspec.Struct, frozen=True, kw_only=True):
-    """What a machine is made of. `ports` are virtio-serial ports by name, each leading to a TCP port of this host."""
+    """What a machine is made of. `ports` are virtio-serial ports by name, each leading to a TCP port of this host.
 
+    `root` is its own disk to boot from, and written to; without one it is the image's, and nothing written there stays.
+    `state` is a memory that `Machine.save` kept: it goes on there instead of booting, on the same hardware.
+    """
+
+    arch: str = "amd64"
     accel: str = "tcg"
+    root: Path | None = None
+    state: Path | None = None
+    words: str = "rw init=/sbin/vm-init"
     memory_mb: int = 768
     cpus: int = 2
     shares: dict[str, Path] = {}
     drives: tuple[Path, ...] = ()
     ports: dict[str, int] = {}
-    init: str = "/sbin/vm-init"
     extra: tuple[str, ...] = ()
 
 
@@ -38,7 +50,7 @@ class Machine:
 
     def start(self) -> Self:
         """Switch it on."""
-        command = [program("qemu-system-x86_64"), *self._arguments()]
+        command = [program(QEMUS[self._hardware.arch]), *self._arguments()]
         with (self._folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self
@@ -68,6 +80,16 @@ class Machine:
                 _ask(stream, {"execute": "qmp_capabilities"})
                 return _ask(stream, {"execute": execute, "arguments": arguments})
 
+    def save(self, state: Path) -> None:
+        """Its memory into a file, and off. Its disks are to be kept with it, if they were written to."""
+        self.monitor("migrate", uri=f"exec:cat >{state}")
+        deadline = time.monotonic() + SAVE_TIMEOUT_S
+        while (now := self.monitor("query-migrate"))["status"] != "completed":
+            if now["status"] == "failed" or time.monotonic() > deadline:
+                raise RuntimeError(f"the guest's memory can't be saved: {now}")
+            time.sleep(0.1)
+        self.kill()
+
     def said(self) -> str:
         """The end of its console and of qemu's own words, for a message."""
         files = (self._folder / "qemu.log", self.console)
@@ -81,14 +103,19 @@ class Machine:
 
     def _arguments(self) -> list[str]:
         hardware, image = self._hardware, self._image
-        cpu = "host" if hardware.accel == "kvm" else "max"
-        arguments = ["-machine", f"q35,accel={hardware.accel}", "-cpu", cpu, "-m", str(hardware.memory_mb)]
+        emulated = "max" if hardware.arch == "amd64" else "cortex-a72"
+        cpu = "host" if hardware.accel == "kvm" else emulated
+        arguments = ["-machine", f"{_BOARDS[hardware.arch]},accel={hardware.accel}", "-cpu", cpu]
+        arguments += ["-m", str(hardware.memory_mb)]
         arguments += ["-smp", str(hardware.cpus), "-nographic", "-nodefaults", "-no-reboot", "-no-user-config"]
-        kernel = f"root=LABEL=root rw console=ttyS0 quiet panic=-1 init={hardware.init}"
+        kernel = f"root=LABEL=root console={_CONSOLES[hardware.arch]} quiet panic=-1 {hardware.words}"
         arguments += ["-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", kernel]
         arguments += ["-serial", f"file:{self.console}", "-device", "virtio-rng-pci"]
         arguments += ["-qmp", f"unix:{self._folder}/qmp,server=on,wait=off"]
-        arguments += ["-drive", f"file={image.disk},format=raw,if=virtio,cache=unsafe,snapshot=on"]
+        root = f"file={image.disk},cache=unsafe,snapshot=on" if hardware.root is None else f"file={hardware.root}"
+        arguments += ["-drive", f"{root},format=raw,if=virtio"]
+        if hardware.state is not None:
+            arguments += ["-incoming", f"exec:cat {hardware.state}"]
         for drive in hardware.drives:
             arguments += ["-drive", f"file={drive},format=raw,if=virtio,cache=writeback"]
         for tag, folder in hardware.shares.items():

@@ -1,6 +1,6 @@
 """The peer "usual": paho-mqtt and python-escpos as scripts in shops have them.
 
-Acknowledged on arrival, no session, nothing confirmed, nothing remembered. Arguments: broker port, printer port, topic.
+Acknowledged on arrival, no session, nothing confirmed, nothing remembered. Arguments: broker port, printer, topic.
 """
 
 import json
@@ -8,27 +8,26 @@ import sys
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from escpos.printer import Network  # type: ignore[import-untyped]  # it has no types
 from paho.mqtt.enums import CallbackAPIVersion
 
-from scripts.benchmarks.peer_ticket import print_ticket
+from scripts.benchmarks.peers.ticket import open_printer, print_ticket
 
 
 def main() -> None:
     """Print what comes, for ever."""
-    broker_port, printer_port, topic = sys.argv[1:]
-    printer = Network("127.0.0.1", int(printer_port))
-    printer.open()
+    broker_port, where, topic = sys.argv[1:]
+    printer = open_printer(where)
 
     def on_connect(client: mqtt.Client, *_: Any) -> None:
         client.subscribe(topic, qos=1)
 
     def on_message(_client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
-        print_ticket(printer, json.loads(message.payload)["data"]["order"])
+        order = json.loads(message.payload)["data"]["order"]
+        print_ticket(printer, order)
+        print(f"done {order['no']}", flush=True)
 
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.on_connect = on_connect
-    client.on_subscribe = lambda *_: print("ready", flush=True)
     client.on_message = on_message
     client.connect("127.0.0.1", int(broker_port))
     client.loop_forever()

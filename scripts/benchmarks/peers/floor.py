@@ -1,6 +1,6 @@
 """The peer "floor with nothing": paho and a socket, a ticket that is ready but for its number. Nobody would run this.
 
-Arguments: broker port, printer port, topic.
+Arguments: broker port, printer (host:port), topic.
 """
 
 import re
@@ -18,8 +18,9 @@ _TICKET = b"\x1b@\x1c&\x1d!\x11#%b\n\x1d!\x00" + _LINES.encode("gbk") + b"\n\n\n
 
 def main() -> None:
     """Print what comes, for ever."""
-    broker_port, printer_port, topic = sys.argv[1:]
-    printer = socket.create_connection(("127.0.0.1", int(printer_port)))
+    broker_port, where, topic = sys.argv[1:]
+    host, _, port = where.partition(":")
+    printer = socket.create_connection((host, int(port)))
     printer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def on_message(_client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
@@ -28,7 +29,6 @@ def main() -> None:
 
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.on_connect = lambda client, *_: client.subscribe(topic, qos=1) and None
-    client.on_subscribe = lambda *_: print("ready", flush=True)
     client.on_message = on_message
     client.connect("127.0.0.1", int(broker_port))
     client.loop_forever()

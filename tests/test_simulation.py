@@ -1,0 +1,54 @@
+"""The real agent through shop-days made up from seeds, in virtual time; and whether that would find a fault."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.disk.sqlitevfs import reachable
+from tests.sim import mutants
+
+ROOT = Path(__file__).parents[1]
+SEEDS = int(os.environ.get("SHOP_AGENT_SEEDS", "500"))
+PARTS = 10
+
+pytestmark = [
+    pytest.mark.skipif(not reachable(), reason="SQLite is linked into this Python: no disk can be put under it"),
+    pytest.mark.timeout(600),
+]
+
+
+def simulate(*options: str) -> subprocess.CompletedProcess[str]:
+    """Play seeds in a process of their own, whose threads and clock are replaced."""
+    command = [sys.executable, "-m", "tests.sim", "--jobs=1", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_whatever_happens_no_order_is_lost_doubled_unmarked_or_falsely_confirmed(part: int) -> None:
+    """Crashes, power cuts, a failing disk, printers and broker: in the end the paper is right, and the cloud knows."""
+    count = SEEDS // PARTS
+    ran = simulate(f"--seeds={count}", f"--from={1 + part * count}")
+    assert ran.returncode == 0, ran.stdout + ran.stderr[-2000:]
+
+
+def test_a_seed_is_played_again_to_the_last_byte() -> None:
+    """Every turn of every thread, every byte and every moment is the seed's: what was found can be looked at."""
+    first, second = (simulate("--seed=23", "--trace") for _ in range(2))
+    assert "trace " in first.stdout
+    assert first.stdout.split("trace ")[1].split()[0] == second.stdout.split("trace ")[1].split()[0]
+
+
+@pytest.mark.parametrize("name", ["a reprint bears no mark", "NORMAL instead of FULL"])
+def test_a_planted_fault_is_found(name: str) -> None:
+    """A simulation that finds nothing must be one that could have; `--mutants` plants all of them."""
+    ran = simulate("--mutant", name)
+    assert ran.returncode == 0, ran.stdout + ran.stderr[-2000:]
+
+
+@pytest.mark.parametrize("name", mutants.TABLE)
+def test_each_planted_fault_still_fits_the_agent(name: str, tmp_path: Path) -> None:
+    """One whose place has changed would plant nothing, and prove nothing."""
+    mutants.plant(mutants.TABLE[name], tmp_path)
