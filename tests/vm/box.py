@@ -26,7 +26,7 @@ ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
     "SHOP_AGENT_VM": "inside",
 }
-KVM_BOOT_S, BOOT_S = 15.0, 240.0
+KVM_BOOT_S, BOOT_S = 15.0, 600.0
 """A nested /dev/kvm may take the guest's first instruction and never give an answer: then it is not waited for long."""
 
 BARE = Hardware()
