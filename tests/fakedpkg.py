@@ -33,6 +33,7 @@ def install_first(version: str) -> None:
     lay_out(HOME, version)
     (HOME / "version").write_text(version)
     INFO.mkdir()
+    (BOX / "etc").write_text("as somebody here wants it")
     (INFO / "shop-agent.postinst").write_text("#!/bin/sh\n")
     STATUS.write_text(f"ii {version}")
 
@@ -84,12 +85,16 @@ def of_deb(path: Path) -> tuple[str, dict[str, bytes]]:
     with tarfile.open(fileobj=io.BytesIO(members["control.tar.gz"])) as control:
         taken = control.extractfile("./control")
         assert taken is not None
-        fields = dict(line.split(": ", 1) for line in taken.read().decode().splitlines() if ": " in line)
+        text = taken.read().decode()
+        fields = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+        assert text.endswith("Description: tickets\n of a shop\n .\n on paper\n")
+        assert str(BOX) not in text
         assert "./postinst" in control.getnames()
         assert "Status" not in fields
     files = {}
     with tarfile.open(fileobj=io.BytesIO(members["data.tar.gz"])) as content:
         for entry in content:
+            assert not entry.name.endswith("/etc")
             if f"/{fields['Version']}/" in entry.name and (held := content.extractfile(entry)) is not None:
                 files[Path(entry.name).name] = held.read()
     assert set(files) == set(PARTS)
@@ -109,7 +114,9 @@ def apt_get(arguments: list[str]) -> int:
 
 
 def dpkg(arguments: list[str]) -> int:
-    if "--install" in arguments:
+    if "--no-act" in arguments:
+        of_deb(Path(arguments[-1]))
+    elif "--install" in arguments:
         unpack(*of_deb(Path(arguments[-1])))
     return 0
 
@@ -119,11 +126,13 @@ def dpkg_query(arguments: list[str]) -> int:
     if "--show" in arguments:
         print(f"{status} {version}")
     elif "--status" in arguments:
-        print(f"Package: shop-agent\nStatus: install ok installed\nVersion: {version}\nDescription: tickets")
+        print("Package: shop-agent\nStatus: install ok installed\nRecommends: a, b | c\nConffiles:")
+        print(f" {BOX / 'etc'} {32 * 'a'}")
+        print(f"Version: {version}\nDescription: tickets\n of a shop\n .\n on paper")
     elif "--control-path" in arguments:
         print(INFO / "shop-agent.postinst")
     elif "--listfiles" in arguments:
-        print("/.", HOME, HOME / version, *sorted((HOME / version).iterdir()), HOME / "version", sep="\n")
+        print("/.", BOX / "etc", HOME, HOME / version, *sorted((HOME / version).iterdir()), HOME / "version", sep="\n")
     return 0
 
 

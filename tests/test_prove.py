@@ -21,7 +21,7 @@ from tests.prove.table import LAST, ROWS, numbers, write_section
 from tests.test_verdict import BUNS, SOY, STATIONS, print_ticket, torn, upsert
 
 DOCS = Path(__file__).parents[1] / "docs/faults.md"
-SAMPLE = ("killed within a ticket", "torn sectors", "PUBACK lost", "paper out", "two agents on one data directory")
+SAMPLE = ("torn sectors", "PUBACK lost", "paper out")
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ORDERS = [upsert(BUNS, no="1"), upsert(BUNS, SOY, no="2"), upsert({**BUNS, "qty": "7"}, no="3")]
 

@@ -5,14 +5,11 @@ At each PUBACK, before it goes on to the broker, another connection looks into t
 """
 
 import contextlib
-import json
-import socket
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Self
 
 import msgspec
 import pytest
@@ -24,7 +21,7 @@ from agent.intake.consumer import Consumer
 from agent.model.wire import Delivery
 from agent.simulator.cloud import Cloud
 from agent.simulator.stage import Mosquitto
-from tests.scripted_broker import Packet, parse
+from tests.prove.relay import Relay
 
 WAIT_S = 30.0
 ORDERS = 500
@@ -38,73 +35,19 @@ class Word(msgspec.Struct, frozen=True):
     on_disk: bool
 
 
-class Recorder:
-    """A TCP proxy that understands MQTT. `words` are the agent's PUBACKs in their order."""
+class Recorder(Relay):
+    """`seen` are the agent's PUBACKs in their order."""
 
-    def __init__(self, port: int, protocol: str, journal: Path) -> None:
-        self._broker = port
-        self._v5 = protocol == "5"
+    def __init__(self, port: int, journal: Path) -> None:
+        super().__init__(port)
         self._journal = journal
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._events: dict[int, str] = {}
-        self._sockets: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept)]
-        self.port: int = self._listener.getsockname()[1]
-        self.words: list[Word] = []
-        self._threads[0].start()
+        self.seen: list[Word] = []
+        self.on_puback = self._look
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                agent, _ = self._listener.accept()
-                broker = socket.create_connection(("127.0.0.1", self._broker))
-                self._sockets += [agent, broker]
-                for source, sink, look in ((agent, broker, self._up), (broker, agent, self._down)):
-                    source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    self._threads.append(threading.Thread(target=self._pump, args=(source, sink, look)))
-                    self._threads[-1].start()
-
-    def _pump(self, source: socket.socket, sink: socket.socket, look: Callable[[Packet], None]) -> None:
-        with contextlib.suppress(OSError, IndexError), source.makefile("rb") as stream:
-            while True:
-                head, body = _read(stream)
-                if head[0] >> 4 in (3, 4):
-                    look(parse(head[0], body, self._v5))
-                sink.sendall(head + body)
-
-    def _down(self, packet: Packet) -> None:
-        if packet.kind == "PUBLISH" and packet.qos:
-            self._events[packet.mid] = json.loads(packet.payload).get("id", "")
-
-    def _up(self, packet: Packet) -> None:
-        if packet.kind == "PUBACK":
-            event = self._events[packet.mid]
-            with contextlib.closing(sqlite3.connect(f"file:{self._journal}?mode=ro", uri=True)) as other:
-                found = other.execute("SELECT count(*) FROM events WHERE id = ?", (event,)).fetchone()
-            self.words.append(Word(event, found == (1,)))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for each in (self._listener, *self._sockets):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-        for thread in self._threads:
-            thread.join(WAIT_S)
-
-
-def _read(stream: IO[bytes]) -> tuple[bytes, bytes]:
-    """One packet; IndexError at the end of the stream."""
-    head = bytearray((stream.read(1)[0],))
-    length = shift = 0
-    while True:
-        head.append(stream.read(1)[0])
-        length |= (head[-1] & 127) << shift
-        shift += 7
-        if head[-1] < 128:
-            return bytes(head), stream.read(length)
+    def _look(self, event: str) -> None:
+        with contextlib.closing(sqlite3.connect(f"file:{self._journal}?mode=ro", uri=True)) as other:
+            found = other.execute("SELECT count(*) FROM events WHERE id = ?", (event,)).fetchone()
+        self.seen.append(Word(event, found == (1,)))
 
 
 @contextmanager
@@ -113,7 +56,7 @@ def shop(folder: Path, protocol: str) -> Iterator[tuple[Cloud, Recorder, list[st
     (folder / "data").mkdir()
     with (
         Mosquitto(folder / "mosquitto") as broker,
-        Recorder(broker.port, protocol, folder / "data/journal.db") as recorder,
+        Recorder(broker.port, folder / "data/journal.db") as recorder,
         Cloud("127.0.0.1", broker.port, shop="s1", protocol=protocol) as cloud,
     ):
         line = Broker(url=f"mqtt://127.0.0.1:{recorder.port}", protocol=protocol)  # type: ignore[arg-type]  # one of two words
@@ -150,11 +93,11 @@ def test_no_puback_passes_before_its_order_is_on_disk(tmp_path: Path, protocol: 
     """Five hundred orders, one by one and in bursts that share a commit: each PUBACK, in the order of the events."""
     with shop(tmp_path, protocol) as (cloud, recorder, commits):
         sent = publish(cloud, ORDERS)
-        done = cloud.wait_for(lambda _: len(recorder.words) >= ORDERS, WAIT_S)
+        done = cloud.wait_for(lambda _: len(recorder.seen) >= ORDERS, WAIT_S)
         assert done
         taken_in = len(commits)
-    assert [word for word in recorder.words if not word.on_disk] == []
-    assert [word.event for word in recorder.words] == sent
+    assert [word for word in recorder.seen if not word.on_disk] == []
+    assert [word.event for word in recorder.seen] == sent
     assert taken_in < 2 * ORDERS, "nothing shared a commit"
 
 
@@ -170,4 +113,4 @@ def test_recorder_catches_an_early_puback(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Consumer, "receive", hasty)
     with shop(tmp_path, "5") as (cloud, recorder, _):
         publish(cloud, 3)
-    assert any(not word.on_disk for word in recorder.words)
+    assert any(not word.on_disk for word in recorder.seen)

@@ -622,6 +622,14 @@ def test_order_from_before_the_rebuild_is_marked(rebuilt_shop: Shop, told_at: ob
     assert rebuilt_shop.live() == [("drinks", 1, "order", mark)]
 
 
+def test_what_is_taken_back_unseen_has_its_number_and_is_not_off_yet(rebuilt_shop: Shop) -> None:
+    """The journal that is gone may have printed it: it is off once its voids are on paper, and they bear its number."""
+    rebuilt_shop.send(cancel(1), "replay")
+    rebuilt_shop.send(upsert(1, [DRINK]), "replay")
+    assert [kind for _, _, kind, _ in rebuilt_shop.live()] == ["cancel"]
+    assert rebuilt_shop.ask("SELECT number, state, canceled FROM orders") == [("42", "accepted", 1)]
+
+
 def replay_begin(first: int, had: int) -> dict[str, Any]:
     return {"source": SOURCE, "from": first, "had": had}
 

@@ -7,9 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.clock import SystemClock
-from agent.errors import Unavailable
+from agent.errors import LinkBroken, Unavailable
 from agent.model.job import Intent
-from agent.model.printer import Capabilities, Confirmed, Identity, Need, NeedsHuman, Presumed, Tier, Unknown
+from agent.model.printer import (
+    Capabilities,
+    Confirmed,
+    Identity,
+    Need,
+    NeedsHuman,
+    NotPrinted,
+    Presumed,
+    Tier,
+    Unknown,
+)
 from agent.printers.meeting import Patience
 from agent.printers.session import Session
 from agent.printers.status import Asb, Block, Fence, RealTime, Reply, ReplyParser, status_from_asb, status_from_realtime
@@ -50,6 +60,20 @@ class Answering:
 
     def close(self) -> None:
         """Nothing to do."""
+
+
+class Socket(Answering):
+    """The same over a link that never waits: it takes `room` bytes at once, and is gone when there is none."""
+
+    def __init__(self, rule: Callable[[bytes], bytes], room: int) -> None:
+        super().__init__(rule)
+        self._room = room
+
+    def write_now(self, data: bytes) -> int:
+        """Takes what there is room for."""
+        if not self._room:
+            raise LinkBroken("gone")
+        return self.write(data[: self._room], 1.0)
 
 
 class Cable:
@@ -106,7 +130,12 @@ def printer(
 def session(rule: Callable[[bytes], bytes], cable: Cable | None = None) -> tuple[Session, Answering]:
     """A session over such a link."""
     link = Answering(rule)
-    return Session(link, SystemClock(), cable or Cable(), lambda: False, lambda _: None, QUICK), link
+    return over(link, cable), link
+
+
+def over(link: Answering, cable: Cable | None = None) -> Session:
+    """A session over a link that is there."""
+    return Session(link, SystemClock(), cable or Cable(), lambda: False, lambda _: None, QUICK)
 
 
 ALL = (1, 2, 3, 4)
@@ -165,6 +194,26 @@ def test_a_stale_status_byte_is_no_answer_to_the_fence_of_a_ticket() -> None:
     here._link.write(b"stale", 1)
     assert here.send(b"ticket", TICKET, 1) is None
     assert isinstance(here.settle(), Unknown)
+
+
+@pytest.mark.parametrize("room", (1, 6, 100))
+def test_what_a_socket_takes_at_once_needs_no_second_thread(room: int) -> None:
+    """The first half of sending waits for nothing; the second gives the rest, each byte once, and then the word."""
+    link = Socket(printer(echo=True), room)
+    here = over(link)
+    here.capabilities = Capabilities(Tier.PROCESS_ID)
+    here.start(b"ticket", TICKET, 1)
+    assert len(link.written) == min(room, len(b"ticket") + 11)
+    assert here.send_rest() is None
+    assert link.written == b"ticket\x1d(H\x06\x0000000A"
+
+
+def test_a_socket_that_is_gone_is_told_by_the_second_half() -> None:
+    """The first half runs where nobody could do anything about it: it raises nothing, and nothing was sent."""
+    here = over(Socket(printer(echo=True), 0))
+    here.capabilities = Capabilities(Tier.PROCESS_ID)
+    here.start(b"ticket", TICKET, 1)
+    assert isinstance(here.send_rest(), NotPrinted)
 
 
 def test_another_tickets_token_is_no_answer() -> None:

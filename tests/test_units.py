@@ -60,12 +60,23 @@ def test_the_example_of_a_read_only_root_mounts_what_changes(tmp_path: Path) -> 
     assert (done.returncode, done.stderr) == (0, "")
     units = {path.name: path.read_text() for path in made["normal"].glob("*.mount")}
     assert "Options=ro,noatime" in units["-.mount"]
-    for name in (r"var-lib-shop\x2dagent.mount", r"etc-shop\x2dagent.mount", "var-lib-systemd.mount"):
+    for name in (r"var-lib-shop\x2dagent.mount", r"etc-shop\x2dagent.mount", "var-lib-systemd-timesync.mount"):
         assert "What=/data/" in units[name]
     told = [line.split() for line in (SYSTEMD / "fstab.read-only").read_text().splitlines() if line.startswith("LABEL")]
     assert {line[1]: line[5] for line in told} == {"/": "1", "/data": "2"}  # both are checked at each boot
     box_keeps_starting = made["normal"] / "local-fs.target.requires"
     assert [path.name for path in box_keeps_starting.glob("data*")] == []  # without the partition somebody can log in
+
+
+def test_an_update_opens_a_read_only_root_and_closes_it() -> None:
+    """By a unit without a sandbox of its own, for as long as it runs, and only where the root is read-only."""
+    update = (SYSTEMD / "shop-agent-update.service").read_text().splitlines()
+    assert {"Wants=shop-agent-writable.service", "After=shop-agent-writable.service"} <= set(update)
+    undo = (SYSTEMD / "shop-agent-recover.service").read_text().splitlines()
+    assert {"ExecStartPre=-/usr/bin/mount -o remount,rw /", "ExecStopPost=-/usr/bin/mount -o remount /"} <= set(undo)
+    opens = (SYSTEMD / "shop-agent-writable.service").read_text().splitlines()
+    assert {"ConditionPathIsReadWrite=!/", "StopWhenUnneeded=yes", "RemainAfterExit=yes"} <= set(opens)
+    assert not [line for line in (*opens, *undo) if line.startswith(("Private", "Protect", "ReadWrite"))]
 
 
 def test_the_box_is_shown_on_the_network() -> None:

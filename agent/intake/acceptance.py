@@ -107,6 +107,8 @@ class Acceptance:
             share = msgspec.json.encode(Share(tuple(portions), tuple(routed)))
             new.append(jobs.NewJob(name, self._by_name[name].printer or "", JobKind.CANCEL, share))
         cancel_pk = orders.newest_cancel(tx, known.pk)
+        orders.name_order(tx, known.pk, event.data.order.number)  # a cancel does not say what people call it
+        orders.set_order_state(tx, known.pk, "accepted")  # it is off once its voids are settled
         return self._enter(tx, "order_canceled", known.pk, cancel_pk, known.rev, new, event.id)
 
     def _enter(

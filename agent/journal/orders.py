@@ -120,7 +120,7 @@ def put_order(tx: Tx, event: Event, known: KnownOrder | None, state: str) -> int
             (order.rev, canceled, state, known.pk),
         )
         if isinstance(order, Order):
-            tx.execute("UPDATE orders SET number = ? WHERE pk = ?", (order.number, known.pk))
+            name_order(tx, known.pk, order.number)
         return known.pk
     number = order.number if isinstance(order, Order) else order.id
     cursor = tx.execute(
@@ -128,6 +128,11 @@ def put_order(tx: Tx, event: Event, known: KnownOrder | None, state: str) -> int
         (order.channel, order.id, number, order.rev, canceled, state),
     )
     return int(cursor.lastrowid or 0)
+
+
+def name_order(tx: Tx, order_pk: int, number: str) -> None:
+    """What people call it."""
+    tx.execute("UPDATE orders SET number = ? WHERE pk = ?", (number, order_pk))
 
 
 def set_order_state(tx: Tx, order_pk: int, state: str) -> None:

@@ -256,7 +256,7 @@ class Cloud:
                 self._replay(content)
 
     def _note(self, kind: str, data: dict[str, Any]) -> None:
-        if kind == "order.state" and (event := self._by_id.get(data.get("event", ""))) is not None:
+        if kind == "order.state" and "sequence" in (event := self._by_id.get(data.get("event", ""), {})):
             self._had = max(self._had, int(event["sequence"]))
         if kind == "order.state" and data["state"] not in _PASSING:
             self.order_states[data["order"]["channel"], data["order"]["id"]] = data["state"]

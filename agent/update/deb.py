@@ -5,6 +5,7 @@ A .deb is an ar archive of three members: deb(5). Its paths come from dpkg's own
 
 import io
 import os
+import re
 import tarfile
 import time
 from collections.abc import Iterable
@@ -15,7 +16,11 @@ from agent.update.back import keep
 _MAGIC = b"!<arch>\n"
 _NOT_CONTROL = ("list",)
 _LEFT_OUT = ("Status:", "Conffiles:", "Config-Version:")
-"""What dpkg says of an installed package and no package says of itself. None of ours has conffiles."""
+"""What dpkg says of an installed package and no package says of itself."""
+_CONFFILE = re.compile(r"^ (/\S+) [0-9a-f]{32}", re.M)
+"""Left out too: dpkg then leaves it as it is, and goes on knowing what it was like when it came."""
+_FIELD = re.compile(r"^\S.*\n(?:[ \t].*\n)*", re.M)
+"""With the lines that it goes on over."""
 _LIGHT = 1
 """gzip's least work: a Raspberry Pi does 30 MB of it in three seconds."""
 
@@ -28,9 +33,10 @@ def repack(status: str, paths: Iterable[str], scripts: Iterable[Path], vital: st
         OSError: a file can't be read, or one of the vital ones is not there; `to` is as it was.
     """
     growing = to.with_name(f".{to.name}.data")
+    left_out = set(_CONFFILE.findall(status))
     with tarfile.open(growing, "w:gz", compresslevel=_LIGHT, format=tarfile.GNU_FORMAT) as data:
         for path in paths:
-            if path.startswith("/") and (os.path.lexists(path) or path.startswith(vital)):
+            if path.startswith("/") and path not in left_out and (os.path.lexists(path) or path.startswith(vital)):
                 data.add(path, arcname=f".{path.removesuffix('.')}", recursive=False, filter=_roots)
     whole = to.with_name(f".{to.name}.new")
     with whole.open("wb") as file, growing.open("rb") as stored:
@@ -50,7 +56,7 @@ def repack(status: str, paths: Iterable[str], scripts: Iterable[Path], vital: st
 def _control(status: str, scripts: Iterable[Path]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=_LIGHT, format=tarfile.GNU_FORMAT) as control:
-        text = "".join(line for line in status.splitlines(True) if not line.startswith(_LEFT_OUT))
+        text = "".join(field for field in _FIELD.findall(status) if not field.startswith(_LEFT_OUT))
         entry = tarfile.TarInfo("./control")
         entry.size, entry.mode, entry.mtime = len(text.encode()), 0o644, int(time.time())
         control.addfile(entry, io.BytesIO(text.encode()))

@@ -63,11 +63,12 @@ def fetch(version: str) -> None:
 
 
 def keep(to: Path) -> None:
-    """The installed version as a package. Raises PackageError or OSError."""
+    """The installed version as a package, which dpkg has tried on. Raises PackageError or OSError."""
     status = _said("dpkg-query", "--status", PACKAGE)
     paths = _said("dpkg-query", "--listfiles", PACKAGE).splitlines()
     scripts = [Path(line) for line in _said("dpkg-query", "--control-path", PACKAGE).splitlines()]
     repack(status, paths, scripts, VITAL, to)
+    _said("dpkg", "--no-act", "--force-downgrade", "--install", str(to))
 
 
 def install(version: str) -> None:

@@ -16,6 +16,7 @@ MAINTAINER = re.search(r"^Maintainer: (.*)$", (PROJECT / "packaging/control").re
 _PLACES = {
     "systemd/shop-agent.service": "usr/lib/systemd/system",
     "systemd/shop-agent-boot.service": "usr/lib/systemd/system",
+    "systemd/shop-agent-writable.service": "usr/lib/systemd/system",
     "systemd/shop-agent-recover.service": "usr/lib/systemd/system",
     "systemd/shop-agent-retry.timer": "usr/lib/systemd/system",
     "systemd/shop-agent-update.service": "usr/lib/systemd/system",

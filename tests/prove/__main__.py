@@ -84,7 +84,7 @@ def _play(rows: Sequence[Row], seeds: range, at_once: int) -> Iterator[Outcome]:
 
 def _soak(minutes: float, seed: int, evidence: bool) -> int:
     done = soak(minutes, seed, lambda words: click.echo(words))
-    text = f"{machine()}; seed {seed}, {minutes:.0f} minutes: {done.words}.\n\n{done.table()}\n"
+    text = f"{machine()}; seed {seed}, {minutes:.0f} minutes: {done.words}.\n\n{done.table()}\n\n"
     text += "\n".join(f"- {finding}" for finding in done.findings) or "Flat, and nothing was wrong with the paper."
     click.echo(text)
     if evidence:

@@ -43,6 +43,7 @@ def hang(stage: Stage) -> None:
     keeper = stage.keep()
     _begin(stage)
     for at in range(stage.chance.randint(1, 2)):
+        stage.wait_printed(2)  # it has started
         stage.order(5)
         time.sleep(stage.chance.uniform(0, 1))
         os.kill(stage.agent.pid, signal.SIGSTOP)

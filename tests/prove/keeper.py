@@ -5,7 +5,9 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -13,7 +15,7 @@ from agent.simulator.stage import AgentProcess
 
 AGAIN_S = 0.2
 WRONG_CONFIGURATION = 78
-WATCHDOG_S = 6.0
+START_S, WATCHDOG_S = 60.0, 8.0
 
 
 class Keeper:
@@ -61,19 +63,20 @@ class Keeper:
                 self._stopping.wait(AGAIN_S)
 
     def _watch(self) -> int | None:
-        """Until it ends: the exit code. None when it shall not be watched any more."""
-        silent_s = 0.0
+        """Until it ends: the exit code. None when it shall not be watched any more. Before it says that it is ready it
+        may be silent for as long as a start may take.
+        """
+        heard_at, may_s = time.monotonic(), START_S
         while not self._stopping.is_set():
             code = self._agent.wait(0)
             if code is not None:
                 return code
-            try:
-                self._socket.recv(4096)
-                silent_s = 0.0
-            except TimeoutError:
-                silent_s += 0.1
-            if silent_s > WATCHDOG_S:
+            with suppress(TimeoutError):
+                said = self._socket.recv(4096)
+                heard_at = time.monotonic()
+                may_s = WATCHDOG_S if b"READY=1" in said else may_s
+            if time.monotonic() - heard_at > may_s:
                 self.bites += 1
                 os.kill(self._agent.pid, signal.SIGKILL)
-                silent_s = 0.0
+                heard_at = time.monotonic()
         return None

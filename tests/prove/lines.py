@@ -146,12 +146,12 @@ def three_days(stage: Stage) -> None:
     for at in range(count):
         ago = timedelta(hours=HOURS) * (1 - at / count)
         stage.order(1, changes=0, time=(now - ago).isoformat(timespec="milliseconds"))
-    stage.order(3)
+    stage.order(3, changes=0)
     stage.start()
     stage.must(stage.until(lambda: "waiting:old" in stage.cloud.alarms, 20), "an alarm names the old orders")
     stage.wait_printed(3)
-    old = sum(order["state"] == "held" for order in stage.cloud.reported("order.state"))
-    stage.must(old == count, f"the {count} orders of days ago wait for a person, not {old}")
+    old = {each["order"]["id"] for each in stage.cloud.reported("order.state", state="held", reason="old")}
+    stage.must(len(old) == count, f"the {count} orders of days ago wait for a person, not {len(old)}")
     stage.cloud.command("command.release", all=True, why="old")
 
 

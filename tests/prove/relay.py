@@ -44,6 +44,8 @@ class Relay:
         self.words: list[Word] = []
         """What the agent acknowledged, in the order of the wire, from the time it was said."""
         self.connections = 0
+        self.on_puback: Callable[[str], None] = lambda _: None
+        """Called with the event's id before a PUBACK goes on to the broker."""
         self.heal()
         self._threads[0].start()
 
@@ -152,7 +154,9 @@ class Wire:
         elif first >> 4 in _READ:
             packet = parse(first, body, self._v5)
             if packet.kind == "PUBACK":
-                self._relay.words.append(Word(self._events.get(packet.mid, ""), datetime.now(UTC)))
+                event = self._events.get(packet.mid, "")
+                self._relay.on_puback(event)
+                self._relay.words.append(Word(event, datetime.now(UTC)))
                 if self._relay.lose_pubacks:
                     self._relay.lose_pubacks -= 1
                     return b""

@@ -93,7 +93,7 @@ _receive = Consumer.receive
 
 def _hasty(self: Consumer, delivery: Delivery, *rest: Any) -> None:
     self._acknowledge(delivery)  # which goes out once this thread is free again
-    threading.Timer(0.05, _receive, (self, delivery, *rest)).start()
+    threading.Timer(0.5, _receive, (self, delivery, *rest)).start()
 
 
 def tamper() -> None:

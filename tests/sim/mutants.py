@@ -72,9 +72,6 @@ TABLE = {
         'return Settlement(JobState.COMPLETED, "confirmed", evidence)',
     ),
     "a reprint bears no mark": Mutant("spool/settlements.py", ", mark=Mark.POSSIBLE_DUPLICATE", ""),
-    "counters that did not move prove that nothing was printed": Mutant(
-        "spool/recovery.py", "if evidence.epoch is Epoch.SAME else Verdict.REPRINT", "if cuts == 0 else Verdict.REPRINT"
-    ),
     "what the cable took is printed": Mutant(
         "printers/session.py",
         "outcome = self._settle_presumed() if self.capabilities.tier is Tier.NONE else self._settle_answered()",
@@ -85,24 +82,10 @@ TABLE = {
         "            return self._dialogue.wait(self._dialogue.fences_answered, timeout_s)\n",
         "            return True\n",
     ),
-    "a late answer to another ticket is believed": Mutant(
-        "printers/session.py",
-        "        elif first.intent.token not in self._dialogue.tokens:\n",
-        "        elif not self._dialogue.tokens:\n",
-    ),
-    "a torn slip is not cut off": Mutant("journal/jobs.py", '"torn" if torn else ""', '""'),
     "a report is forgotten once it is sent": Mutant(
         "report/publisher.py",
         "            self._under_way[mid] = sent\n",
         "            self._under_way[mid] = sent\n            self._outbox.taken(sent.pk)\n",
-    ),
-    "acknowledged on whatever connection is there": Mutant(
-        "broker/mqtt.py", "if not self._up or delivery.generation != self._generation:", "if not self._up:"
-    ),
-    "an error of the disk is taken for a full one": Mutant(
-        "journal/file.py",
-        "return JournalFull(str(exc)) if code(exc) == sqlite3.SQLITE_FULL else JournalBroken(str(exc))",
-        "return JournalFull(str(exc))",
     ),
 }
 

@@ -19,7 +19,6 @@ class People:
     ) -> None:
         self._cloud, self._paper, self._dice = cloud, paper, dice
         self._said = 0
-        self._decided: set[tuple[int, int]] = set()
 
     def see_to_things(self) -> None:
         """Whatever waits for a person."""
@@ -28,7 +27,6 @@ class People:
             self._say("release", {"all": True})
             self._say("release", {"all": True, "why": "upcoming"})
         for ticket in self._asked_about():
-            self._decided.add((ticket["ticket"], ticket["attempt"]))
             decision = "printed" if self._is_on_paper(ticket) else "again"
             self._say("settle", {"ticket": ticket["ticket"], "decision": decision})
 
@@ -51,16 +49,24 @@ class People:
         self._said += 1
         self._cloud.bid(f"said-{self._said}", kind, data)
 
+    def _newest(self) -> list[dict[str, Any]]:
+        """Where each ticket is, as the cloud was told last."""
+        return list({each["ticket"]: each for each in self._cloud.reported("ticket.state")}.values())
+
     def _asked_about(self) -> list[dict[str, Any]]:
-        newest = {each["ticket"]: each for each in self._cloud.reported("ticket.state")}
-        doubts = [each for each in newest.values() if each["state"] == "unconfirmed"]
-        return [each for each in doubts if (each["ticket"], each["attempt"]) not in self._decided]
+        return [each for each in self._newest() if each["state"] == "unconfirmed"]
 
     def _is_on_paper(self, ticket: dict[str, Any]) -> bool:
-        return any(
-            printed.whole
-            and (printed.number, printed.station) == (ticket["order"]["no"], ticket["station"])
-            and printed.running == ticket.get("number", 0)
+        """Once more than is known of the others of its number: a copy bears the number of the first."""
+        wanted = _named(ticket)
+        others = sum(each["state"] == "completed" and _named(each) == wanted for each in self._newest())
+        found = sum(
+            printed.whole and (printed.number, printed.station, printed.running) == wanted
             for printer, pieces in self._paper().items()
             for printed in read_paper(printer, pieces)
         )
+        return bool(found > others)
+
+
+def _named(ticket: dict[str, Any]) -> tuple[str, str, int]:
+    return ticket["order"]["no"], ticket["station"], ticket.get("number", 0)

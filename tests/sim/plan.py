@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from agent.checkpoint import NAMES
+from agent.checkpoint import NAMES, RELEASING
 from agent.config import Broker, Config, Intake, Printer, Printing, Report
 from agent.model.link import parse_link
 from agent.model.station import Match, Station
@@ -64,11 +64,17 @@ class Plan(msgspec.Struct, frozen=True):
     troubles: list[Trouble]
 
 
-ANYWHERE = ("kick", "down", "forget", "deaf", "take_over", "restart", "full", "eio", "copy", "pause")
+ANYWHERE = ("kick", "down", "forget", "deaf", "take_over", "restart", "full", "eio", "read_only", "copy", "pause")
 AT_A_PRINTER = (
     *("paper", "paper", "cover", "jam", "power", "power", "cut", "cut", "refuse", "stall", "mute", "swallow"),
-    *("lose", "garble", "delay", "double", "babble", "offline"),
+    *("lose", "garble", "delay", "double", "babble", "offline", "dark"),
 )
+
+
+_DUMB = ("stall", "mute", "swallow", "lose", "garble", "delay", "dark", "babble")
+"""A printer that is dumb when it is met first is believed to be, unless the configuration says what it can prove."""
+_CONFIRMS = {1: "process_id", 2: "status", 3: "none"}
+MET_S = 90.0
 
 
 def draw(seed: int) -> Plan:
@@ -78,6 +84,9 @@ def draw(seed: int) -> Plan:
     calm = dice.random() < 0.1
     tiers = {name: dice.choice((1, 1, 1, 1, 2, 2, 3)) for name in (KITCHEN, BAR)}
     serial, backup = dice.random() < 0.2, dice.random() < 0.3
+    crashes = [] if calm else [a_crash(dice) for _ in range(dice.choice((1, 2, 3, 5)))]
+    troubles = [] if calm else _troubles(dice, span_s, tiers, clock=not backup)
+    told = bool(troubles) and dice.random() < 0.6
     return Plan(
         seed=seed,
         events=dice.randint(8, 24),
@@ -93,9 +102,9 @@ def draw(seed: int) -> Plan:
         serial=serial,
         holds=dice.choice((256, 4096, 65536)),
         specs={name: _spec(dice, tier, serial) for name, tier in tiers.items()},
-        confirm={name: "none" if tier == 3 else "auto" for name, tier in tiers.items()},
-        crashes=[] if calm else [a_crash(dice) for _ in range(dice.choice((1, 2, 3, 5)))],
-        troubles=[] if calm else _troubles(dice, span_s, tiers, clock=not backup),
+        confirm={name: _CONFIRMS[tier] if told or tier == 3 else "auto" for name, tier in tiers.items()},
+        crashes=crashes,
+        troubles=[each for each in troubles if told or each.at > MET_S or each.what not in _DUMB],
     )
 
 
@@ -107,6 +116,7 @@ def _spec(dice: random.Random, tier: int, serial: bool) -> PrinterSpec:
         counters_lag=dice.random() < 0.3,
         reserve_replies=dice.random() < 0.5,
         cuts_on_cover_close=dice.random() < 0.3,
+        knife_dots=dice.choice((0, 0, 96)),
         margin_bytes=dice.choice((0, 4096)),
         buffer_bytes=dice.choice((512, 4096, 65536)),
         bytes_per_s=1920 if serial else None,
@@ -118,7 +128,7 @@ def a_crash(dice: random.Random) -> Crash:
     """Any."""
     chance = dice.random()
     if chance < 0.4:
-        point, count = dice.choice(NAMES), dice.randint(1, 8)
+        point, count = dice.choice(NAMES + RELEASING), dice.randint(1, 8)
     elif chance < 0.7:
         point, count = DISK, dice.randint(1, 200)
     else:

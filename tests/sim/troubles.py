@@ -47,6 +47,9 @@ def _at_printer(
         case "power":
             device.power_off(keep_line=serial)
             then(device.power_on)
+        case "dark":  # a network tells nobody, until the printer is there again and knows of no connection
+            device.power_off(keep_line=True)
+            then(partial(device.power_on, reset_line=not serial))
         case "cut":
             device.cut_link(trouble.number, reset=bool(trouble.number % 2))
         case "babble":
@@ -87,6 +90,9 @@ def _elsewhere(world: "World", trouble: Trouble, then: Callable[[Callable[[], No
             then(broker.found_out)
         case "full":
             world.disk_fails(Fault.FULL)
+            then(partial(world.disk_fails, None))
+        case "read_only":
+            world.disk_fails(Fault.READ_ONLY)
             then(partial(world.disk_fails, None))
         case "eio":
             world.disk_fails(Fault.BROKEN)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -26,8 +27,10 @@ ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
     "SHOP_AGENT_VM": "inside",
 }
-KVM_BOOT_S, BOOT_S = 15.0, 240.0
+KVM_BOOT_S, BOOT_S = 15.0, 600.0
 """A nested /dev/kvm may take the guest's first instruction and never give an answer: then it is not waited for long."""
+
+HAIL_S = 2.0
 
 BARE = Hardware()
 
@@ -87,9 +90,7 @@ def _boot(image: Image, hardware: Hardware, folder: Path, timeout_s: float) -> B
     machine = Machine(image, hardware, folder).start()
     try:
         channel = machine.channel()
-        if hardware.state is not None:  # it said long ago that it is ready
-            channel.send({"hello": True})
-        if channel.wait_ready(timeout_s):
+        if _is_ready(channel, timeout_s, asked=hardware.state is not None):
             return Box(machine, channel, folder)
     except OSError:
         pass
@@ -98,6 +99,18 @@ def _boot(image: Image, hardware: Hardware, folder: Path, timeout_s: float) -> B
     if hardware.accel == "kvm":
         return None
     raise RuntimeError(f"the guest did not boot within {timeout_s:.0f} s:\n{said}")
+
+
+def _is_ready(channel: Channel, timeout_s: float, *, asked: bool) -> bool:
+    """Does the guest's program serve? One that goes on from a kept memory said so long ago and is `asked`, again and
+    again: what comes before its memory is back is lost.
+    """
+    until = time.monotonic() + timeout_s
+    while asked and time.monotonic() < until:
+        channel.send({"hello": True})
+        if channel.wait_ready(HAIL_S):
+            return True
+    return channel.wait_ready(max(0.0, until - time.monotonic()))
 
 
 def _accelerators() -> tuple[str, ...]:

@@ -27,10 +27,12 @@ from tests.vm.image import Image, ext4
 from tests.vm.qemu import Hardware
 from tests.vm.system import tools, user_of
 
-PATIENCE_S = 240.0
+PATIENCE_S = 600.0
 """For whatever an emulated box does on a busy machine."""
 ORDERS, STATE = "shops/s1/dn/order", "shops/s1/up/box1/state"
 MEMORY_MB = 640
+PLAIN = "rw fstab=no systemd.unit=multi-user.target"
+"""Words for the kernel: all is on one disk, as Debian's installer leaves it."""
 
 
 class Outside:
@@ -39,6 +41,8 @@ class Outside:
     def __init__(self, folder: Path, broker: Mosquitto, device: VirtualPrinter, printer_port: int) -> None:
         self.folder, self.broker, self.device = folder, broker, device
         self.web = free_port()
+        self.station = "kitchen"
+        self.settings = "printing: {reprint_after_s: 2}\n"
         self.events: list[dict[str, object]] = []
         self.states: list[bytes] = []
         self._printer_port = printer_port
@@ -61,7 +65,7 @@ class Outside:
         """A box that was set up long ago."""
         return (
             f'shop: s1\nagent: box1\nbroker: {{url: "{self.url}"}}\nconsole: {{listen: "0.0.0.0:8480"}}\n'
-            'printers:\n  - {name: kitchen, link: "usblp:/dev/usb/lp0"}\nprinting: {reprint_after_s: 2}\n'
+            'printers:\n  - {name: kitchen, link: "usblp:/dev/usb/lp0"}\n' + self.settings
         )
 
     def hardware(self, *drives: Path, words: str, packages: tuple[Path, ...] = (), **more: object) -> Hardware:
@@ -89,6 +93,12 @@ class Outside:
         for path in content.rglob("*"):
             _give(path, *user_of(image))
         return ext4(self.folder / name, size_mb, "data", content)
+
+    def configure(self, box: Box) -> None:
+        """Our configuration into a box that has another, or none yet."""
+        own = "install -o shop-agent -g shop-agent -m 600 /dev/stdin /etc/shop-agent/shop-agent.yaml"
+        assert box.channel.run(["sh", "-c", own], stdin=self.config.encode()) == (0, "")
+        shell(box, "systemctl restart shop-agent")
 
     # -- orders ------------------------------------------------------------------------------------------------------
 
@@ -156,7 +166,7 @@ class Outside:
 
     def verdict(self) -> Verdict:
         """The paper, judged by what was ordered."""
-        return judge_paper(self.events, {"kitchen": self.pieces}, Stations("kitchen"))
+        return judge_paper(self.events, {self.station: self.pieces}, Stations(self.station))
 
     def close(self) -> None:
         """Hang up."""
@@ -179,6 +189,12 @@ def outside(folder: Path, spec: PrinterSpec | None = None) -> Iterator[Outside]:
         here = Outside(folder, broker, device, port.port)
         stack.callback(here.close)
         yield here
+
+
+def plug_in(box: Box) -> None:
+    """The printer's cable."""
+    box.start(["python", "-m", "tests.vm.relay"])
+    until(box, "test -e /dev/usb/lp0")
 
 
 def shell(box: Box, script: str, timeout_s: float = PATIENCE_S) -> str:

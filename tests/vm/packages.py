@@ -11,6 +11,7 @@ from tests.vm.image import NotHere, cache_folder, one_at_a_time
 
 BEFORE = f"{__version__}~before"
 """An older build, as every package manager counts."""
+_KEY = "shop packages"
 _MADE_OF = (
     "agent",
     "packaging",
@@ -43,6 +44,19 @@ def package(arch: str = "amd64", version: str = __version__) -> Path:
             if done.returncode:
                 raise NotHere(f"scripts/build-deb failed: {done.stderr.strip()[-500:]}")
     return folder / name
+
+
+def repository(folder: Path, deb: Path) -> Path:
+    """A signed repository with one package, as scripts/make-repo makes it, in this folder."""
+    gpg = folder.parent / f"gpg-{folder.name}"
+    gpg.mkdir(mode=0o700)
+    env = {**os.environ, "GNUPGHOME": str(gpg)}
+    key = ["gpg", "--batch", "--quiet", "--passphrase", "", "--quick-gen-key", _KEY, "ed25519", "sign", "never"]
+    subprocess.run(key, check=True, env=env)
+    for verb, what in (("add", str(deb)), ("promote", deb.name.split("_")[1])):
+        command = [str(ROOT / "scripts/make-repo"), verb, str(folder), "--key", _KEY, what]
+        subprocess.run(command, check=True, env=env, capture_output=True)
+    return folder
 
 
 def _sources() -> str:

@@ -21,7 +21,7 @@ PACKAGES = (
 
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 SIZE_MB = 1800
-KEPT = 3
+KEPT = 4
 _SMALL = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale", "info")]
 
 FILES = {
@@ -137,7 +137,7 @@ def _let_run_here() -> None:
 
 
 def tools(path: Path, project: Path, *packages: Path) -> Path:
-    """The test's programs, and packages to install, as a disk: they run on nothing but the standard library."""
+    """The test's programs, which need the standard library only, and packages or repositories, as a disk."""
     with tempfile.TemporaryDirectory(prefix="shop-agent-tools-") as made:
         folder = Path(made, "tests/vm")
         folder.mkdir(parents=True)
@@ -145,7 +145,7 @@ def tools(path: Path, project: Path, *packages: Path) -> Path:
         for source in (project / "tests/vm").glob("*.py"):
             shutil.copy(source, folder)
         for package in packages:
-            shutil.copy(package, made)
+            (shutil.copytree if package.is_dir() else shutil.copy)(package, Path(made, package.name))
         return ext4(path, 64, "tools", Path(made))
 
 

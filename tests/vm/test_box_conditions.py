@@ -3,9 +3,9 @@
 import time
 from pathlib import Path
 
-from tests.vm.box import Box
+from tests.vm.box import Box, powered
 from tests.vm.evening import evening, night
-from tests.vm.outside import Outside, outside, shell
+from tests.vm.outside import Outside, outside, shell, until
 from tests.vm.packages import package
 from tests.vm.system import system
 
@@ -25,6 +25,23 @@ def test_a_box_that_believes_in_another_year_prints_what_comes(tmp_path: Path) -
         verdict = around.verdict()
     assert verdict.fine, verdict.findings
     assert verdict.reprints == 0
+
+
+def test_from_the_power_on_a_box_prints_without_a_hand(tmp_path: Path) -> None:
+    """With a read-only root and its data on another disk; nothing on it fails. How long it takes is said."""
+    image = system("amd64", package())
+    with outside(tmp_path) as around:
+        disk, began = around.data_disk(image), time.monotonic()
+        with powered(image, around.hardware(disk, words="ro systemd.unit=multi-user.target")) as box:
+            box.start(["python", "-m", "tests.vm.relay"])
+            until(box, "systemctl -q is-active shop-agent")
+            seen_s = time.monotonic() - began
+            said = shell(box, "systemctl show -P ActiveEnterTimestampMonotonic shop-agent")
+            print(f"ready {int(said) / 1e6:.1f} s after the kernel began; seen {seen_s:.1f} s after the power came")
+            around.wait_online()
+            around.wait_printed(around.order())
+            print(f"first ticket {time.monotonic() - began:.1f} s after the power came")
+            assert shell(box, "systemctl --failed --no-legend") == ""
 
 
 def test_an_order_costs_the_card_little(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A whole box on one day, from a clean Debian to a full disk. One machine; the scenes follow each other."""
+"""A box on a hard day: an upgrade in the rush hour, a hang, crashes, a full disk. The scenes follow each other."""
 
 import time
 from collections.abc import Iterator
@@ -7,18 +7,13 @@ from pathlib import Path
 import pytest
 
 from agent import __version__
-from agent.pairing import Pairing, make_token
-from tests.scan import scan_piece
 from tests.vm.box import Box, powered
 from tests.vm.image import NotHere
-from tests.vm.outside import PATIENCE_S, Outside, outside, shell, until
+from tests.vm.outside import PATIENCE_S, PLAIN, Outside, outside, plug_in, shell, until
 from tests.vm.packages import BEFORE, package
 from tests.vm.system import system
-from tests.window import PIN, Client
 
 pytestmark = pytest.mark.xdist_group("day")
-PLAIN = "rw fstab=no systemd.unit=multi-user.target"
-"""All on one disk, as Debian's installer leaves it."""
 
 
 class Day:
@@ -52,45 +47,18 @@ class Day:
 
 @pytest.fixture(scope="module")
 def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
-    """The box, booted for the first time. Nothing of ours is on it."""
+    """A box with the build of before, at work."""
     folder: Path = tmp_path_factory.mktemp("day")
     try:
-        image, packages = system(), (package(version=BEFORE), package())
+        image, new = system("amd64", package(version=BEFORE)), package()
     except NotHere as reason:
         pytest.skip(str(reason))
-    with outside(folder) as around:
-        hardware = around.hardware(words=PLAIN, packages=packages)
-        with powered(image, hardware) as box:
-            box.start(["python", "-m", "tests.vm.relay"])
-            until(box, "test -e /dev/usb/lp0")
-            yield Day(box, around)
-
-
-def test_from_the_package_over_a_phone_to_the_first_ticket(day: Day) -> None:
-    """dpkg -i, the welcome ticket, its code, a PIN, the platform's pairing token, and an order from the cloud."""
-    box, around = day.box, day.around
-    day.say(f"dpkg -i {package(version=BEFORE).name}")
-    day.say(shell(box, f"dpkg -i /project/{package(version=BEFORE).name} 2>&1 | tail -2", 2 * PATIENCE_S))
-    until(box, "systemctl -q is-active shop-agent")
-    day.say("the service is ready")
-    around.wait_paper(lambda each: "WELCOME" in each.text.replace(" ", ""), "the welcome ticket")
-    day.say("the welcome ticket is on paper")
-    (link,) = [each.text for piece in around.pieces for each in scan_piece(piece) if "/claim" in each.text]
-    phone = Client(lambda: around.web)
-    code = link.partition("code=")[2]
-    answer = phone.post("/claim", {"code": code, "pin": PIN, "again": PIN, "next": "/setup"})
-    assert (answer.status, answer.headers["location"]) == (303, "/setup")
-    phone.session = answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
-    day.say("claimed from a phone, with the code on the ticket")
-    token = make_token(Pairing(shop="s1", url=around.url, agent="box1"))
-    assert phone.post("/setup/cloud", {"token": token}).status < 400
-    around.wait_online()
-    day.say("paired: the box is at the broker")
-    number = day.order_printed()
-    day.say(f"order {number} came from the cloud and is on paper")
-    assert not around.tickets(number)[-1].marked
-    day.say(shell(box, "systemctl --failed --no-legend | grep . || echo nothing has failed"))
-    print(shell(box, "journalctl -u shop-agent -o short-monotonic --no-hostname | cut -c1-150"))
+    with outside(folder) as around, powered(image, around.hardware(words=PLAIN, packages=(new,))) as box:
+        plug_in(box)
+        around.configure(box)
+        around.wait_online()
+        around.wait_printed(around.order())
+        yield Day(box, around)
 
 
 def test_an_upgrade_in_the_rush_hour_loses_and_doubles_nothing(day: Day) -> None:
