@@ -142,6 +142,7 @@ def test_what_waits_is_excused_only_under_an_alarm() -> None:
     assert faults(msgspec.structs.replace(short, reports=told)) == {Fault.LOST}
 
 
+@pytest.mark.timeout(240)
 def test_an_agent_that_acknowledges_on_arrival_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted into the process itself: killed before its commit it has promised what it does not have."""
     monkeypatch.setenv("PROVE_HASTY", "1")
@@ -178,6 +179,7 @@ def test_a_section_of_the_evidence_is_written_in_its_place(tmp_path: Path) -> No
     assert path.read_text() == "# The proof\n\n## One\n\n3\n\n## Two\n\n2\n"
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", SAMPLE)
 def test_the_invariant_holds(name: str) -> None:
     """Some of the rows, each once; `scripts/prove` plays them all."""

@@ -102,6 +102,16 @@ def test_change_of_an_order_that_the_disk_forgot_is_marked(patient: Queueing, fo
     assert patient.one(43).marked
 
 
+def test_cancel_that_the_disk_forgot_is_marked(patient: Queueing) -> None:
+    """Its 作废 may be on paper already, as whatever else was told and forgotten."""
+    patient.tell(8, 8)
+    patient.one(8)
+    patient.deliver({"source": SOURCE, "from": 9, "had": 9}, topic="replay")
+    patient.take_back(8, 9)
+    assert patient.wait_for(8, times=2)
+    assert [ticket.marked for ticket in patient.whole(8)] == [False, True]
+
+
 def test_gap_at_a_restart_is_not_waited_for(tmp_path: Path) -> None:
     """Nobody knows how long it waited: it prints, and says what is missing."""
     with queueing(tmp_path, gap_hold_s=30) as kitchen:

@@ -80,6 +80,8 @@ class Acceptance:
             new = self._ready_made(data.raw)
         else:
             new = [self._void(tx, order_pk, station) for station in reached]
+        if not isinstance(data, Upsert) and forgotten.was_known(tx, event.source, event.sequence):
+            new = [msgspec.structs.replace(job, mark=Mark.JOURNAL_REBUILT) for job in new]
         rev = 0 if data is None else data.order.rev
         if not new and isinstance(data, Upsert) and known is not None and known.state == "rejected":
             return self._refused_again(tx, order_pk, rev, event.id)
