@@ -8,7 +8,8 @@ import os
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NoReturn
 
@@ -84,12 +85,12 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _play_all(seeds: list[int], jobs: int, verbose: bool):  # type: ignore[no-untyped-def]
+def _play_all(seeds: list[int], jobs: int, verbose: bool) -> Iterator[Played]:
     if jobs == 1:
         yield from (play(seed, verbose) for seed in seeds)
         return
-    with ProcessPoolExecutor(jobs, max_tasks_per_child=200) as pool:
-        yield from pool.map(play, seeds, chunksize=1)
+    with get_context("spawn").Pool(jobs, maxtasksperchild=50) as pool:
+        yield from pool.imap(play, seeds)
 
 
 def _tell(one: Played) -> None:
