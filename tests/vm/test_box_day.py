@@ -63,10 +63,10 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
 
 def test_an_upgrade_in_the_rush_hour_loses_and_doubles_nothing(day: Day) -> None:
     """Orders go on coming while dpkg replaces the running version."""
-    with day.around.orders_flow(1.0):
+    with day.around.orders_flow(3.0):
         day.order_printed()
         before = day.main_pid()
-        day.say(f"dpkg -i {package().name}, with an order each second")
+        day.say(f"dpkg -i {package().name}, with an order every 3 s")
         shell(day.box, f"dpkg -i /project/{package().name}", 2 * PATIENCE_S)
         until(day.box, "systemctl -q is-active shop-agent")
         day.say("the new version runs")
