@@ -108,12 +108,10 @@ def test_while_the_disk_is_full_no_order_is_acknowledged(day: Day) -> None:
     shell(day.box, f"{user} '{fill}; true' 2>/dev/null")
     since = shell(day.box, "date +%s")
     day.say("the disk is full")
-    number = day.around.order()
-    until(day.box, f"journalctl -u shop-agent --since=@{since} -o cat | grep -q disk_full")
-    assert day.around.tickets(number) == []
+    with day.around.orders_flow(1.0):  # the journal has room within its own files for some of them
+        until(day.box, f"journalctl -u shop-agent --since=@{since} -o cat | grep -q disk_full")
+    day.say("the journal takes nothing more")
     shell(day.box, "systemctl kill --signal=KILL --kill-who=main shop-agent")
-    until(day.box, "systemctl -q is-active shop-agent || sleep 5")
     shell(day.box, "rm /var/lib/shop-agent/fill /var/lib/shop-agent/more")
-    day.say("there is room again")
-    day.around.wait_printed(number)
+    day.say("killed, and there is room again")
     day.judge()
