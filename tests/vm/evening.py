@@ -83,6 +83,7 @@ def night(kept: Evening, around: Outside, data: Path, now: float = 0.0) -> Itera
         file = {"driver": "file", "filename": str(data), "cache": {"direct": False, "no-flush": False}}
         box.machine.monitor("blockdev-add", **{"driver": "raw", "node-name": "data", "file": file})
         box.machine.monitor("device_add", driver="scsi-hd", drive="data", id="data", **{"write-cache": "on"})
+        shell(box, "systemctl start --no-block systemd-networkd")
         code, said = box.run(["python", "-m", "tests.vm.wake", str(now or time.time())])
         assert code == 0, said
         yield box

@@ -1,5 +1,6 @@
 """A box whose plug is pulled every night, by who locks up: orders come all the time, and the paper is the judge."""
 
+import os
 import random
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.vm.outside import PATIENCE_S, Outside, outside
 from tests.vm.packages import package
 from tests.vm.system import system
 
-NIGHTS_EACH, BOOTS_EACH = 25, 2
+NIGHTS_EACH, EVERY_BOOT = int(os.environ.get("SHOP_AGENT_VM_NIGHTS", "25")), 12
 ORDER_EVERY_S = 4.0
 BOOTED = "ro systemd.unit=multi-user.target"
 
@@ -31,7 +32,8 @@ def test_a_box_whose_plug_is_pulled_every_night_loses_and_doubles_nothing(tmp_pa
             around.wait_online()
         with around.orders_flow(ORDER_EVERY_S):
             for at in range(NIGHTS_EACH):
-                print(f"night {at + 1}: {a_night(kept, around, disk, chance, boots=at < BOOTS_EACH)}", flush=True)
+                when = a_night(kept, around, disk, chance, boots=at % EVERY_BOOT == EVERY_BOOT - 1)
+                print(f"night {at + 1}: {when}", flush=True)
         with night(kept, around, disk):
             around.wait_all_printed()
         verdict = around.verdict()
