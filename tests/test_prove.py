@@ -169,6 +169,10 @@ def test_rows_are_chosen_by_numbers() -> None:
     assert numbers("1-3,27") == {1, 2, 3, 27}
     with pytest.raises(ValueError, match="no row 39"):
         numbers("39")
+    with pytest.raises(ValueError, match="names no row"):
+        numbers("3-1")
+    with pytest.raises(ValueError, match="write them as 1-5,27"):
+        numbers("killed")
 
 
 def test_a_section_of_the_evidence_is_written_in_its_place(tmp_path: Path) -> None:

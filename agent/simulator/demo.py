@@ -101,4 +101,4 @@ def summary(scene: Scene, play: Play, verdict: Verdict) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="scripts/demo")

@@ -86,15 +86,15 @@ def migrated(work: Path, count: int, chance: random.Random) -> list[str]:
     return found if {migration.OLD, migration.NEW} <= set(seen) else [*found, "not both schemas were seen"]
 
 
-@click.command()
-@click.option("--states", "count", default=300, show_default=True)
-@click.option("--seed", default=1, show_default=True)
-@click.option("--orders", default=40, show_default=True)
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--states", "count", default=300, show_default=True, help="So many cuts.")
+@click.option("--seed", default=1, show_default=True, help="Of the moments and of what survives.")
+@click.option("--orders", default=40, show_default=True, help="That the agent prints meanwhile.")
 @click.option(
     "--papers", default=5, show_default=True, help="After so many of the cuts the agent starts and its paper is judged."
 )
 def main(count: int, seed: int, orders: int, papers: int) -> None:
-    """Record a live agent, cut its power in COUNT legal ways, and look."""
+    """Record a live agent on a block device, cut its power in so many legal ways, and look at what is left. As root."""
     if why := missing():
         raise click.ClickException(f"no power can be cut here: {why}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # loop devices do not go by themselves

@@ -16,15 +16,23 @@ from tests.prove.table import LAST, ROWS, machine, numbers, story, summary, tabl
 EVIDENCE = Path(__file__).parents[2] / "docs/evidence/proof.md"
 
 
-@click.command()
-@click.option("--rows", "wanted", default=f"1-{LAST}", help="Only these rows, as 1-5,27.")
-@click.option("--times", default=1, help="How often each; every time has the next seed.")
-@click.option("--seed", default=1, help="The first seed: the same one makes the same choices.")
-@click.option("--at-once", default=2 * (os.cpu_count() or 1), help="How many at a time; most of them wait.")
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--rows", "wanted", default=f"1-{LAST}", show_default=True, help="Only these rows, as 1-5,27.")
+@click.option(
+    "--times",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="How often each, each time with the next seed.",
+)
+@click.option("--seed", default=1, show_default=True, help="The first seed: the same one makes the same choices.")
+@click.option(
+    "--at-once", default=2 * (os.cpu_count() or 1), show_default="twice the cores", help="How many at a time."
+)
 @click.option("--evidence", is_flag=True, help=f"Write the table to docs/evidence/{EVIDENCE.name}.")
-@click.option("--simulate", type=int, help="Instead: so many seeds under a virtual clock (tests.sim).")
+@click.option("--simulate", type=click.IntRange(1), help="Instead: so many seeds under a virtual clock (tests.sim).")
 @click.option("--mutants", is_flag=True, help="Instead: planted bugs, each of which the simulation must find.")
-@click.option("--cuts", type=int, help="Instead: so many power cuts at a block device (tests.powercut).")
+@click.option("--cuts", type=click.IntRange(1), help="Instead: so many power cuts at a block device (tests.powercut).")
 @click.option("--soak", "soak_minutes", type=float, help="Instead: a busy shop for so many minutes that must not grow.")
 def main(
     wanted: str,
@@ -69,7 +77,10 @@ def _rows(rows: Sequence[Row], times: int, seed: int, at_once: int, evidence: bo
     click.echo("\n" + text)
     if evidence:
         words = "\n".join(f"- {outcome.row.title}, seed {outcome.seed}: {outcome.findings[0]}" for outcome in failed)
-        write_section(EVIDENCE, "The fault matrix", f"`scripts/prove --times {times} --seed {seed}`: {text}\n{words}")
+        chosen = ",".join(str(number) for number in sorted({row.number for row in rows}))
+        only = "" if len(rows) == len(ROWS) else f" --rows {chosen}"
+        command = f"`scripts/prove{only} --times {times} --seed {seed}`"
+        write_section(EVIDENCE, "The fault matrix", f"{command}: {text}\n{words}")
     return int(bool(failed))
 
 
@@ -93,4 +104,4 @@ def _soak(minutes: float, seed: int, evidence: bool) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="scripts/prove")

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -21,9 +22,13 @@ LAST = 38
 def numbers(text: str) -> set[int]:
     """`1-5,27` as numbers. Raises ValueError."""
     found: set[int] = set()
+    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
+        raise ValueError(f"{text!r} names no rows; write them as 1-5,27")
     for part in text.split(","):
         first, _, last = part.partition("-")
-        found |= set(range(int(first), int(last or first) + 1))
+        if not (some := set(range(int(first), int(last or first) + 1))):
+            raise ValueError(f"{part} names no row; the smaller number comes first")
+        found |= some
     if strange := found - {row.number for row in ROWS}:
         raise ValueError(f"there is no row {min(strange)}; there are 1 to {LAST}")
     return found
