@@ -409,3 +409,14 @@ def test_an_update_that_was_undone_is_an_alarm_until_a_person_has_seen_it(tmp_pa
         assert up(undone, undone) == {}
         assert up(again) == {"update:2.1": why}
         assert up(done) == {}
+
+
+def test_where_no_package_is_installed_a_person_reads_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a checkout: not only what dpkg says of it."""
+    (tmp_path / "dpkg-query").write_text("#!/bin/sh\necho 'no packages found' >&2; exit 1\n")
+    (tmp_path / "dpkg-query").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    done = CliRunner().invoke(cli, ["update", "--check", "--config", str(tmp_path / "none.yaml")])
+    assert done.exit_code == 1
+    assert "不是用软件包安装的 is not installed as a package: docs/install.md" in done.output
+    assert "no packages found" in done.output

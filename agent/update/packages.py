@@ -26,9 +26,13 @@ class PackageError(Exception):
 
 def present() -> str:
     """The version that is installed. Raises PackageError where none is, or not wholly."""
-    status, _, version = _said(
-        "dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Version}", PACKAGE
-    ).partition(" ")
+    try:
+        said = _said("dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Version}", PACKAGE)
+    except PackageError as exc:
+        raise PackageError(
+            f"{PACKAGE} 不是用软件包安装的 is not installed as a package: docs/install.md ({exc})"
+        ) from exc
+    status, _, version = said.partition(" ")
     if status[1:2] != "i":  # the first letter is what a person wants of it: apt-mark hold
         raise PackageError(f"{PACKAGE} is not wholly installed ({status}): sudo dpkg --configure -a")
     return version.strip()
