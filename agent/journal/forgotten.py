@@ -14,7 +14,10 @@ def found_out(tx: Tx, source: str, had: int) -> None:
     is what waits to be printed: that it was may be forgotten too. Reports get numbers that the cloud has never seen.
     """
     notes.set_meta(tx, _key(source), str(had))
-    tx.execute("UPDATE jobs SET mark = 'journal_rebuilt' WHERE state = 'pending' AND mark IS NULL")
+    tx.execute(
+        "UPDATE jobs SET mark = 'journal_rebuilt' "
+        "WHERE state IN ('pending', 'held') AND intent IS NULL AND mark IS NULL"
+    )
     tx.execute("UPDATE waits SET mark = 'journal_rebuilt' WHERE mark IS NULL")
     tx.execute("UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'outbox'", (_SKIPPED,))
     notes.raise_alarm(tx, ALARM, f"events up to {had} were on the disk and are gone; the cloud sends them again")
