@@ -493,3 +493,13 @@ def test_what_was_held_for_its_printer_is_marked_too_once_a_card_forgot(tx: Tx) 
     in_state(tx, S.HELD)
     forgotten.found_out(tx, "s", 9)
     assert tx.execute("SELECT mark FROM jobs").fetchall() == [("journal_rebuilt",)]
+
+
+@pytest.mark.parametrize("waiting", (0, 2))
+def test_reports_after_a_card_forgot_have_numbers_that_the_cloud_has_not_seen(tx: Tx, waiting: int) -> None:
+    """Also the first one of a journal that was as good as empty, and those that wait: the cloud would drop them."""
+    tx.execute("DELETE FROM sqlite_sequence WHERE name = 'outbox'")
+    for number in range(waiting):
+        notes.raise_alarm(tx, f"missing:{number}", "before")
+    forgotten.found_out(tx, "s", 9)
+    assert [pk - 1_000_000 for (pk,) in tx.execute("SELECT pk FROM outbox ORDER BY pk")] == [*range(1, waiting + 2)]
