@@ -488,6 +488,15 @@ def test_a_ticket_that_was_marked_since_it_was_rendered_is_rendered_anew(tx: Tx)
     assert claim(tx, pending(tx)) is not None
 
 
+def test_a_ticket_that_was_moved_since_it_was_rendered_is_not_printed_at_its_old_place(tx: Tx) -> None:
+    """A person sent it to another printer while this one still had the ticket before."""
+    enter(tx)
+    rendered = pending(tx)
+    jobs.move_home(tx, rendered, "bar")
+    assert claim(tx, rendered) is None
+    assert claim(tx, pending(tx, "bar")) is not None
+
+
 def test_what_was_held_for_its_printer_is_marked_too_once_a_card_forgot(tx: Tx) -> None:
     """That it was printed after all may be forgotten as well."""
     in_state(tx, S.HELD)
