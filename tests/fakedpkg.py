@@ -141,7 +141,11 @@ def shop_agent(arguments: list[str]) -> int:
     wanted = json.loads(Path(arguments[2]).read_text())["version"]
     running = (HOME / "version").read_text()
     assert running == wanted
-    return 1 if (HOME / running / "doctor").read_text() == "no" else 0
+    if (HOME / running / "doctor").read_text() != "no":
+        return 0
+    sys.stdout.write("✗ no agent answers\n")
+    sys.stderr.write("shop-agent.yaml:1:1: root:$y$secret: there is no such setting\n")
+    return 1
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import IllegalTransition
-from agent.journal import closing, jobs, notes, routes
+from agent.journal import closing, forgotten, jobs, notes, routes
 from agent.journal.file import Tx
 from agent.journal.jobs import NewJob, Settlement
 from agent.journal.store import Journal
@@ -477,3 +477,38 @@ def test_token_is_four_characters(number: int) -> None:
     """What a printer echoes has four characters, and comes again only after 1,679,616 attempts."""
     assert len(token(number)) == 4
     assert token(number) == token(number + 36**4) != token(number + 1)
+
+
+def test_a_ticket_that_was_marked_since_it_was_rendered_is_rendered_anew(tx: Tx) -> None:
+    """The one that is at hand would come out without its 补打."""
+    enter(tx)
+    rendered = pending(tx)
+    forgotten.found_out(tx, "s", 9)
+    assert claim(tx, rendered) is None
+    assert claim(tx, pending(tx)) is not None
+
+
+def test_a_ticket_that_was_moved_since_it_was_rendered_is_not_printed_at_its_old_place(tx: Tx) -> None:
+    """A person sent it to another printer while this one still had the ticket before."""
+    enter(tx)
+    rendered = pending(tx)
+    jobs.move_home(tx, rendered, "bar")
+    assert claim(tx, rendered) is None
+    assert claim(tx, pending(tx, "bar")) is not None
+
+
+def test_what_was_held_for_its_printer_is_marked_too_once_a_card_forgot(tx: Tx) -> None:
+    """That it was printed after all may be forgotten as well."""
+    in_state(tx, S.HELD)
+    forgotten.found_out(tx, "s", 9)
+    assert tx.execute("SELECT mark FROM jobs").fetchall() == [("journal_rebuilt",)]
+
+
+@pytest.mark.parametrize("waiting", (0, 2))
+def test_reports_after_a_card_forgot_have_numbers_that_the_cloud_has_not_seen(tx: Tx, waiting: int) -> None:
+    """Also the first one of a journal that was as good as empty, and those that wait: the cloud would drop them."""
+    tx.execute("DELETE FROM sqlite_sequence WHERE name = 'outbox'")
+    for number in range(waiting):
+        notes.raise_alarm(tx, f"missing:{number}", "before")
+    forgotten.found_out(tx, "s", 9)
+    assert [pk - 1_000_000 for (pk,) in tx.execute("SELECT pk FROM outbox ORDER BY pk")] == [*range(1, waiting + 2)]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.encode import grid
+from agent.encode import typeset as typesetting
 from agent.encode.text import cells, clean, sayable, spell
 from agent.encode.typeset import spell_out, typeset
 from agent.model.layout import (
@@ -246,3 +247,10 @@ def test_a_preview_names_codes_and_pictures_and_shows_styles_where_it_may() -> N
 def test_an_empty_line_is_an_empty_row() -> None:
     """A blank line is kept."""
     assert rows_of(Line(), Line((Run("", PLAIN),))) == [Row(()), Row(())]
+
+
+def test_a_line_of_many_empty_pieces_is_not_remembered() -> None:
+    """What is kept of lines is bounded, however little stands in one."""
+    kept = typesetting._rows_of.cache_info().currsize
+    rows_of(Line((Run("x"),) + (Run("", Style(bold=True)), Run("")) * 1000))
+    assert typesetting._rows_of.cache_info().currsize == kept

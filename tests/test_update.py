@@ -287,7 +287,7 @@ def test_a_version_that_is_not_well_is_undone(sick: Box) -> None:
     sick.update()
     assert (sick.runs(), sick.installed()) == (OLD, "ii 1.0")
     assert sick.state().trial is None
-    assert list(sick.state().refused) == [NEW]
+    assert sick.state().refused == {NEW: "✗ no agent answers"}, "and nothing of a file that only root may read"
 
 
 CUTS = [{"SHOP_AGENT_CRASH": name} for name in UPDATING if "back" not in name and "refuse" not in name]
@@ -376,6 +376,12 @@ def test_an_update_that_is_under_way_is_left_alone(box: Box) -> None:
             pass
     box.boot()
     assert (box.runs(), box.state().trial is None) == (OLD, True)
+
+
+def test_nobody_but_root_can_hold_an_update_up(tmp_path: Path) -> None:
+    """The agent's user may look into the folder; who can open the lock could keep the box from going back."""
+    with back.alone(tmp_path):
+        assert (tmp_path / back.LOCK).stat().st_mode & 0o777 == 0o600
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ MIN_LEFT = 10
 """A left column narrower than this is not worth having: the right part gets a row of its own."""
 
 _REMEMBERED = 80
-"""The longest line, in characters, whose rows are kept: a menu's dishes come again."""
+"""The longest line, in characters and pieces, whose rows are kept: a menu's dishes come again."""
 _WIDE = Style(2, 1)
 _SECOND_LANGUAGE = re.compile(r"(?<=[^ -~]) (?=[ -~]+$)")
 
@@ -92,7 +92,7 @@ def typeset(
 
 def _set_again(line: Line, width: int, charset: str) -> tuple[Row, ...]:
     """The rows of a line that need nothing drawn, from memory where it was set before; else nothing."""
-    if sum([len(run.text) for run in (*line.left, *line.right)]) > _REMEMBERED:
+    if sum([1 + len(run.text) for run in (*line.left, *line.right)]) > _REMEMBERED:
         return ()
     try:
         return _rows_of(line, width, charset)

@@ -182,7 +182,9 @@ def claim(
     token of its own.
     """
     found = tx.execute(
-        "SELECT number FROM jobs WHERE id = ? AND state IN ('pending', 'held') AND intent IS NULL", (job.id,)
+        "SELECT number FROM jobs "
+        "WHERE id = ? AND state IN ('pending', 'held') AND intent IS NULL AND mark IS ? AND home = ?",
+        (job.id, job.mark, job.home),
     ).fetchone()
     if found is None or job.number != running_number(tx, job, day, int(found[0])):
         return None

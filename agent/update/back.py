@@ -92,8 +92,11 @@ def write(folder: Path, state: State) -> None:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """One at a time; the kernel lets go when the process ends. Raises Busy."""
-    with (folder / LOCK).open("w") as file:
+    """One at a time; the kernel lets go when the process ends. Root's alone: whoever may read a file may lock it.
+
+    Raises: Busy.
+    """
+    with open(folder / LOCK, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

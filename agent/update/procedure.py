@@ -73,14 +73,17 @@ def update(folder: Path, old: str, new: str, was: Before, still: Callable[[], st
 
 
 def _wrong_with(folder: Path, old: str, new: str) -> str:
-    """Put the new version there, and ask its own doctor. Empty where all is as well as it was."""
+    """Put the new version there, and ask its own doctor. Empty where all is as well as it was. What the doctor says on
+    standard error is for root's log alone: it reads a configuration that is the agent's to choose, and everybody may
+    read the state.
+    """
     try:
         _step("install", old, new)
         packages.install(new)
         checkpoint("update.after_install")
         _step("prove", old, new)
         proof = ["shop-agent", "doctor", "--post-update", str(folder / BEFORE)]
-        done = subprocess.run(proof, capture_output=True, text=True, timeout=PROVE_S, check=False)
+        done = subprocess.run(proof, stdout=subprocess.PIPE, text=True, timeout=PROVE_S, check=False)
     except PackageError as exc:
         return str(exc)
     except (OSError, subprocess.TimeoutExpired) as exc:
@@ -88,7 +91,7 @@ def _wrong_with(folder: Path, old: str, new: str) -> str:
     checkpoint("update.after_prove")
     if done.returncode == 0:
         return ""
-    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    said = [line.strip() for line in done.stdout.splitlines() if line.strip()]
     return " / ".join(said[-3:]) or f"its doctor ended with {done.returncode}"
 
 
