@@ -101,7 +101,7 @@ def _prove(config_path: Path, file: Path) -> int:
     def look() -> Overview | None:
         try:
             return msgspec.convert(ask(folder, {"do": "status"}, LOOK_S), Overview)
-        except (AgentNotRunning, CommandRefused, msgspec.ValidationError):
+        except (AgentNotRunning, CommandRefused, msgspec.DecodeError):
             return None
 
     found = wait_until_well(was, look, SystemClock(), time.sleep)

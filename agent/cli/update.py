@@ -182,7 +182,7 @@ def _seen(config: Config | None) -> tuple[Overview | None, bool]:
         return msgspec.convert(ask(config.data_dir, {"do": "status"}, LOOK_S), Overview), False
     except AgentNotRunning as exc:
         return None, "not running" not in str(exc)
-    except (CommandRefused, msgspec.ValidationError):
+    except (CommandRefused, msgspec.DecodeError):
         return None, True
 
 

@@ -88,7 +88,7 @@ def _ask(folder: Path) -> tuple[Overview | None, str, bool, str]:
         lines = ask(folder, {"do": "tail", "last": _LINES}, ASK_S)["lines"]
     except AgentNotRunning as exc:
         return None, str(exc), "not running" in str(exc), ""
-    except (CommandRefused, msgspec.ValidationError) as exc:  # an older one
+    except (CommandRefused, msgspec.DecodeError) as exc:  # an older one
         return None, str(exc), False, ""
     return told, "", False, _refused(lines)
 
