@@ -177,9 +177,10 @@ def test_a_renamed_printer_is_known_and_has_its_paper(tmp_path: Path) -> None:
     with window(tmp_path) as here:
         ready(here, "wok", "bar")
         printed(here, 1)
-        known = here.read(lambda tx: tx.execute("SELECT * FROM printers WHERE name = 'bar'").fetchone()[1:])
+        facts = "SELECT link, tier, realtime, port, device, model, firmware FROM printers WHERE name = ?"
+        known = here.read(lambda tx: tx.execute(facts, ("bar",)).fetchone())  # its counters are still being watched
         save(here, "/printers/rename", {"printer": "bar", "name": "吧台"})
-        assert here.read(lambda tx: tx.execute("SELECT * FROM printers WHERE name = '吧台'").fetchone()[1:]) == known
+        assert here.read(lambda tx: tx.execute(facts, ("吧台",)).fetchone()) == known
         save(here, "/stations/remove", {"station": "drinks"})
         here.cancel(1, rev=2)
         assert "作废" in here.on_paper(1, "bar", 2)[-1].text
