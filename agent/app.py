@@ -17,7 +17,8 @@ from agent.broker.mqtt import Line, Will
 from agent.broker.topics import topics
 from agent.clock import Clock, SystemClock, is_synchronised, stamp
 from agent.config import Broker, Config, Printer, load
-from agent.configconsole import Console
+from agent.config.console import Console
+from agent.config.lastgood import keep
 from agent.connectors import connector
 from agent.control import Control
 from agent.datadir import locked
@@ -35,7 +36,6 @@ from agent.journal import jobs, notes, notices, renames, routes
 from agent.journal.file import Tx
 from agent.journal.retention import forget_cloud, prune
 from agent.journal.store import Journal
-from agent.lastgood import keep
 from agent.lastlines import LastLines
 from agent.lookout import Lookout
 from agent.model.command import Ask

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from starlette.routing import Route
 
 from agent.config import Printer
+from agent.config.pairing import Pairing, make_token
 from agent.console.access import LONGEST_PIN, MOST_CODES, MOST_SESSIONS, MOST_TRIES, Access, pin_problem
 from agent.console.claimticket import choose
 from agent.console.door import MANY_WRONG, MOST_WRONG
 from agent.console.rights import COOKIE
 from agent.model.link import parse_link
-from agent.pairing import Pairing, make_token
 from agent.simulator.printer import VirtualPrinter
 from tests.scan import scan_piece
 from tests.till import Answer

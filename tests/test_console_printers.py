@@ -11,7 +11,7 @@ import pytest
 
 from agent.answers import printers
 from agent.config import load
-from agent.configchanges import changes
+from agent.config.changes import changes
 from agent.console.twowords import parted
 from agent.printers.discovery import Roots
 from agent.printers.lan import Own

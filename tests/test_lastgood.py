@@ -19,9 +19,9 @@ from agent.app import AGAIN, Agent
 from agent.cli import cli
 from agent.clock import SystemClock
 from agent.config import Config, load
+from agent.config.lastgood import FILE, keep, load_or_last
 from agent.errors import ConfigError
 from agent.journal import notes
-from agent.lastgood import FILE, keep, load_or_last
 from agent.lookout import Lookout
 from agent.overview import LineNow, Overview, PrinterNow, TicketsNow
 from agent.simulator.ports import serve_tcp

@@ -191,7 +191,7 @@ def test_a_renamed_printer_is_known_and_has_its_paper(tmp_path: Path) -> None:
 KILL = """
 import os, signal, sys
 from agent.journal import renames
-from agent import configwrite
+from agent.config import write
 import agent.app
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
 def after(real):
@@ -200,8 +200,8 @@ def after(real):
         die()
     return both
 where = {where!r}
-if where == "noted": configwrite._put = die
-if where == "written": configwrite._put = after(configwrite._put)
+if where == "noted": write._put = die
+if where == "written": write._put = after(write._put)
 if where == "carried":
     real = renames._CARRY["station"]
     renames._CARRY["station"] = after(real)

@@ -83,8 +83,8 @@ def add(
     as_json: bool,
 ) -> None:
     """Write the printer at LINK into the configuration, under a NAME; comments and all else stay as they are."""
-    from agent.configedits import add_printer  # only who writes pays for them
-    from agent.configwrite import edit
+    from agent.config.edits import add_printer  # only who writes pays for them
+    from agent.config.write import edit
 
     config = _config(config_path)
     if config is None:

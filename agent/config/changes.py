@@ -9,8 +9,8 @@ import msgspec
 
 from agent import atomicfile, log
 from agent.clock import SystemClock, stamp
-from agent.yamledit import identity
-from agent.yamltext import as_flow
+from agent.yaml.edit import identity
+from agent.yaml.text import as_flow
 
 FILE = "changes.jsonl"
 MAX_BYTES = 256 * 1024
