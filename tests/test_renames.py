@@ -41,7 +41,7 @@ TWO_BUNS = {**BUN, "qty": 2}
 def ready(here: ShopWindow, *printers: str) -> None:
     """All of them are well."""
     for name in printers:
-        here.until(lambda name=name: here.agent._workers[name].seen()["state"] == "ready", name)  # type: ignore[misc]
+        here.until(lambda name=name: here.agent._prints.workers[name].seen()["state"] == "ready", name)  # type: ignore[misc]
 
 
 def printed(here: ShopWindow, *numbers: int) -> None:
@@ -157,7 +157,7 @@ def test_what_a_person_moved_stays_with_who_stands_in(tmp_path: Path, how: str) 
         ready(here, "wok", "bar", "hall")
         for name in ("wok", "bar"):
             here.devices[name].run_out_of_paper()
-            here.until(lambda name=name: here.agent._workers[name].seen()["state"] != "ready", name)  # type: ignore[misc]
+            here.until(lambda name=name: here.agent._prints.workers[name].seen()["state"] != "ready", name)  # type: ignore[misc]
         here.order(7, items=[BUN])
         ticket = here.wait_ticket(7, "held")
         assert here.me.do("move", ticket=ticket, printer="bar").status == 200

@@ -152,7 +152,7 @@ def raised() -> Iterator[tuple[str, str]]:
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute | ast.Name):
                 continue
             name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
-            place = {"raise_alarm": 1, "renew_alarm": 1, "set_alarm": 0, "_set_alarm": 0}.get(name)
+            place = {"raise_alarm": 1, "renew_alarm": 1, "set_alarm": 0, "_set_alarm": 0, "show_alarm": 1}.get(name)
             if place is not None:
                 yield f"agent/{file.relative_to(root)}", _begins(_meant(node.args[place], tree))
 
