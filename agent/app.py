@@ -13,6 +13,9 @@ from zoneinfo import ZoneInfo
 
 from agent import __version__, log
 from agent.answers import answers
+from agent.answers.finder import Finder
+from agent.answers.handwork import Handwork
+from agent.answers.standing import Standing
 from agent.clock import Clock, SystemClock, is_synchronised
 from agent.config import Config, load
 from agent.config.console import Console
@@ -21,8 +24,6 @@ from agent.connectors import connector
 from agent.control import Control, Handler
 from agent.datadir import locked
 from agent.errors import ConfigError, JournalError, JournalNewer
-from agent.finder import Finder
-from agent.handwork import Handwork
 from agent.intake.commands import Commands
 from agent.intake.consumer import Consumer
 from agent.intake.mappingfile import load_all
@@ -32,13 +33,12 @@ from agent.journal import notes
 from agent.journal.file import Tx
 from agent.journal.store import Journal
 from agent.lastlines import LastLines
-from agent.lookout import Lookout
 from agent.model.command import Ask
+from agent.overview.lookout import Lookout
+from agent.overview.statusline import StatusLine
 from agent.people import People
 from agent.reload import Reload, try_start
 from agent.service import Service, Watchdog, keep_heaps_few, running, sd_notify, watchdog_period_s
-from agent.standing import Standing
-from agent.statusline import StatusLine
 from agent.wiring.cloud import Cloud
 from agent.wiring.ledger import prepare, tidy
 from agent.wiring.printroom import PrintRoom

@@ -219,9 +219,9 @@ def _print_directly(config: Config | None, target: str) -> dict[str, Any]:
     """While no agent works here."""
     from contextlib import nullcontext
 
+    from agent.answers.finder import NARROW, print_name, short_name
     from agent.connectors import connector
     from agent.datadir import unattended
-    from agent.finder import NARROW, print_name, short_name
     from agent.printers.discovery import owner_of
 
     link = parse_link(target) if ":" in target else None

@@ -15,7 +15,7 @@ from agent.intake.keyfile import load_keyring
 from agent.intake.signature import NO_KEYS, Keyring
 from agent.journal.store import Journal
 from agent.model.wire import Delivery
-from agent.overview import LineNow
+from agent.overview.state import LineNow
 from agent.report.envelope import new_identity, state_payload
 from agent.report.publisher import Publisher
 from agent.service import Service
