@@ -35,8 +35,10 @@ def test_whatever_happens_no_order_is_lost_doubled_unmarked_or_falsely_confirmed
 
 
 def test_a_seed_is_played_again_to_the_last_byte() -> None:
-    """Every turn of every thread, every byte and every moment is the seed's: what was found can be looked at."""
-    first, second = (simulate("--seed=23", "--trace") for _ in range(2))
+    """Every turn of every thread, every byte and every moment is the seed's: what was found can be looked at, and
+    looking on changes nothing.
+    """
+    first, second = simulate("--seed=23", "--trace"), simulate("--seed=23", "--trace", "--verbose")
     assert "trace " in first.stdout
     assert first.stdout.split("trace ")[1].split()[0] == second.stdout.split("trace ")[1].split()[0]
 
