@@ -91,6 +91,7 @@ def _open(path: Path, migrations: Path) -> Opened:
 def _prepare(path: Path, connection: Tx, existed: bool, migrations: Path) -> Opened:
     connection.execute("PRAGMA busy_timeout=5000")
     connection.execute("PRAGMA page_size=1024")  # of a new file: a commit is many pages and few bytes, and flash wears
+    connection.execute("PRAGMA synchronous=EXTRA")  # a rollback journal that a power cut brings back empties the file
     mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
     if mode != "wal":
         raise JournalError(f"SQLite keeps this file in {mode} mode; the data directory must be on a local disk")
