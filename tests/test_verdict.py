@@ -145,6 +145,17 @@ def test_torn_ticket_followed_by_a_marked_one_is_fine(lines: int) -> None:
     assert judge([upsert(BUNS)], [uncut]).fine
 
 
+def test_the_rest_of_a_torn_ticket_is_taken_back_with_its_head() -> None:
+    """A cover that is closed cuts a ticket in two; the printer stood in for another, where the whole one came out."""
+    order = upsert(BUNS)
+    guest = print_ticket(order, printed_for="kitchen")
+    head, rest = torn(guest), Piece(guest.width_dots, list(guest.items[4:-8]))
+    marked = print_ticket(order, mark=Mark.POSSIBLE_DUPLICATE, attempt=2)
+    assert judge([order], [marked], [head, rest]).fine
+    assert faults(judge([order], [print_ticket(order)], [head, rest])) == [Fault.PARTIAL, Fault.PARTIAL]
+    assert faults(judge([order], [marked], [rest])) == [Fault.PARTIAL]
+
+
 def test_mark_on_another_order_answers_for_nothing() -> None:
     """The marked ticket must be the same order's."""
     other = upsert(SOY, BUNS, no="43")

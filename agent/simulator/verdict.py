@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from agent.simulator.parts import misleading
 from agent.simulator.piece import Piece
 from agent.simulator.reading import Banner, Printed, read_paper, read_piece
 from agent.simulator.share import Dish, Stations, shares, shows, shows_changes
@@ -137,7 +138,7 @@ def judge_paper(
     for printer, tickets in printed.items():
         own = [station for station, home in (homes or {}).items() if home == printer]
         guests = {number for number, story in stories.items() if own and not any(map(story.concerns, own))}
-        verdict.findings += _unanswered(tickets, everywhere, guests)
+        verdict.findings += map(_partial, misleading(tickets, everywhere, guests))
         for ticket in tickets:
             _count(verdict, ticket)
             if not ticket.whole:
@@ -321,26 +322,6 @@ def _says_changes(ticket: Printed, before: Printed | None, story: Story, station
     return any(shows_changes(ticket.words, base, known.get(ticket.rev, ())) for base in bases)
 
 
-def _unanswered(printed: list[Printed], everywhere: list[Printed], guests: set[str]) -> list[Finding]:
-    """Parts of tickets that nothing later on the same paper takes back, nor a printer that stands in for this one, or
-    for which this one stood in: it did for the orders of `guests`.
-    """
-    findings = []
-    for at, part in enumerate(printed):
-        if part.whole or part.notice or any(_answers(later, part) for later in printed[at + 1 :]):
-            continue
-        guest = bool(part.printed_for) or part.number in guests
-        elsewhere = (other for other in everywhere if other.printer != part.printer and (guest or other.printed_for))
-        if any(_answers(other, part) for other in elsewhere):
-            continue
-        words = f"a part is on paper and nothing marked follows: {part.words[:40]}"
-        findings.append(Finding(Fault.PARTIAL, part.number, part.printer, words))
-    return findings
-
-
-def _answers(later: Printed, part: Printed) -> bool:
-    """Is this a whole ticket that tells the cook to throw that part away?"""
-    if not later.whole or (part.number and later.number != part.number):
-        return False
-    replaces = later.banner is Banner.AMEND and later.rev > part.rev and not later.only_changes
-    return later.marked or later.banner is Banner.VOID or replaces
+def _partial(part: Printed) -> Finding:
+    words = f"a part is on paper and nothing marked follows: {part.words[:40]}"
+    return Finding(Fault.PARTIAL, part.number, part.printer, words)
