@@ -145,6 +145,17 @@ def test_torn_ticket_followed_by_a_marked_one_is_fine(lines: int) -> None:
     assert judge([upsert(BUNS)], [uncut]).fine
 
 
+@pytest.mark.parametrize("lines", [1, 2, 5])
+def test_a_torn_copy_that_says_so_misleads_nobody_who_has_the_ticket(lines: int) -> None:
+    """Somebody looked, saw the ticket, and wanted no other; not so where it bears no banner, or copies another one."""
+    whole, copy = print_ticket(upsert(BUNS)), print_ticket(upsert(BUNS), mark=Mark.POSSIBLE_DUPLICATE, attempt=2)
+    assert judge([upsert(BUNS)], [whole, torn(copy, lines)]).fine
+    assert faults(judge([upsert(BUNS)], [whole, torn(whole, lines)])) == [Fault.PARTIAL]
+    assert set(faults(judge([upsert(BUNS)], [torn(copy, lines)]))) == {Fault.LOST, Fault.PARTIAL}
+    amended = print_ticket(upsert(BUNS, rev=2), kind=JobKind.AMEND, mark=Mark.POSSIBLE_DUPLICATE)
+    assert faults(judge([upsert(BUNS)], [whole, torn(amended, 8)])) == [Fault.PARTIAL]
+
+
 def test_the_rest_of_a_torn_ticket_is_taken_back_with_its_head() -> None:
     """A cover that is closed cuts a ticket in two; the printer stood in for another, where the whole one came out."""
     order = upsert(BUNS)

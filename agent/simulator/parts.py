@@ -9,12 +9,15 @@ from agent.simulator.reading import Banner, Printed
 
 def misleading(printed: Sequence[Printed], everywhere: Sequence[Printed], guests: set[str]) -> Iterator[Printed]:
     """Parts on a printer's paper that nothing takes back: no later ticket there, nor one of a printer that stands in
-    for it, or for which it stood in: it did for the orders of `guests`.
+    for it, or for which it stood in (it did for the orders of `guests`), nor the part itself: it is a copy of what came out
+    there before.
     """
     owner: Printed | None = None
     for at, part in enumerate(printed):
         owner = _owner(part, owner)
         if owner is None or any(_answers(later, owner) for later in printed[at + 1 :]):
+            continue
+        if any(_is_copied_by(owner, earlier) for earlier in printed[:at]):
             continue
         guest = bool(owner.printed_for) or owner.number in guests
         elsewhere = (other for other in everywhere if other.printer != owner.printer and (guest or other.printed_for))
@@ -29,6 +32,14 @@ def _owner(part: Printed, before: Printed | None) -> Printed | None:
     if part.whole or part.notice:
         return None
     return part if part.number or before is None else replace(before, words=part.words)
+
+
+def _is_copied_by(part: Printed, whole: Printed) -> bool:
+    """Is this the whole ticket of which the part says by its banner that it is a copy? Then whoever finds the part has
+    the ticket, and reads that it came twice.
+    """
+    same = not part.has_head or (part.banner, part.rev) == (whole.banner, whole.rev)
+    return part.marked and whole.whole and whole.number == part.number and same
 
 
 def _answers(later: Printed, part: Printed) -> bool:
