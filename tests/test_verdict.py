@@ -358,12 +358,33 @@ class TestOnlyChanges:
         assert judge([*self.events, third], [self.full, second, self.changes("鲜肉小笼包 +1", rev=3)]).fine
         assert faults(judge([*self.events, third], [self.full, self.changes("鲜肉小笼包 +1", rev=3)])) == [Fault.WRONG]
 
+    def test_the_end_of_a_ticket_of_changes_counts_for_nothing_once_it_came_again(self) -> None:
+        """Without its banner, which lies on the piece before, it would be a whole order."""
+        told = self.changes(*self.told)
+        banner, end = torn(told, 2), Piece(576, list(told.items[2:]))
+        again = Piece(576, [*self.marked().items, *told.items])
+        assert judge(list(self.events), [self.full, banner, end, again]).fine
+        assert Fault.WRONG in faults(judge(list(self.events), [self.full, end, again]))
+
+    def test_a_number_that_another_day_had_too_makes_no_ticket_the_end_of_another(self) -> None:
+        """Running numbers begin anew each day, and a clock may have been wrong."""
+        first, again = (
+            print_ticket(self.old, number=2),
+            Piece(576, [*self.marked().items, *self.changes(*self.told).items]),
+        )
+        assert judge(list(self.events), [first, again]).fine
+
+    @staticmethod
+    def marked() -> Piece:
+        """The banner of a reprint."""
+        roll = Paper(576)
+        roll.feed(b"\x1dB\x01" + "补打 REPRINT #42".encode("gbk") + b"\x1dB\x00\n")
+        return roll.current
+
     def test_a_reprint_of_the_changes_is_judged_by_the_same_paper(self) -> None:
         """Marked, and not by itself."""
         again = self.changes(*self.told)
-        marked = Paper(576)
-        marked.feed(b"\x1dB\x01" + "补打 REPRINT #42".encode("gbk") + b"\x1dB\x00\n")
-        reprint = Piece(576, [*marked.current.items, *again.items])
+        reprint = Piece(576, [*self.marked().items, *again.items])
         assert judge(list(self.events), [self.full, again, reprint]).fine
         assert faults(judge(list(self.events), [self.full, again, again])) == [Fault.DOUBLED]
 

@@ -9,8 +9,8 @@ from agent.simulator.reading import Banner, Printed
 
 def misleading(printed: Sequence[Printed], everywhere: Sequence[Printed], guests: set[str]) -> Iterator[Printed]:
     """Parts on a printer's paper that nothing takes back: no later ticket there, nor one of a printer that stands in
-    for it, or for which it stood in (it did for the orders of `guests`), nor the part itself: it is a copy of what came out
-    there before.
+    for it, or for which it stood in (it did for the orders of `guests`), nor the part itself, where it copies what came
+    out there before.
     """
     owner: Printed | None = None
     for at, part in enumerate(printed):

@@ -6,6 +6,7 @@ A piece of paper holds one ticket, or what became of several where nobody cut in
 import re
 from collections.abc import Iterable
 from enum import StrEnum
+from itertools import pairwise
 
 import msgspec
 
@@ -45,7 +46,7 @@ class Printed(msgspec.Struct):
     banner 补打 REPRINT. `whole`: it has its head, its running number and the time of printing (`at`) at the end.
     `only_changes`: a revision that does not say what stays as it was. `printed_for` is whom this printer stands in
     for (代打). `late`: it says that it is out of turn, or old. `notice`: no ticket, but an alarm to the
-    staff, or a list of orders (`listing`).
+    staff, or a list of orders (`listing`). `behind_part`: what came before it is no whole ticket, and may be its head.
     """
 
     printer: str
@@ -64,12 +65,16 @@ class Printed(msgspec.Struct):
     at: str = ""
     notice: bool = False
     listing: bool = False
+    behind_part: bool = False
     words: str = ""
 
 
 def read_paper(printer: str, pieces: Iterable[Piece]) -> list[Printed]:
     """The tickets and parts of tickets on a printer's paper, in order; blank pieces are nothing."""
-    return [ticket for piece in pieces for ticket in read_piece(printer, piece)]
+    tickets = [ticket for piece in pieces for ticket in read_piece(printer, piece)]
+    for before, ticket in pairwise(tickets):
+        ticket.behind_part = not (before.whole or before.notice)
+    return tickets
 
 
 def read_piece(printer: str, piece: Piece) -> list[Printed]:

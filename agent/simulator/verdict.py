@@ -277,8 +277,8 @@ def _judge_file(story: Story, station: str, tickets: list[Printed]) -> list[Find
 
 
 def _repeats(later: Printed, ticket: Printed) -> bool:
-    """Is this the end of a ticket whose head is on another piece, and which came again, whole and marked?"""
-    same = later.running == ticket.running and later.marked and not ticket.marked
+    """Is this the end of a ticket whose head is on the piece before, and which came again, whole and marked?"""
+    same = ticket.behind_part and later.running == ticket.running and later.marked and not ticket.marked
     return same and (later.banner, later.rev) != (ticket.banner, ticket.rev)
 
 
