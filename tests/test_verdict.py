@@ -276,6 +276,18 @@ class TestRevisions:
         found = faults(judge([self.old, self.new], [amended, print_ticket(self.old)]))
         assert found == [Fault.OUTDATED, Fault.LOST]
 
+    def test_a_copy_that_was_asked_for_is_of_the_newest_revision(self) -> None:
+        """It is the whole order as it holds, and names no revision: what it says shows which it is."""
+        bun, soup = {**BUNS, "qty": "3"}, {"name": "小馄饨", "qty": "1"}
+        new = upsert(bun, soup, rev=2)
+        paper = [print_ticket(self.old), print_ticket(new, kind=JobKind.AMEND, number=2)]
+        assert judge([self.old, new], [*paper, print_ticket(new, mark=Mark.ASKED, number=2)]).fine
+        late = faults(judge([self.old, new], [*paper, print_ticket(self.old, mark=Mark.ASKED)]))
+        assert late == [Fault.OUTDATED, Fault.LOST]
+        fewer = upsert(bun, rev=3)
+        paper.append(print_ticket(fewer, kind=JobKind.AMEND, number=3))
+        assert Fault.OUTDATED in faults(judge([self.old, new, fewer], [*paper, print_ticket(new, mark=Mark.ASKED)]))
+
     def test_cancel_needs_its_void_where_the_order_was_printed(self) -> None:
         """作废 after the ticket; nothing at all where nothing was printed."""
         void = print_ticket(self.old, kind=JobKind.CANCEL, reason="客人取消")

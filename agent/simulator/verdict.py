@@ -16,7 +16,7 @@ import msgspec
 from agent.simulator.parts import misleading
 from agent.simulator.piece import Piece
 from agent.simulator.reading import Banner, Printed, read_paper, read_piece
-from agent.simulator.share import Dish, Stations, shares, shows, shows_changes
+from agent.simulator.share import Dish, Stations, named, shares, shows, shows_changes
 
 Event = Mapping[str, Any]
 ROUNDING = timedelta(milliseconds=1)
@@ -269,7 +269,8 @@ def _judge_file(story: Story, station: str, tickets: list[Printed]) -> list[Find
             words = f"No.{ticket.running} does not say all that revision {ticket.rev} changes"
             findings.append(Finding(Fault.WRONG, story.number, station, words))
         again_after_void = any(banner is Banner.VOID for banner, _, _ in seen)
-        if ticket.rev < newest or (again_after_void and story.newest <= story.canceled_at):
+        older = ticket.rev < newest and not (ticket.asked and _holds(ticket, story, station, newest))
+        if older or (again_after_void and story.newest <= story.canceled_at):
             findings.append(Finding(Fault.OUTDATED, story.number, station, f"No.{ticket.running} came too late"))
         seen.add(key)
         newest, standing = max(newest, ticket.rev), ticket
@@ -307,6 +308,22 @@ def _judge_standing(story: Story, station: str, standing: Printed | None) -> lis
 
 def _says(ticket: Printed, dishes: tuple[Dish, ...]) -> bool:
     return bool(dishes) and all(shows(ticket.words, dish) for dish in dishes)
+
+
+def _holds(ticket: Printed, story: Story, station: str, newest: int) -> bool:
+    """Is a copy that somebody wanted, and that says of no revision that it is one, of this one or a newer one?"""
+    shares = {rev: share.get(station, ()) for rev, share in story.snapshots.items()}
+    names = {dish.name for share in shares.values() for dish in share}
+    return any(
+        _says(ticket, share) and not any(named(ticket.words, name) for name in names if _is_gone(name, share))
+        for rev, share in shares.items()
+        if rev >= newest
+    )
+
+
+def _is_gone(name: str, share: tuple[Dish, ...]) -> bool:
+    """Has this revision no such dish, nor one whose name has that in it?"""
+    return not any(name in dish.name for dish in share)
 
 
 def _says_changes(ticket: Printed, before: Printed | None, story: Story, station: str) -> bool:
