@@ -205,7 +205,7 @@ class World:
         self.crashes_to_come.clear()
         self._fault = None
         for device in self.devices.values():
-            mend(device)
+            mend(self, device)
         if self.broker.deaf:
             self.broker.found_out()
         self.broker.come_up()
