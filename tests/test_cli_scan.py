@@ -55,13 +55,6 @@ def machine(root: Path, stack: ExitStack) -> Machine:
 
 
 @pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """Whatever a test started is ended with it."""
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
 def roots(tmp_path: Path, stack: ExitStack) -> Roots:
     """A machine with two USB printers, and a network with one at 127.0.5.3 and a silent one at 127.0.5.9."""
     here = machine(tmp_path / "machine", stack)
