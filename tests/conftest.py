@@ -4,9 +4,11 @@ nothing else. Its report comes last.
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from agent.journal.store import Journal
 from agent.simulator.stage import Mosquitto
 from tests.office import Said, listening
 from tests.scripted_broker import ScriptedBroker
@@ -34,6 +36,15 @@ def broker() -> Iterator[ScriptedBroker]:
     """One that does just what the test says."""
     with ScriptedBroker() as here:
         yield here
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """A ledger."""
+    journal = Journal(tmp_path / "journal.db")
+    journal.start()
+    yield journal
+    journal.stop(5)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import functools
 import json
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -85,15 +84,6 @@ def agent(config: Path, journal: Journal, roots: Roots, stack: ExitStack) -> Fin
     hands = {printer.name: Hand() for printer in printers}
     stack.enter_context(door(config.parent / "data", answers(journal, printers, hands, SystemClock(), finder=finder)))
     return finder
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """A ledger."""
-    journal = Journal(tmp_path / "journal.db")
-    journal.start()
-    yield journal
-    journal.stop(5)
 
 
 @pytest.mark.parametrize("runs", [True, False])
