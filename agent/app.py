@@ -202,7 +202,6 @@ class Agent:
             config_path=self._path,
             press=self._prints.press,
             shelf=self._prints.shelf,
-            log_text=self.lines.text,
             restart=self._again.set,
             print_code=ClaimTicket(self._config, self._journal, self._prints.workers, self._prints.wake).print,
             alarm=self._set_alarm,
