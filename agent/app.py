@@ -9,7 +9,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from agent import __version__, log
 from agent.answers import answers
@@ -26,7 +25,6 @@ from agent.datadir import locked
 from agent.errors import ConfigError, JournalError, JournalNewer
 from agent.intake.commands import Commands
 from agent.intake.consumer import Consumer
-from agent.intake.mappingfile import load_all
 from agent.intake.release import Release
 from agent.intake.timekeeper import TimeKeeper
 from agent.journal import notes
@@ -45,6 +43,7 @@ from agent.wiring.printroom import PrintRoom
 
 if TYPE_CHECKING:
     from agent.console.rooms import Window
+    from agent.intake.mapping import Mapping
 
 STOP_S, JOURNAL_STOP_S = 3.8, 0.9
 EXIT_JOURNAL = 74
@@ -143,11 +142,17 @@ class Agent:
             config.intake,
             self._times,
             release.ring,
-            {topic: file.mapping for topic, file in load_all(config).items()},
+            self._load_mappings() if config.mappings else {},
             commands,
             keyring=self._cloud.keyring,
         )
         return release, commands, consumer
+
+    def _load_mappings(self) -> dict[str, "Mapping"]:
+        """Of other platforms, by topic; who has none does not pay for them."""
+        from agent.intake.mappingfile import load_all
+
+        return {topic: file.mapping for topic, file in load_all(self._config).items()}
 
     def _build_answers(self) -> dict[str, Handler]:
         """What is answered to whoever stands at the box, on a terminal or at the console."""
@@ -197,7 +202,6 @@ class Agent:
             config_path=self._path,
             press=self._prints.press,
             shelf=self._prints.shelf,
-            log_text=self.lines.text,
             restart=self._again.set,
             print_code=ClaimTicket(self._config, self._journal, self._prints.workers, self._prints.wake).print,
             alarm=self._set_alarm,
@@ -297,4 +301,8 @@ class Agent:
 
 
 def _timezone(name: str) -> tzinfo:
-    return ZoneInfo(name) if name else datetime.now(UTC).astimezone().tzinfo or UTC
+    if not name:
+        return datetime.now(UTC).astimezone().tzinfo or UTC
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(name)

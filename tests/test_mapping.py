@@ -18,13 +18,14 @@ from agent.encode.escpos import encode
 from agent.encode.typeset import typeset
 from agent.errors import ConfigError, DecodeError
 from agent.intake import functions
-from agent.intake.decode import MAX_BYTES, Envelope, decode_data, decode_envelope
+from agent.intake.decode import Envelope, decode_data, decode_envelope
 from agent.intake.draft import LAST_REVISION
 from agent.intake.expressions import parse_expression
 from agent.intake.foreign import NotAnOrder, envelope
 from agent.intake.mappingfile import MappingFile, find, load_all, shipped
 from agent.intake.mappingfile import load as load_mapping
 from agent.intake.rehearsal import rehearse
+from agent.intake.strictjson import MAX_BYTES
 from agent.intake.unread import looks_like_words
 from agent.model.order import Cancel, Upsert
 from agent.model.ticket import Portion, Ticket

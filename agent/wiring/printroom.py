@@ -15,7 +15,6 @@ from agent.journal.store import Journal
 from agent.model.link import SerialLink
 from agent.printers.link import Connector
 from agent.printers.meeting import Patience
-from agent.printers.serial import SerialConnector
 from agent.spool.failover import Roster
 from agent.spool.post import Shop
 from agent.spool.render import Press
@@ -83,6 +82,8 @@ def _connector(printer: Printer, config: Config, journal: Journal) -> Connector:
     """A serial adapter is looked for where it was last; one that is the only one, anywhere."""
     if not isinstance(printer.link, SerialLink):
         return connector(printer, config.data_dir)
+    from agent.printers.serial import SerialConnector  # who has none does not pay for it
+
     serial = [other for other in config.printers if isinstance(other.link, SerialLink)]
     with closing(journal.reader()) as reader:
         port = notes.known_port(reader, printer.name, str(printer.link))
