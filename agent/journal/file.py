@@ -27,6 +27,10 @@ _DECLARED = re.compile(r"^-- oldest: (\d+)$", re.M)
 _COPY = re.compile(r"\.v(\d+)\.db$")
 _MARGIN_BYTES = 16 << 20
 """What stays free beside the copy, for the step itself and for the orders of meanwhile."""
+_FARTHEST = 1 << 32
+"""So far the numbers of reports skip at a start: two lives meet once in a million times, and the file has room for two
+thousand million lives.
+"""
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _log = log.get("journal")
 
@@ -126,7 +130,7 @@ def _prepare(path: Path, connection: Tx, migrations: Path) -> Opened:
     _suspect(path).unlink(missing_ok=True)
     _migrate(path, connection, migrations)
     opened = _identify(path, connection)
-    _prove_writable(connection)
+    _note_opening(connection)
     return opened
 
 
@@ -213,13 +217,31 @@ def is_corrupt(exc: Exception) -> bool:
     return isinstance(exc, JournalBroken) and str(exc).startswith("malformed")
 
 
-def _prove_writable(connection: Tx) -> None:
-    """SQLite opens a file on a read-only or failing disk without a word. A full one is let pass: it gets room again."""
+def _note_opening(connection: Tx) -> None:
+    """Proves that it can be written: SQLite opens a file on a read-only or failing disk without a word. A full one is
+    let pass: it gets room again.
+    """
     try:
+        connection.execute("BEGIN IMMEDIATE")
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('opened_at', ?)", (datetime.now(UTC).isoformat(),))
+        _skip_numbers(connection)
+        connection.execute("COMMIT")
     except sqlite3.Error as exc:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         if code(exc) != sqlite3.SQLITE_FULL:
             raise
+
+
+def _skip_numbers(tx: Tx) -> None:
+    """A card may have forgotten reports that the cloud knows by their numbers: those to come are counted from where no
+    other life of the agent has counted.
+    """
+    name = "outbox"
+    tx.execute(
+        "INSERT INTO sqlite_sequence SELECT ?, 0 WHERE ? NOT IN (SELECT name FROM sqlite_sequence)", (name, name)
+    )
+    tx.execute("UPDATE sqlite_sequence SET seq = seq + ? WHERE name = ?", (secrets.randbelow(_FARTHEST), name))
 
 
 def _copy(connection: Tx, to: Path) -> None:
