@@ -357,7 +357,7 @@ class Agent:
             if key.removeprefix("template:") not in self._shelf.problems():
                 notes.clear_alarm(tx, key)
         by_station = {station.name: station.printer or "" for station in self._stations}
-        if renamed := renames.follow(tx, by_station, self._workers):
+        if renamed := renames.follow(tx, by_station, self._workers, stand_in=bool(self._file_wrong)):
             _log.info("app.renamed", names=renamed)
         default = next(station for station in self._stations if station.default)
         if moved := routes.reroute(tx, by_station, default.printer or "", set(self._workers)):
