@@ -86,8 +86,6 @@ def check(
     if out is not None:
         out.write_text(text, encoding="utf-8")
     click.echo(text, nl=False)
-    if "open" in report.failed and config is None:
-        click.echo("If shop-agent or another program prints on it, stop that first.", err=True)
     sys.exit(1 if report.failed or report.ended_by else 0)
 
 

@@ -11,6 +11,7 @@ from agent.simulator.piece import Piece
 from agent.simulator.ports import PtyPort, TcpPort, serve_pty, serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.simulator.remote import serve_control
+from agent.simulator.spec import ORDINARY_LINE_S
 
 _DOTS_PER_CELL = 12
 _STDIN = 0
@@ -33,7 +34,7 @@ def simulate() -> None:
 @click.option("--tier", default=1, show_default=True, type=click.IntRange(1, 3), help="1 echoes, 2 status, 3 mute.")
 @click.option("--buffer", "buffer_bytes", default=65536, show_default=True, help="Receive buffer in bytes.")
 @click.option("--rate", type=float, help="Bytes per second on the wire; unlimited if not given.")
-@click.option("--line-time", default=0.0, show_default=True, help="Seconds per printed line.")
+@click.option("--line-time", default=ORDINARY_LINE_S, show_default=True, help="Seconds per printed line.")
 @click.option("--paper-dir", type=click.Path(file_okay=False, path_type=Path), help="Keep each piece: 0001.txt, .png.")
 @click.option("--control", help="HOST:PORT for JSON commands, see below; they are read from standard input too.")
 @click.option("--name", default="printer", show_default=True)
