@@ -76,7 +76,7 @@ def _plug_in(device: VirtualPrinter, listen: str) -> TcpPort | PtyPort:
     if listen == "pty":
         return serve_pty(device)
     if not listen.startswith("tcp://"):
-        raise click.BadParameter("write tcp://HOST:PORT or pty", param_hint="--listen")
+        raise click.BadParameter("请写 write tcp://HOST:PORT 或 or pty", param_hint="--listen")
     host, port = _host_port(listen.removeprefix("tcp://"))
     return serve_tcp(device, host, port)
 
@@ -84,7 +84,7 @@ def _plug_in(device: VirtualPrinter, listen: str) -> TcpPort | PtyPort:
 def _host_port(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdigit():
-        raise click.BadParameter(f"{text} is not HOST:PORT")
+        raise click.BadParameter(f"{text} 不是 is not HOST:PORT")
     return host or "127.0.0.1", int(port)
 
 
