@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model.acquaintance import Facts, Likeness, compare
+from agent.printers import dialogue
 from agent.simulator.ports import serve_tcp
-from agent.simulator.printer import PrinterSpec, VirtualPrinter
+from agent.simulator.printer import PrinterSpec, Reply, Trouble, VirtualPrinter
 from agent.spool import worker
 from tests.brigade import brigade
 from tests.kitchen import IMPATIENT, Kitchen, read
@@ -87,6 +89,37 @@ def test_a_printer_that_was_exchanged_is_accepted_by_a_person(tmp_path: Path) ->
             assert [read(piece).number for piece in other.paper.pieces] == ["2"]
             assert here.ticket_states(2)[-1] == ("completed", "confirmed")
             here.wait_no_alarm("printer:wok:other")
+
+
+@pytest.mark.parametrize("tier", [1, 2])
+def test_an_answer_that_is_lost_at_the_first_meeting_makes_no_stranger_of_the_printer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tier: int
+) -> None:
+    """It says who it is twice before it is kept: half of its name is not."""
+    monkeypatch.setattr(dialogue, "FACT_TIMEOUT_S", 0.3)
+    spec = PrinterSpec(tier=tier)
+    with VirtualPrinter(spec) as device, serve_tcp(device) as port:
+
+        def lose_the_third(lost: list[bool]) -> None:
+            if not lost and sum(kind is Reply.IDENTITY for kind, _ in device.said) == 2:
+                lost.append(True)
+                device.trouble_replies(Trouble.LOSE, Reply.IDENTITY, count=1)
+
+        device.on_change(partial(lose_the_third, []))
+        here = Kitchen(tmp_path, device, port.link, "auto")
+        try:
+            here.order(1)
+            here.wait_told(1)
+            device.cut_link()
+            here.order(2)
+            here.wait_told(2)
+            assert [(read(piece).number, read(piece).marked) for piece in device.paper.pieces] == [
+                ("1", False),
+                ("2", False),
+            ]
+            assert "printer:wok:other" not in here.alarms()
+        finally:
+            here.close()
 
 
 @pytest.mark.parametrize("tier", [1, 2])

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import random
 import sqlite3
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -85,6 +86,32 @@ def states_that_lost(folder: Path, tmp_path: Path, synchronous: str) -> int:
 def test_what_was_committed_with_full_survives_every_cut(folder: Path, tmp_path: Path) -> None:
     """synchronous=FULL: whatever becomes of the sectors that were not synced, an acknowledged row is there."""
     assert states_that_lost(folder, tmp_path, "FULL") == 0
+
+
+@pytest.mark.parametrize("number", range(9, 15))
+def test_what_is_committed_after_a_cut_within_the_first_start_survives_the_next_cut(
+    tmp_path: Path, number: int
+) -> None:
+    """A rollback journal that the disk brings back would make SQLite empty the file, and delete its log."""
+    for seed in range(12):
+        chance = random.Random(seed)
+        new, cut_once, cut_twice = (tmp_path / f"{name}-{seed}" for name in ("new", "once", "twice"))
+        new.mkdir()
+        with Disk(new) as disk:
+            disk.before = partial(leave_at, number, partial(disk.leave, cut_once, chance))
+            journal_at(new).stop(10)
+        with Disk(cut_once) as disk:
+            journal = journal_at(cut_once)
+            journal.write(lambda tx: notes.set_meta(tx, "n1", "x"))
+            disk.leave(cut_twice, chance)
+            journal.stop(10)
+        assert known(cut_twice) == {"n1"}
+
+
+def leave_at(number: int, leave: Callable[[], None], op: Op) -> None:
+    """Before the `number`-th operation, see what a cut would leave."""
+    if op.number == number:
+        leave()
 
 
 def test_with_normal_acknowledged_rows_go_missing(folder: Path, tmp_path: Path) -> None:

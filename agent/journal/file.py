@@ -117,6 +117,7 @@ def _make(path: Path, migrations: Path) -> None:
 
 def _prepare(path: Path, connection: Tx, migrations: Path) -> Opened:
     connection.execute("PRAGMA busy_timeout=5000")
+    connection.execute("PRAGMA synchronous=EXTRA")  # a rollback journal that a power cut brings back empties the file
     mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
     if mode != "wal":
         raise JournalError(f"SQLite keeps this file in {mode} mode; the data directory must be on a local disk")

@@ -37,9 +37,10 @@ class Cable:
             raise Unavailable("nobody answers there")
         if self.link is not None:
             self.link.drop(reset=True)
-        self.link = SimLink(self)
-        self.device.attach(self.link)
-        return self.link
+        self.link = link = SimLink(self)
+        with self.baton.as_world():
+            self.device.attach(link)
+        return link
 
     def leave(self, *, power: bool) -> None:
         """The agent's process is no more. What was on its way arrives, unless the box itself lost its `power`."""
@@ -188,4 +189,5 @@ class SimLink:
         self._orphaned = False
         if self._cable.link is self:
             self._cable.link = None
-        self._cable.device.detach(self)
+        with self._baton.as_world():
+            self._cable.device.detach(self)
