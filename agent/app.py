@@ -9,7 +9,6 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from zoneinfo import ZoneInfo
 
 from agent import __version__, log
 from agent.answers import answers
@@ -27,7 +26,6 @@ from agent.handwork import Handwork
 from agent.intake.commands import Commands
 from agent.intake.consumer import Consumer
 from agent.intake.keyfile import load_keyring
-from agent.intake.mappingfile import load_all
 from agent.intake.release import Release
 from agent.intake.signature import NO_KEYS, Keyring
 from agent.intake.timekeeper import TimeKeeper
@@ -45,7 +43,6 @@ from agent.overview import LineNow
 from agent.people import People
 from agent.printers.link import Connector
 from agent.printers.meeting import Patience
-from agent.printers.serial import SerialConnector
 from agent.reload import Reload, try_start
 from agent.report.envelope import Identity, new_identity, state_payload
 from agent.report.publisher import Publisher
@@ -62,6 +59,7 @@ from agent.update.tell import follow as follow_updates
 
 if TYPE_CHECKING:
     from agent.console.rooms import Window
+    from agent.intake.mapping import Mapping
 
 STOP_S, JOURNAL_STOP_S = 3.8, 0.9
 EXIT_JOURNAL = 74
@@ -150,7 +148,7 @@ class Agent:
         )
         self._times = times
         self._release = Release(self._journal, self._stations, config.intake, self._times, clock, self._wake)
-        mappings = {topic: file.mapping for topic, file in load_all(config).items()}
+        mappings = self._load_mappings() if config.mappings else {}
         self._orders = (self._topics.order, self._topics.replay, self._topics.command, *mappings)
         reread = reread or (lambda: config)
         reload = Reload(config, reread, self._apply, self._shelf.reload, self._shelf.problems, beside)
@@ -268,6 +266,12 @@ class Agent:
             with suppress(ConfigError):
                 try_start(load(self._path))
                 self._again.set()
+
+    def _load_mappings(self) -> dict[str, "Mapping"]:
+        """Of other platforms, by topic; who has none does not pay for them."""
+        from agent.intake.mappingfile import load_all
+
+        return {topic: file.mapping for topic, file in load_all(self._config).items()}
 
     def _open_line(self, broker: Broker, identity: Identity) -> Line:
         """The line to the cloud, which the publisher looks after; without a broker there is neither."""
@@ -429,6 +433,8 @@ class Agent:
     def _connector(self, printer: Printer) -> Connector:
         if not isinstance(printer.link, SerialLink):
             return connector(printer, self._config.data_dir)
+        from agent.printers.serial import SerialConnector
+
         serial = [other for other in self._config.printers if isinstance(other.link, SerialLink)]
         with closing(self._journal.reader()) as reader:
             port = notes.known_port(reader, printer.name, str(printer.link))
@@ -439,4 +445,8 @@ class Agent:
 
 
 def _timezone(name: str) -> tzinfo:
-    return ZoneInfo(name) if name else datetime.now(UTC).astimezone().tzinfo or UTC
+    if not name:
+        return datetime.now(UTC).astimezone().tzinfo or UTC
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(name)

@@ -228,7 +228,7 @@ class Line:
         return self._clock.monotonic()
 
     def tend(self) -> None:
-        """Look after the line, several times a second, from one thread: build the client anew when its network thread
+        """Look after the line, each second, from one thread: build the client anew when its network thread
         died (a dead one still claims to be connected), ask again for topics that were refused.
         """
         now = self._clock.monotonic()

@@ -30,7 +30,7 @@ from agent.report.presence import Beat, PrinterSeen
 from agent.report.requests import Requests
 from agent.service import ServiceThread
 
-POLL_S = 0.25
+POLL_S = 1.0
 PACE_S = 0.02
 """After whatever wakes it but a new line: printers come first, and what is committed meanwhile goes with it."""
 UNANSWERED_S = 120.0
@@ -95,6 +95,7 @@ class Publisher(ServiceThread):
     def ask_replay(self) -> None:
         """Something is missing: ask the cloud for it."""
         self._requests.ask()
+        self._rouse()
 
     def answered(self) -> None:
         """The cloud heard a request: something came on the replay topic."""
