@@ -42,6 +42,7 @@ _NO_TIME = ("0001-", "1970-01-01", "1969-12-31")
 """How the times begin that platforms write for "none": year 1, and second 0 of Unix in any zone."""
 _QUANTITY = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?", re.ASCII)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_BLANK_AFTER_QUOTE = (b'" ', b'"\n', b'"\r', b'"\t')
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _VALIDATION = re.compile(r"(.*?)(?: - at `(.*)`)?", re.DOTALL)
 
@@ -92,10 +93,11 @@ def decode_envelope(payload: bytes, attributes: dict[str, str] | None = None) ->
     Raises:
         DecodeError: park the message.
     """
-    tree, escapes = _parse(payload)
+    tree, sound = _parse(payload)
     if attributes is not None:
-        tree, escapes = {**attributes, "data": tree}, True
-    _check_tree(tree, escapes)
+        tree, sound = {**attributes, "data": tree}, False
+    if not sound:
+        _check_tree(tree)
     envelope = convert(tree, Envelope, "$")
     if envelope.specversion != "1.0":
         raise DecodeError("$.specversion", f"CloudEvents 1.0 is understood, not {envelope.specversion[:20]!r}")
@@ -130,8 +132,9 @@ def decode_tree(payload: bytes) -> Any:
     Raises:
         DecodeError: it names the path of the fault.
     """
-    tree, escapes = _parse(payload)
-    _check_tree(tree, escapes)
+    tree, sound = _parse(payload)
+    if not sound:
+        _check_tree(tree)
     return tree
 
 
@@ -183,7 +186,11 @@ def _check_quantity(value: Quantity, where: str) -> None:
 def _without_nulls(tree: Any) -> Any:
     """The data without the fields that are null: they take their default, and one that has none is named as missing."""
     if type(tree) is dict:
-        return {name: _without_nulls(value) for name, value in tree.items() if value is not None}
+        return {
+            name: value if type(value) is str else _without_nulls(value)
+            for name, value in tree.items()
+            if value is not None
+        }
     return [_without_nulls(value) for value in tree] if type(tree) is list else tree
 
 
@@ -233,7 +240,9 @@ def _is_no_time(value: object) -> bool:
 
 
 def _parse(payload: bytes) -> tuple[Any, bool]:
-    """JSON, strictly; and whether it holds escapes. A byte order mark is passed over (RFC 8259 section 8.1)."""
+    """JSON, strictly; and whether `_check_tree` need not look at it. A byte order mark is passed over (RFC 8259
+    section 8.1).
+    """
     if len(payload) > MAX_BYTES:
         raise DecodeError("$", f"{len(payload)} bytes; at most {MAX_BYTES} are taken")
     if b"\\u" not in payload:
@@ -241,30 +250,43 @@ def _parse(payload: bytes) -> tuple[Any, bool]:
             tree = msgspec.json.decode(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return _parse_slowly(payload)
-        if _STRING.sub(b"", payload).count(b":") == _count_keys(tree):
-            return tree, False
-    return _parse_slowly(payload)
+        if _written_keys(payload) == _count_keys(tree):
+            return tree, True
+    return _parse_slowly(payload), False
+
+
+def _written_keys(payload: bytes) -> int:
+    """Keys in the text of sound JSON, or more. Without blanks behind a quote each key ends with `":`, which within a
+    text can only be an escaped quote.
+    """
+    if any(blank in payload for blank in _BLANK_AFTER_QUOTE):
+        return _STRING.sub(b"", payload).count(b":")
+    return payload.count(b'":')
 
 
 def _count_keys(tree: Any) -> int:
-    """Keys in all objects; fewer than there are colons in the text when one stands twice in an object, and -1 with
-    a number beyond 63 bits.
+    """Keys in all objects; fewer than were written when one stands twice in an object, and -1 with a number beyond
+    63 bits, or where it is nested too deeply.
     """
-    count = 0
-    pending = [tree]
-    while pending:
-        node = pending.pop()
-        if type(node) is dict:
-            count += len(node)
-            pending += node.values()
-        elif type(node) is list:
-            pending += node
-        elif (type(node) is int or type(node) is float) and not abs(node) < 2**63:
-            return -1
-    return count
+    count, level = 0, [tree]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for node in level:
+            kind = type(node)
+            if kind is dict:
+                count += len(node)
+                below += node.values()
+            elif kind is list:
+                below += node
+            elif (kind is int or kind is float) and not abs(node) < 2**63:
+                return -1
+        if not below:
+            return count
+        level = below
+    return -1
 
 
-def _parse_slowly(payload: bytes) -> tuple[Any, bool]:
+def _parse_slowly(payload: bytes) -> Any:
     """The same, three times slower; it names the fault, and takes what the fast way is too strict for."""
     try:
         text = payload.decode("utf-8").removeprefix("\ufeff")
@@ -283,7 +305,7 @@ def _parse_slowly(payload: bytes) -> tuple[Any, bool]:
         raise DecodeError("$", f"not JSON: {exc.msg} at character {exc.pos}") from exc
     except ValueError as exc:
         raise DecodeError("$", str(exc)) from exc
-    return tree, "\\u" in text
+    return tree
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -312,9 +334,9 @@ def _integer(digits: str) -> int | float:
     return int(digits) if abs(value) < 2**63 else value
 
 
-def _check_tree(tree: Any, escapes: bool) -> None:
+def _check_tree(tree: Any) -> None:
     """Depth, and characters that no text may hold: a lone surrogate can only come from an escape."""
-    if escapes and type(tree) is str and _SURROGATE.search(tree):
+    if type(tree) is str and _SURROGATE.search(tree):
         raise DecodeError("$", "half a character (a lone surrogate)")
     pending = [(tree, "$", 1)]
     while pending:
@@ -323,17 +345,17 @@ def _check_tree(tree: Any, escapes: bool) -> None:
             raise DecodeError(path, f"nested deeper than {MAX_DEPTH}")
         if type(node) is dict:
             for key, value in node.items():
-                if escapes and _SURROGATE.search(key):
+                if _SURROGATE.search(key):
                     raise DecodeError(path, "a key holds half a character (a lone surrogate)")
                 if type(value) is str:
-                    if escapes and _SURROGATE.search(value):
+                    if _SURROGATE.search(value):
                         raise DecodeError(f"{path}.{key}", "half a character (a lone surrogate)")
                 elif type(value) is dict or type(value) is list:
                     pending.append((value, f"{path}.{key}", depth + 1))
         elif type(node) is list:
             for index, value in enumerate(node):
                 if type(value) is str:
-                    if escapes and _SURROGATE.search(value):
+                    if _SURROGATE.search(value):
                         raise DecodeError(f"{path}[{index}]", "half a character (a lone surrogate)")
                 elif type(value) is dict or type(value) is list:
                     pending.append((value, f"{path}[{index}]", depth + 1))
