@@ -249,7 +249,7 @@ def _parse(payload: bytes) -> tuple[Any, bool]:
         try:
             tree = msgspec.json.decode(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return _parse_slowly(payload)
+            return _parse_slowly(payload), False
         if _written_keys(payload) == _count_keys(tree):
             return tree, True
     return _parse_slowly(payload), False
@@ -290,7 +290,7 @@ def _parse_slowly(payload: bytes) -> Any:
     """The same, three times slower; it names the fault, and takes what the fast way is too strict for."""
     try:
         text = payload.decode("utf-8").removeprefix("\ufeff")
-        tree = json.loads(
+        tree: Any = json.loads(
             text,
             object_pairs_hook=_object,
             parse_constant=_no_constant,
