@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from agent import __version__, log
 from agent.answers import answers
-from agent.broker.mqtt import Line, Will
+from agent.broker.mqtt import Line
 from agent.broker.topics import topics
+from agent.broker.word import Will
 from agent.clock import Clock, SystemClock, is_synchronised, stamp
 from agent.config import Broker, Config, Printer, load
 from agent.configconsole import Console

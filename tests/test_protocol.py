@@ -17,8 +17,8 @@ from jsonschema import Draft7Validator, ValidationError
 from paho.mqtt.enums import CallbackAPIVersion
 
 from agent import protocol_examples
-from agent.broker.mqtt import Acknowledged, Session
 from agent.broker.topics import topics
+from agent.broker.word import Acknowledged, Session
 from agent.clock import SystemClock
 from agent.errors import DecodeError
 from agent.intake.commands import Commands

@@ -121,6 +121,16 @@ def log_in(client: mqtt.Client, settings: Broker, trust: Trust | None) -> None:
     client.username_pw_set(settings.username or None, password(settings, secret))
 
 
+def shut(client: mqtt.Client) -> None:
+    """Break its connection, if it has one; its network thread then finds it broken."""
+    broken = client.socket()
+    try:
+        if broken is not None:
+            cast(socket.socket, broken).shutdown(socket.SHUT_RDWR)
+    except OSError as exc:
+        _log.debug("broker.hang_up_failed", reason=str(exc))
+
+
 def wait(client: mqtt.Client, again_s: float) -> None:
     """paho's own back-off starts anew at each CONNACK and has no jitter: it waits as we say."""
     client.reconnect_delay_set(cast(int, again_s), cast(int, again_s))  # any number of seconds will do

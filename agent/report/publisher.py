@@ -15,8 +15,9 @@ from typing import Any, Literal
 import msgspec
 
 from agent import __version__, log
-from agent.broker.mqtt import Acknowledged, Line
+from agent.broker.mqtt import Line
 from agent.broker.topics import Topics
+from agent.broker.word import Acknowledged
 from agent.checkpoint import checkpoint
 from agent.clock import Clock, is_synchronised, stamp
 from agent.journal import jobs, notes, orders, waits
