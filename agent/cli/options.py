@@ -28,4 +28,5 @@ def configured(config: "Config", name: str) -> "Printer":
         return config.printer(name)
     except KeyError:
         there = ", ".join(printer.name for printer in config.printers) or "none"
-        raise click.BadParameter(f"there is no printer '{name}'; there is {there}", param_hint="NAME") from None
+        text = f"没有打印机 {name}，现有 {there} there is no printer '{name}'; there is {there}"
+        raise click.BadParameter(text, param_hint="NAME") from None
