@@ -39,8 +39,8 @@ def _look_around(tx: Tx, config: Config) -> None:
         forget_cloud(tx)
 
 
-def _follow_names(tx: Tx, config: Config, stand_in: bool) -> None:
-    """Tickets go where the stations of today send them. `stand_in`: the configuration is the last good one."""
+def _follow_names(tx: Tx, config: Config, *, stand_in: bool) -> None:
+    """Tickets go where the stations of today send them."""
     stations, printers = config.effective_stations(), {printer.name for printer in config.printers}
     by_station = {station.name: station.printer or "" for station in stations}
     if renamed := renames.follow(tx, by_station, printers, stand_in=stand_in):
