@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from agent import finder as finder_module
 from agent.answers import answers
+from agent.answers import finder as finder_module
+from agent.answers.finder import Finder, State
 from agent.cli import cli
 from agent.clock import SystemClock
 from agent.config import Printer, load
 from agent.connectors import connector
 from agent.control import Visit
 from agent.errors import CommandRefused, ConfigError
-from agent.finder import Finder, State
 from agent.journal.store import Journal
 from agent.model.link import parse_link
 from agent.printers import discovery

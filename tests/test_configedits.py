@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from agent import configedits as edits
-from agent.config import Config, load
-from agent.configwrite import edit
+from agent.config import Config, edits, load
+from agent.config.write import edit
 from agent.errors import ConfigError
 from agent.model.station import Match, Station
 

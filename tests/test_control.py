@@ -29,7 +29,7 @@ from agent.journal.store import Journal
 from agent.model.acquaintance import Facts, Known
 from agent.model.link import parse_link
 from agent.model.printer import Capabilities, Tier
-from agent.overview import LineNow
+from agent.overview.state import LineNow
 from tests.house import until
 from tests.office import listening
 from tests.shopfront import run_cli

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.overview import _is_grave
+from agent.overview.state import _is_grave
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import VirtualPrinter
 from agent.simulator.stage import AgentProcess, Mosquitto

@@ -10,7 +10,7 @@ import pytest
 
 from agent.broker.presets import alpn, client_id, iot_password, password
 from agent.config import Broker, Config, load
-from agent.configwarnings import warnings
+from agent.config.warnings import warnings
 from agent.errors import ConfigError
 from agent.model.preset import PRESETS, preset_of
 from tests.office import WILL, office

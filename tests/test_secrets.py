@@ -26,7 +26,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from agent.cli import cli
 from agent.config import PASSWORD_VARIABLE, Config
 from agent.simulator.stage import Mosquitto, find_mosquitto, free_port
-from agent.yamlstruct import is_struct, split_annotated
+from agent.yaml.structs import is_struct, split_annotated
 
 MARK = "canary"
 PLANTED = {

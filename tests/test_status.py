@@ -16,6 +16,7 @@ import pytest
 
 import agent
 from agent import log
+from agent.answers.standing import Standing
 from agent.config import Printer
 from agent.control import ask
 from agent.errors import AgentNotRunning
@@ -23,10 +24,9 @@ from agent.journal.waits import Listed, Why
 from agent.lastlines import LastLines
 from agent.model.link import parse_link
 from agent.model.printer import Need
-from agent.overview import Around, LineNow, Overview, Stored, assemble
+from agent.overview.state import Around, LineNow, Overview, Stored, assemble
 from agent.report.alarmtext import sentence
 from agent.simulator.stage import Mosquitto
-from agent.standing import Standing
 from tests.house import until
 from tests.shopfront import WAIT_S, Shopfront, no_broker, shopfront
 from tests.test_app import publish
@@ -152,7 +152,7 @@ def raised() -> Iterator[tuple[str, str]]:
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute | ast.Name):
                 continue
             name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
-            place = {"raise_alarm": 1, "renew_alarm": 1, "set_alarm": 0, "_set_alarm": 0}.get(name)
+            place = {"raise_alarm": 1, "renew_alarm": 1, "set_alarm": 0, "_set_alarm": 0, "show_alarm": 1}.get(name)
             if place is not None:
                 yield f"agent/{file.relative_to(root)}", _begins(_meant(node.args[place], tree))
 

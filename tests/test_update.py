@@ -21,7 +21,7 @@ from agent.doctor.after import Before, before, missing, wait_until_well
 from agent.journal import dismissals, notes
 from agent.journal.store import Journal
 from agent.model.command import Dismiss
-from agent.overview import LineNow, OrdersNow, Overview, PrinterNow, TicketsNow
+from agent.overview.state import LineNow, OrdersNow, Overview, PrinterNow, TicketsNow
 from agent.service import running
 from agent.update import back
 from agent.update.back import Last, State, Trial

@@ -83,8 +83,8 @@ def add(
     as_json: bool,
 ) -> None:
     """Write the printer at LINK into the configuration, under a NAME; comments and all else stay as they are."""
-    from agent.configedits import add_printer  # only who writes pays for them
-    from agent.configwrite import edit
+    from agent.config.edits import add_printer  # only who writes pays for them
+    from agent.config.write import edit
 
     config = _config(config_path)
     if config is None:
@@ -219,9 +219,9 @@ def _print_directly(config: Config | None, target: str) -> dict[str, Any]:
     """While no agent works here."""
     from contextlib import nullcontext
 
+    from agent.answers.finder import NARROW, print_name, short_name
     from agent.connectors import connector
     from agent.datadir import unattended
-    from agent.finder import NARROW, print_name, short_name
     from agent.printers.discovery import owner_of
 
     link = parse_link(target) if ":" in target else None

@@ -20,7 +20,7 @@ from agent.control import ask
 from agent.doctor.after import before
 from agent.errors import AgentNotRunning, CommandRefused
 from agent.journal.file import newest_schema
-from agent.overview import Overview
+from agent.overview.state import Overview
 from agent.update import back, packages, procedure
 from agent.update.packages import PackageError
 from agent.update.rules import Decision, Moment, Offer, Verdict, in_hours, may_now, worth

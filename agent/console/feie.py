@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from agent import log
-from agent.configconsole import Feie
+from agent.config.console import Feie
 from agent.console.app import address_of, read_body, say
 from agent.console.form import read_form
 from agent.console.porter import Porter

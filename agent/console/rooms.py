@@ -13,7 +13,7 @@ from agent.control import Handler
 from agent.intake.acceptance import Taken
 from agent.journal.store import Journal
 from agent.model.wire import Delivery
-from agent.overview import Overview
+from agent.overview.state import Overview
 from agent.spool.render import Press
 from agent.spool.shelf import Shelf
 

@@ -19,6 +19,7 @@ import agent.journal.file
 import agent.journal.notes
 import agent.report.publisher
 import agent.tickets.engine
+import agent.wiring.printroom
 from agent.config import Config, Printer
 from agent.errors import JournalError
 from agent.printers.link import Connector
@@ -129,7 +130,7 @@ def wired(place: Place) -> Iterator[None]:
 
     replaced: list[tuple[Any, str, Any]] = [
         (agent.app, "Control", _Idle),
-        (agent.app, "connector", cable),
+        (agent.wiring.printroom, "connector", cable),
         (agent.app, "is_synchronised", lambda: place.wall.synchronised),
         (agent.report.publisher, "is_synchronised", lambda: place.wall.synchronised),
         (agent.intake.timekeeper, "_boot_id", lambda: f"boot {place.wall.boot}"),

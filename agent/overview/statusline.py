@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 
 from agent.clock import Clock
-from agent.overview import Overview
+from agent.overview.state import Overview
 from agent.service import sd_notify, status
 
 EACH_S = 5.0

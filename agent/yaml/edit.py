@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from agent.errors import ConfigError
-from agent.yamlmarks import Node, Reading, parse
-from agent.yamltext import as_block, as_flow, as_item, as_items, as_scalar, stands_in_lines, worded
+from agent.yaml.marks import Node, Reading, parse
+from agent.yaml.text import as_block, as_flow, as_item, as_items, as_scalar, stands_in_lines, worded
 
 _NAMES = ("name", "id", "sn", "topic")
 _BY_HAND = "it can't be changed by machine; change it by hand"

@@ -7,10 +7,10 @@ from typing import Any
 import click
 import yaml
 
-from agent.protocol import asyncapi, schemas
-from agent.protocol_examples import examples
+from scripts.wire.examples import examples
+from scripts.wire.schemas import asyncapi, schemas
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "protocol"
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "protocol"
 _HEAD = "# Made by scripts/protocol of the code. Do not edit.\n"
 
 

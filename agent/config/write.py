@@ -16,11 +16,11 @@ from typing import Any
 
 import msgspec
 
-from agent import atomicfile, configchanges
-from agent.config import Config, load, read_file
+from agent import atomicfile
+from agent.config import Config, changes, load, read_file
 from agent.errors import ConfigError
-from agent.yamledit import Edited
-from agent.yamledit import edit as edit_text
+from agent.yaml.edit import Edited
+from agent.yaml.edit import edit as edit_text
 
 LOCK_WAIT_S = 5.0
 NEW_MODE = 0o640
@@ -64,11 +64,11 @@ def edit(
         edited = _edited(path, before, change)
         data = (_BOM if before is not None and before.startswith(_BOM) else b"") + edited.text.encode()
         config = _checked(path, before, data)
-        look(config, [setting.field for setting in configchanges.differences(edited.was, edited.now)])
+        look(config, [setting.field for setting in changes.differences(edited.was, edited.now)])
         _put(path, before, data, beside)
         if data == before:
             return []
-        return configchanges.note(config.data_dir, path, edited.was, edited.now, by=by)
+        return changes.note(config.data_dir, path, edited.was, edited.now, by=by)
 
 
 def install(path: Path, data: bytes, *, by: str, beside: Mapping[str, bytes] = MappingProxyType({})) -> list[str]:
@@ -87,7 +87,7 @@ def install(path: Path, data: bytes, *, by: str, beside: Mapping[str, bytes] = M
         _put(path, before, data, beside)
         if data == before:
             return []
-        return configchanges.note(config.data_dir, path, old, new, by=by)
+        return changes.note(config.data_dir, path, old, new, by=by)
 
 
 def secret(text: str) -> bytes:

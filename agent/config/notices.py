@@ -1,13 +1,13 @@
 """The settings of notices: who is told of alarms, outside the shop."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
+from agent.config.secretfile import credential, read_secret
 from agent.errors import ConfigError
-from agent.yamlmarks import Reading
+from agent.yaml.marks import Reading
 
 Kind = Literal["wecom", "dingtalk", "feishu", "generic"]
 Topic = Literal["printer", "waiting", "ticket", "missing", "line", "box"]
@@ -34,7 +34,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
     def url(self) -> str:
         """As it is now. Raises ConfigError when it can't be read, or is empty."""
-        url = _read(self.url_file or _credential(f"notice-{self.kind}-url"))
+        url = _read(self.url_file or credential(f"notice-{self.kind}-url"))
         if not url:
             what = f"write url_file, or give the credential notice-{self.kind}-url"
             raise ConfigError(f"notices: {self.name}: it has no address; {what}")
@@ -42,7 +42,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
     def secret(self) -> str:
         """What the robot signs with, as it is now; empty where it signs nothing. Raises ConfigError."""
-        return _read(self.secret_file or _credential(f"notice-{self.kind}-secret"))
+        return _read(self.secret_file or credential(f"notice-{self.kind}-secret"))
 
 
 def check(reading: Reading) -> None:
@@ -69,15 +69,5 @@ def warnings(notices: list[Notice]) -> list[str]:
     return found
 
 
-def _credential(name: str) -> Path | None:
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    path = Path(folder, name) if folder else None
-    return path if path is not None and path.exists() else None
-
-
 def _read(path: Path | None) -> str:
-    try:
-        return path.read_text("utf-8").strip() if path is not None else ""
-    except (OSError, UnicodeDecodeError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) else "not UTF-8 text"
-        raise ConfigError(f"{path}: it can't be read ({why}); check its path and owner") from exc
+    return read_secret(path).strip() if path is not None else ""

@@ -79,14 +79,14 @@ def differences(was: Any, now: Any, field: str = "") -> list[Setting]:
 
 
 def _by_name(items: list[Any]) -> dict[str, Any]:
-    from agent.yamledit import identity  # who only notes what people do does not pay for it
+    from agent.yaml.edit import identity  # who only notes what people do does not pay for it
 
     return {f"[{identity(item).partition('=')[2] or at}]": item for at, item in enumerate(items)}
 
 
 def _shown(field: str, value: Any) -> str:
     """Shortened, and black where it is a secret."""
-    from agent.yamltext import as_flow
+    from agent.yaml.text import as_flow
 
     text = "" if value is None else as_flow(value)
     return log.plain(field.rpartition(".")[2], text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}…")

@@ -1,4 +1,4 @@
-"""Who looks around for `overview.py`: at the journal, the rooms and the disk."""
+"""Who looks around for `state.py`: at the journal, the rooms and the disk."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from agent.config import Config
 from agent.journal import jobs, notes, orders, queue, waits
 from agent.journal.file import Tx
 from agent.journal.store import Journal
-from agent.overview import MOST_LISTED, Around, LineNow, Overview, Stored, assemble
+from agent.overview.state import MOST_LISTED, Around, LineNow, Overview, Stored, assemble
 
 _log = log.get("overview")
 

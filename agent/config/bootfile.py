@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from agent import atomicfile, log
-from agent.configwords import Fault, faults
+from agent.config.words import Fault, faults
 from agent.errors import ConfigError
 
 FOLDERS = (Path("/boot/firmware"), Path("/boot"))

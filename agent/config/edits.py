@@ -1,4 +1,4 @@
-"""What a page or a command changes in the settings. Each function works on the tree that `configwrite.edit` gives, and
+"""What a page or a command changes in the settings. Each function works on the tree that `write.edit` gives, and
 raises ConfigError when what it names is not there; whether the result is right as a whole is judged there.
 """
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from agent.errors import ConfigError
-from agent.yamlstruct import did_you_mean
+from agent.yaml.structs import did_you_mean
 
 NEW_SHOP = "new"
 """The code of a box before a person gives it its own."""
@@ -141,7 +141,7 @@ def set_group(tree: Any, name: str, **settings: Any) -> None:
 
 
 def set_broker(tree: Any, url: str, password_file: str | None = None, **settings: Any) -> None:
-    """The line to the cloud. The password itself is in `password_file` (configwrite.write_secret)."""
+    """The line to the cloud. The password itself is in `password_file` (write.write_file)."""
     set_group(tree, "broker", url=url, **settings)
     if password_file is not None:
         tree["broker"]["password_file"] = password_file

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agent import configwrite
-from agent.config import Config, load, read_file
+from agent.config import Config, load, read_file, write
+from agent.config.pairing import CERTIFICATE, PASSWORD
 from agent.errors import ConfigError
-from agent.pairing import CERTIFICATE, PASSWORD
 from agent.unixuser import SERVICE_USER
-from agent.yamledit import edit as edit_text
+from agent.yaml.edit import edit as edit_text
 
 SECRETS = "secrets"
 SYSTEM_FOLDER = Path("/etc/shop-agent")
@@ -45,7 +44,7 @@ def install(source: Path, target: Path, *, by: str, look: Callable[[Config], lis
     load(target, data=plain.encode())
     prepare_folder(target)
     beside = {named[_FILES[name][0]]: text.rstrip("\r\n").encode() + b"\n" for name, text in secrets.items()}
-    configwrite.install(target, plain.encode(), by=by, beside=beside)
+    write.install(target, plain.encode(), by=by, beside=beside)
     return config
 
 
@@ -106,7 +105,7 @@ def _named(secrets: dict[str, str], config: Config, source: Path) -> dict[str, s
         if config.broker is None or getattr(config.broker, setting) is not None:
             why = "there is no broker" if config.broker is None else f"broker.{setting} names its file already"
             raise ConfigError(f"{source}: {SECRETS}.{name}: {why}; keep one of them")
-        named[setting] = configwrite.fresh(file)
+        named[setting] = write.fresh(file)
     return named
 
 

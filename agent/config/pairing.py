@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from agent.config import load
-from agent.configwords import Fault, faults
-from agent.configwrite import Wanted, fresh, secret
+from agent.config.words import Fault, faults
+from agent.config.write import Wanted, fresh, secret
 from agent.errors import ConfigError
 
 PREFIX = "SAP1."

@@ -1,35 +1,18 @@
-"""The settings of one shop's agent, from one YAML file. `shop` is enough to start, and `broker.url` for the cloud.
-
-Every error is found at once and says where it is and what to write instead. Nothing here acts on a setting.
+"""The settings of one shop's agent. `shop` is enough to start, and `broker.url` for the cloud. Nothing here acts on a
+setting; what must hold between them is in rules.
 """
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
-from agent import configconsole, confignotices, configrules, linerules
-from agent.configconsole import Console
-from agent.confignotices import Notice
-from agent.errors import ConfigError
-from agent.model.address import BrokerAddress, parse_broker_url
-from agent.model.link import Link, parse_link
-from agent.model.preset import PresetName, preset_of
+from agent.config.console import Console
+from agent.config.line import Broker
+from agent.config.notices import Notice
+from agent.config.signatures import Signatures
+from agent.model.link import Link
 from agent.model.station import Station
-from agent.yamlmarks import Reading, parse
-from agent.yamlstruct import StructReader
-
-PASSWORD_VARIABLE = "SHOP_AGENT_BROKER_PASSWORD"
-PASSWORD_CREDENTIAL = "broker-password"
-
-_MAX_FILE_BYTES = 1 << 20
-_ADVICE = {
-    "broker.password": "no password in this file; write it into its own file and name that as password_file",
-    "broker.host": "there is no such setting; write url: mqtts://HOST:PORT",
-    "broker.port": "there is no such setting; write url: mqtts://HOST:PORT",
-    "broker.tls": "there is no such setting; write url: mqtts://HOST for an encrypted line",
-}
 
 _WORD = "^[a-z0-9-]+$"
 _WRITE_WORD = {"write": "use only the characters a-z, 0-9 and -"}
@@ -46,12 +29,6 @@ _Topic = msgspec.Meta(
     examples=["shops/s421/dn/meituan"],
     extra={"write": "write one whole topic, without +, # and spaces"},
 )
-_KeyId = msgspec.Meta(
-    pattern="^[A-Za-z0-9._-]+$",
-    max_length=64,
-    examples=["2026-a"],
-    extra={"write": "use letters a-z, digits, ., - and _"},
-)
 _Hours = msgspec.Meta(
     pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
     examples=['"03:00-05:00"'],
@@ -63,63 +40,6 @@ _Name = msgspec.Meta(
     examples=["kitchen"],
     extra={"write": "use letters, digits, ., - and _, without spaces"},
 )
-
-
-class Broker(msgspec.Struct, frozen=True, kw_only=True):
-    """The line to the cloud. `client_id` is `{shop}-{agent}` where it is not written. `preset` names the broker's make:
-    what it wants is filled in where it is not written, and what it does not take is an error.
-    """
-
-    url: Annotated[str, msgspec.Meta(examples=["mqtts://broker.example:8883"])]
-    client_id: Annotated[str, msgspec.Meta(max_length=256)] = ""
-    username: str = ""
-    password_file: Path | None = None
-    preset: PresetName | None = None
-    protocol: Literal["auto", "5", "3.1.1"] = "auto"
-    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 0
-    session_expiry_s: Annotated[int, msgspec.Meta(ge=0, le=4_294_967_295)] = -1
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-
-    @property
-    def address(self) -> BrokerAddress:
-        """Host, port and whether the line is encrypted."""
-        return parse_broker_url(self.url, preset_of(self.preset).tls_port)
-
-    def __post_init__(self) -> None:
-        preset = preset_of(self.preset)
-        if self.protocol == "auto":
-            msgspec.structs.force_setattr(self, "protocol", preset.protocol)
-        if not self.keepalive_s:
-            msgspec.structs.force_setattr(self, "keepalive_s", preset.keepalive_s)
-        if self.session_expiry_s < 0:
-            msgspec.structs.force_setattr(self, "session_expiry_s", preset.session_expiry_s)
-
-    def password(self) -> str | None:
-        """The password as it is now: from the environment, where it is not empty; else `password_file`, else systemd's
-        credential.
-
-        Reads the file each time, so that a changed password needs no restart. Raises ConfigError when the
-        file can't be read: say so and try again at the next connection.
-        """
-        if said := os.environ.get(PASSWORD_VARIABLE):
-            return said
-        file = self.password_file or self._credential()
-        return _read_secret(file) if file else None
-
-    def password_source(self) -> str:
-        """Where it comes from, for a person; "none" without one."""
-        if os.environ.get(PASSWORD_VARIABLE):
-            return f"${PASSWORD_VARIABLE}"
-        if self.password_file:
-            return f"password_file {self.password_file}"
-        return f"the systemd credential {PASSWORD_CREDENTIAL}" if self._credential() else "none"
-
-    def _credential(self) -> Path | None:
-        folder = os.environ.get("CREDENTIALS_DIRECTORY")
-        credential = Path(folder, PASSWORD_CREDENTIAL) if folder else None
-        return credential if credential and credential.exists() else None
 
 
 class Printer(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,26 +119,6 @@ class MappedTopic(msgspec.Struct, frozen=True, kw_only=True):
     file: Path | None = None
     channel: Annotated[str, msgspec.Meta(max_length=100)] = ""
     unsigned: bool = False
-
-
-class SignatureKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key by which the cloud signs. For `ed25519` the public one: in a PEM file, or here, its 32 bytes as Base64; for
-    `hmac-sha256` the file of the shared secret. Events are taken from `not_before` until `not_after`, where written.
-    """
-
-    id: Annotated[str, _KeyId]
-    algorithm: Literal["ed25519", "hmac-sha256"]
-    key_file: Path | None = None
-    public_key: str = ""
-    not_before: str = ""
-    not_after: str = ""
-
-
-class Signatures(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose word counts on the line. `require: false` takes what is not signed, but never what is wrongly signed."""
-
-    keys: list[SignatureKey]
-    require: bool = True
 
 
 CommandName = Literal[
@@ -308,52 +208,3 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def printer(self, name: str) -> Printer:
         """The printer of that name. Raises KeyError."""
         return {printer.name: printer for printer in self.printers}[name]
-
-
-def load(path: Path | str, *, closely: bool = False, data: bytes | None = None) -> Config:
-    """Read the file, or `data` as if it stood there. Relative paths in it are taken from its own folder. `closely`
-    finds fault also with what the agent can print without, such as a template that is not there.
-
-    Raises ConfigError with every error, one per line, each as `file:line:col: field: what; what instead`.
-    """
-    path = Path(path)
-    reading = Reading(str(path))
-    root = parse(read_file(path) if data is None else data, reading)
-    config: Config | None = None
-    if not reading.lines():
-        folder = path.absolute().parent
-        parsers = {Link: parse_link, Path: lambda text: folder / Path(text).expanduser()}
-        config = StructReader(reading, parsers, _ADVICE).read(root, Config)
-        configrules.check(reading, closely=closely)
-        linerules.check(reading)
-        configconsole.check(reading)
-        confignotices.check(reading)
-    if reading.lines():
-        raise ConfigError("\n".join(reading.lines()))
-    assert isinstance(config, Config)
-    beside = path.absolute().parent / "templates"
-    return msgspec.structs.replace(config, templates=beside) if not config.templates and beside.is_dir() else config
-
-
-def read_file(path: Path, option: str = "--config") -> bytes:
-    """The bytes of a configuration, which `option` named. Raises ConfigError with what to do when it can't be read."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_FILE_BYTES + 1)
-    except FileNotFoundError as exc:
-        raise ConfigError(f"{path}: there is no such file; name another with {option} FILE") from exc
-    except PermissionError as exc:
-        raise ConfigError(f"{path}: this user may not read it; run as the service's user, or chmod it") from exc
-    except OSError as exc:
-        raise ConfigError(f"{path}: it can't be read ({exc.strerror}); name a YAML file with {option} FILE") from exc
-    if len(data) > _MAX_FILE_BYTES:
-        raise ConfigError(f"{path}: it is larger than 1 MiB, this can't be a configuration; name another file")
-    return data
-
-
-def _read_secret(path: Path) -> str:
-    try:
-        return path.read_text("utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) else "not UTF-8 text"
-        raise ConfigError(f"{path}: the password file can't be read ({why}); check its path and owner") from exc

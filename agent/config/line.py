@@ -1,17 +1,75 @@
-"""What must hold of the line's settings: what a broker's make does not take, and keys by which nobody could sign."""
+"""The settings of the line to the cloud, and what must hold of them: what a broker's make does not take."""
 
+import os
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Literal
 
+import msgspec
+
+from agent.config.secretfile import credential, read_secret
 from agent.errors import ConfigError
-from agent.model.address import parse_broker_url
-from agent.model.preset import Preset, preset_of
-from agent.yamlmarks import Reading
+from agent.model.address import BrokerAddress, parse_broker_url
+from agent.model.preset import Preset, PresetName, preset_of
+from agent.yaml.marks import Reading
 
+PASSWORD_VARIABLE = "SHOP_AGENT_BROKER_PASSWORD"
+PASSWORD_CREDENTIAL = "broker-password"
 OUR_SUBSCRIPTIONS = 3
 _PREFIX_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-/")
 _MODES = ("Signature", "Token", "DeviceCredential")
+
+
+class Broker(msgspec.Struct, frozen=True, kw_only=True):
+    """The line to the cloud. `client_id` is `{shop}-{agent}` where it is not written. `preset` names the broker's make:
+    what it wants is filled in where it is not written, and what it does not take is an error.
+    """
+
+    url: Annotated[str, msgspec.Meta(examples=["mqtts://broker.example:8883"])]
+    client_id: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    username: str = ""
+    password_file: Path | None = None
+    preset: PresetName | None = None
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 0
+    session_expiry_s: Annotated[int, msgspec.Meta(ge=0, le=4_294_967_295)] = -1
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    @property
+    def address(self) -> BrokerAddress:
+        """Host, port and whether the line is encrypted."""
+        return parse_broker_url(self.url, preset_of(self.preset).tls_port)
+
+    def __post_init__(self) -> None:
+        preset = preset_of(self.preset)
+        if self.protocol == "auto":
+            msgspec.structs.force_setattr(self, "protocol", preset.protocol)
+        if not self.keepalive_s:
+            msgspec.structs.force_setattr(self, "keepalive_s", preset.keepalive_s)
+        if self.session_expiry_s < 0:
+            msgspec.structs.force_setattr(self, "session_expiry_s", preset.session_expiry_s)
+
+    def password(self) -> str | None:
+        """The password as it is now: from the environment, where it is not empty; else `password_file`, else systemd's
+        credential.
+
+        Reads the file each time, so that a changed password needs no restart. Raises ConfigError when the
+        file can't be read: say so and try again at the next connection.
+        """
+        if said := os.environ.get(PASSWORD_VARIABLE):
+            return said
+        file = self.password_file or credential(PASSWORD_CREDENTIAL)
+        return read_secret(file, "the password file").rstrip("\r\n") if file else None
+
+    def password_source(self) -> str:
+        """Where it comes from, for a person; "none" without one."""
+        if os.environ.get(PASSWORD_VARIABLE):
+            return f"${PASSWORD_VARIABLE}"
+        if self.password_file:
+            return f"password_file {self.password_file}"
+        return f"the systemd credential {PASSWORD_CREDENTIAL}" if credential(PASSWORD_CREDENTIAL) else "none"
 
 
 def check(reading: Reading) -> None:
@@ -19,15 +77,6 @@ def check(reading: Reading) -> None:
     preset = preset_of(reading.values.get("broker.preset"))
     for rule in _RULES:
         rule(reading, preset)
-
-
-def time_of(text: str) -> datetime | None:
-    """A time as it may be written for a key: with a zone. None when it is none."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else None
 
 
 def _within_limits(reading: Reading, preset: Preset) -> None:
@@ -111,47 +160,9 @@ def _aws_login(reading: Reading, username: str) -> None:
         reading.add("broker.preset", "aws wants to know who we are; write broker.cert_file and key_file")
 
 
-def _keys_are_whole(reading: Reading, _preset: Preset) -> None:
-    entries = sorted({path.rpartition(".")[0] for path, _ in reading.column("signatures.keys[].algorithm")})
-    for entry in entries:
-        algorithm = reading.values[f"{entry}.algorithm"]
-        file, here = f"{entry}.key_file" in reading.values, f"{entry}.public_key" in reading.values
-        if algorithm == "hmac-sha256" and here:
-            reading.add(
-                f"{entry}.public_key", "no secret in this file; write it into its own and name that as key_file"
-            )
-        elif file and here:
-            reading.add(f"{entry}.public_key", "the key is in key_file already; keep one of them")
-        elif not file and not here:
-            what = "key_file: its PEM file, or public_key" if algorithm == "ed25519" else "key_file: the secret's file"
-            reading.add(entry, f"the key itself is missing; write {what}")
-        _times_are_such(reading, entry)
-    if "signatures.keys" in reading.values and not reading.values["signatures.keys"]:
-        reading.add("signatures.keys", "there is no key; write one, or leave signatures out")
-    seen: set[str] = set()
-    for path, name in reading.column("signatures.keys[].id"):
-        if name in seen:
-            reading.add(path, "another key has this id; give each its own")
-        seen.add(name)
-
-
-def _times_are_such(reading: Reading, entry: str) -> None:
-    moments: list[Any] = []
-    for name in ("not_before", "not_after"):
-        text = reading.values.get(f"{entry}.{name}")
-        moments.append(time_of(text) if text else None)
-        if text and moments[-1] is None:
-            reading.add(
-                f"{entry}.{name}", f"'{text}' is no time with a zone; write for example 2026-12-01T00:00:00+08:00"
-            )
-    if all(moments) and moments[0] >= moments[1]:
-        reading.add(f"{entry}.not_after", "it lies before not_before; swap them")
-
-
 _RULES: tuple[Callable[[Reading, Preset], None], ...] = (
     _within_limits,
     _topics_are_taken,
     _prefix_has_its_form,
     _login_has_its_form,
-    _keys_are_whole,
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent import atomicfile, log
 from agent.config import Config, load, read_file
-from agent.configwords import bilingual
+from agent.config.words import bilingual
 from agent.errors import ConfigError
 
 FILE = "last-good.yaml"

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from agent.config.secretfile import read_secret
 from agent.errors import ConfigError
 from agent.model.address import parse_host_port
-from agent.yamlmarks import Reading
-from agent.yamlstruct import did_you_mean
+from agent.yaml.marks import Reading
+from agent.yaml.structs import did_you_mean
 
 PORT = 8480
 SHORTEST_TOKEN = 16
@@ -34,7 +35,7 @@ class Feie(msgspec.Struct, frozen=True, kw_only=True):
 
     def ukey(self) -> str:
         """As it is now. Raises ConfigError when the file can't be read, or is empty."""
-        if not (ukey := _read(self.ukey_file).strip()):
+        if not (ukey := read_secret(self.ukey_file).strip()):
             raise ConfigError(f"{self.ukey_file}: there is no UKEY in it; write it on the first line")
         return ukey
 
@@ -60,7 +61,7 @@ class Console(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.token_file is None:
             return []
-        tokens = [line.strip() for line in _read(self.token_file).splitlines()]
+        tokens = [line.strip() for line in read_secret(self.token_file).splitlines()]
         tokens = [token for token in tokens if token and not token.startswith("#")]
         if not tokens or min(map(len, tokens)) < SHORTEST_TOKEN:
             make = f"openssl rand -hex 24 > {self.token_file}"
@@ -101,11 +102,3 @@ def warnings(console: Console) -> list[str]:
         except ConfigError as exc:
             found.append(f"console: {exc}")
     return found
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) else "not UTF-8 text"
-        raise ConfigError(f"{path}: it can't be read ({why}); check its path and owner") from exc

@@ -15,7 +15,7 @@ import msgspec
 import yaml
 
 from agent.errors import ConfigError
-from agent.yamlmarks import Mark, Node, Reading, mark_of
+from agent.yaml.marks import Mark, Node, Reading, mark_of
 
 _NOTHING = ("", "~", "null")
 _TRUE = ("true", "yes", "on")

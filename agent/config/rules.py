@@ -1,4 +1,4 @@
-"""What must hold between settings; what is possible but unwise is in configwarnings.
+"""What must hold between settings; what is possible but unwise is in warnings.
 
 The rules look at values by path, so that they also speak when another setting could not be read.
 """
@@ -12,8 +12,8 @@ from agent import templates
 from agent.errors import ConfigError
 from agent.model.address import parse_broker_url
 from agent.model.profile import PROFILES
-from agent.yamlmarks import Reading
-from agent.yamlstruct import did_you_mean
+from agent.yaml.marks import Reading
+from agent.yaml.structs import did_you_mean
 
 MAX_TOPIC = 64
 MAX_COPIES = 9

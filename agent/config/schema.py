@@ -7,7 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import msgspec
 
 from agent.model.link import Link
-from agent.yamlstruct import is_struct, split_annotated
+from agent.yaml.structs import is_struct, split_annotated
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _SCALARS: dict[Any, dict[str, Any]] = {

@@ -4,8 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from agent import configconsole, confignotices
-from agent.config import Config
+from agent.config import Config, console, notices
 from agent.unixuser import may, service_user
 
 _MAKE_PASSWORDS = ("alibaba", "alibaba-iot")
@@ -29,8 +28,8 @@ def warnings(config: Config) -> list[str]:
             )
     found += _signature_warnings(config)
     if config.console != "off":
-        found += configconsole.warnings(config.console)
-    found += confignotices.warnings(config.notices)
+        found += console.warnings(config.console)
+    found += notices.warnings(config.notices)
     for path in _secrets(config):
         found += [*_secret_warnings(path), *_owner_warnings(path, config.data_dir)]
     return found

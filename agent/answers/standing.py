@@ -9,7 +9,7 @@ import msgspec
 from agent.control import Handler, Visit
 from agent.errors import CommandRefused
 from agent.lastlines import LastLines, Line
-from agent.overview import Overview
+from agent.overview.state import Overview
 
 MOST_LINES = 2000
 LOOK_S = 0.5
