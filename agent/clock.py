@@ -31,7 +31,8 @@ class SystemClock:
 
 def stamp(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, as stored in the journal and sent in reports."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 _TIMEX_BYTES, _TIME_ERROR = 512, 5

@@ -1,4 +1,4 @@
-"""The way to a printer, by its link: the only place that knows every kind of them."""
+"""The way to a printer, by its link: the only place that knows every kind of them, and loads those that there are."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,10 +8,7 @@ from agent.config import Printer
 from agent.errors import Unavailable
 from agent.model.link import SerialLink, TcpLink, UsbLink, UsblpLink
 from agent.printers.link import Connector, Link
-from agent.printers.serial import SerialConnector
 from agent.printers.tcp import TcpConnector
-from agent.printers.usb import UsbConnector
-from agent.printers.usblp import UsblpConnector
 
 
 def connector(printer: Printer, data_dir: Path) -> Connector:
@@ -20,10 +17,16 @@ def connector(printer: Printer, data_dir: Path) -> Connector:
         case TcpLink(host, port):
             return TcpConnector(host, port, printer.connect_timeout_s)
         case SerialLink():
+            from agent.printers.serial import SerialConnector
+
             return SerialConnector(printer.link)
         case UsblpLink():
+            from agent.printers.usblp import UsblpConnector
+
             return UsblpConnector(printer.link)
         case UsbLink():
+            from agent.printers.usb import UsbConnector
+
             return UsbConnector(printer.link)
         case _:
             return _VirtualConnector(printer.link.name, printer.width, data_dir / "virtual" / printer.link.name)

@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import TextIO
 
 from agent.clock import stamp
@@ -139,11 +140,18 @@ def plain(name: str, value: object) -> str:
 
 
 def body(record: logging.LogRecord) -> str:
-    """The event and its fields, on one line of bounded length."""
+    """The event and its fields, on one line of bounded length. It is kept: a record has several readers."""
+    said: str | None = getattr(record, "body", None)
+    if said is None:
+        said = record.body = _body(record)
+    return said
+
+
+def _body(record: logging.LogRecord) -> str:
     fields: Mapping[str, object] | None = getattr(record, "fields", None)
     if fields is None:  # another library's record
         return f"log.library_said library={quote(record.name)} text={quote(_without_secrets(record.getMessage()))}"
-    line = " ".join([_printable(str(record.msg)), *(f"{key}={quote(_seen(key, fields[key]))}" for key in fields)])
+    line = " ".join([_printable(str(record.msg)), *[f"{key}={quote(_seen(key, fields[key]))}" for key in fields]])
     return line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}…(+{len(line) - MAX_LINE})"
 
 
@@ -172,7 +180,13 @@ def without_user(text: str) -> str:
 def _seen(name: str, value: object) -> object:
     if value is None:
         return None
-    return BLACK if _SECRET_NAME.search(name) else _without_secrets(_text(value))
+    return BLACK if _is_secret(name) else _without_secrets(_text(value))
+
+
+@cache
+def _is_secret(name: str) -> bool:
+    """Of a field; there are as many as our own code names."""
+    return _SECRET_NAME.search(name) is not None
 
 
 def _without_secrets(text: str) -> str:

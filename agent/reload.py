@@ -11,7 +11,6 @@ import msgspec
 from agent.broker.topics import topics
 from agent.config import Config
 from agent.intake.keyfile import load_keyring
-from agent.intake.mappingfile import load_all
 from agent.model.command import Ask
 
 AT_ONCE = ("language", "limits", "printing", "report", "commands", "updates")
@@ -25,7 +24,10 @@ def needs_start(differ: Iterable[str]) -> bool:
 
 def try_start(config: Config) -> None:
     """Read what a start reads besides the configuration. Raises ConfigError where it can't be read."""
-    load_all(config)
+    if config.mappings:
+        from agent.intake.mappingfile import load_all  # a shop without them does not pay for them
+
+        load_all(config)
     load_keyring(config, topics(config.prefix, config.shop, config.agent))
 
 

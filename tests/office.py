@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agent.broker.backoff import Backoff
-from agent.broker.mqtt import Line, Will
+from agent.broker.mqtt import Line
+from agent.broker.word import Will
 from agent.clock import Clock, SystemClock
 from agent.config import Broker
 from agent.model.wire import Delivery

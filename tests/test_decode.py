@@ -516,6 +516,20 @@ def test_what_platforms_write_for_no_time_is_none(field: str, value: object) -> 
     assert decode_event(changed(UPSERT, "time", value))[0].time is None
 
 
+BLANKS = st.text(" \t\r\n", max_size=2)
+TEXTS = st.text('a:" \\\n', max_size=4).map(json.dumps)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), BLANKS, BLANKS, TEXTS, BLANKS), max_size=5))
+def test_a_key_that_stands_twice_is_found_whatever_stands_around_it(parts: list[tuple[str, ...]]) -> None:
+    """Blanks before and after a colon, and texts that look like a key, hide no second one; nor make one of none."""
+    written = ",".join(f'{end}"{key}"{before}:{after}{text}{end}' for key, before, after, text, end in parts)
+    keys = [key for key, *_ in parts]
+    payload = f'{{{written},"specversion":"2.0","id":"e","source":"s","type":"t"}}' if parts else "{}"
+    reason = refused(payload.encode()).reason
+    assert ("stands twice" in reason) == (len(set(keys)) < len(keys))
+
+
 def test_a_key_that_stands_twice_among_thousands_is_found_at_once() -> None:
     """Whoever may publish could stall the journal otherwise: 29,000 keys took eight seconds."""
     keys = ",".join(f'"{number:x}":0' for number in range(29_000))

@@ -1,7 +1,9 @@
 """The disk that forgets: what was synced stays, what was not may go, and errors arrive as the kernel says them."""
 
 import contextlib
+import itertools
 import random
+import sqlite3
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -46,6 +48,12 @@ def known(folder: Path) -> set[str]:
         return set(journal.write(lambda tx: [key for (key,) in tx.execute("SELECT key FROM meta WHERE key LIKE 'n%'")]))
     finally:
         journal.stop(10)
+
+
+def tables(path: Path) -> set[str]:
+    """What a journal's file holds as it lies there."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
 
 
 def states_that_lost(folder: Path, tmp_path: Path, synchronous: str) -> int:
@@ -148,6 +156,47 @@ def test_a_cut_within_a_commit_leaves_all_or_nothing_of_it(folder: Path, number:
         left = known(folder)
     assert kept <= left
     assert {key for key in left if not key.endswith("b")} == {key[:-1] for key in left if key.endswith("b")}
+
+
+def test_a_cut_while_the_journal_is_made_breaks_none(tmp_path: Path) -> None:
+    """A new box loses its power within its first start, at any of its operations (every other): the next start finds
+    no journal or a whole one, and accuses nobody.
+    """
+    for number in itertools.count(1, 2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with Disk(folder) as disk:
+
+            def cut(op: Op, number: int = number, disk: Disk = disk) -> None:
+                if op.number == number:
+                    disk.cut(random.Random(number))
+
+            disk.before = cut
+            with contextlib.suppress(JournalError):
+                Journal(folder / "journal.db").stop(10)
+            assert not (folder / "journal.db").exists() or "numbers" in tables(folder / "journal.db")
+            was_cut, disk.before = disk.operations >= number, lambda _: None
+            again = Journal(folder / "journal.db")
+            again.stop(10)
+            assert again.rebuilt_at is None
+        if not was_cut:
+            break
+    assert number > 50
+
+
+def test_a_wal_without_its_journal_is_set_aside(folder: Path) -> None:
+    """Somebody removed journal.db and left its WAL: no page of the lost journal gets into the new one."""
+    journal = journal_at(folder)
+    journal.write(lambda tx: notes.set_meta(tx, "n1", "x"))
+    left = (folder / "journal.db-wal").read_bytes()
+    journal.stop(10)
+    (folder / "journal.db").unlink()
+    (folder / "journal.db-wal").write_bytes(left)
+    again = journal_at(folder)
+    again.stop(10)
+    assert again.rebuilt
+    (aside,) = folder.glob("broken-*")
+    assert (aside / "journal.db-wal").read_bytes() == left
 
 
 def test_a_failed_sync_is_forgotten_by_the_next() -> None:

@@ -733,6 +733,23 @@ def test_word_on_what_was_published_tells_refusal_from_success(
         assert (word.mid, word.taken, word.generation) == (mid, taken, here.line.generation)
 
 
+@pytest.mark.parametrize("more", [b"", b"\0", b"\0\0", b"\x10\0", b"\0\x05\x1f\0\x02ok", b"\x97\0"])
+def test_word_is_read_in_every_form_that_mqtt_5_has(broker: ScriptedBroker, more: bytes) -> None:
+    """A reason may be left out, and have properties behind it; a number that we did not send is nobody's."""
+    broker.acks = False
+    with office(broker.port) as here:
+        peer = broker.welcome()
+        here.up()
+        mid = here.line.publish("t", b"")
+        peer.expect("PUBLISH")
+        assert mid is not None
+        peer.send(framed(0x40, (mid + 1).to_bytes(2, "big") + more) + framed(0x40, mid.to_bytes(2, "big") + more))
+        word = here.line.acknowledged.get(timeout=TIMEOUT_S)
+        assert word is not None
+        assert (word.mid, word.taken) == (mid, not more.startswith(b"\x97"))
+        assert here.line.acknowledged.empty()
+
+
 # -- a flood ----------------------------------------------------------------------------------------------------------
 
 

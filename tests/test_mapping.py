@@ -87,7 +87,7 @@ def test_a_shipped_mapping_makes_of_its_fixtures_what_was_seen_to_be_right(name:
 
 
 def test_the_configuration_names_the_mappings_that_are_shipped() -> None:
-    """A new file must be named in agent/config.py too."""
+    """A new file must be named in agent/config/settings.py too."""
     names = [name for option in get_args(get_type_hints(MappedTopic)["name"]) for name in get_args(option)]
     assert sorted(names) == shipped()
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator, ValidationError
 from paho.mqtt.enums import CallbackAPIVersion
 
-from agent.broker.mqtt import Acknowledged, Session
 from agent.broker.topics import topics
+from agent.broker.word import Acknowledged, Session
 from agent.clock import SystemClock
 from agent.errors import DecodeError
 from agent.intake.commands import Commands

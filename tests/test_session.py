@@ -289,7 +289,7 @@ def test_an_answer_that_was_not_believed_is_not_believed_later(monkeypatch: pyte
         said = printer(realtime=WELL, echo=True)(data)
         return next(opened, b"") + said if b"ticket" in data else said
 
-    monkeypatch.setattr("agent.printers.session.SLOW_BYTES_PER_S", 0)
+    monkeypatch.setattr("agent.printers.sending.SLOW_BYTES_PER_S", 0)
     here, _ = session(rule)
     here.capabilities = Capabilities(Tier.PROCESS_ID, ALL)
     assert here.send(b"ticket", TICKET, 1) is None

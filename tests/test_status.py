@@ -17,7 +17,8 @@ import pytest
 import agent
 from agent import log
 from agent.answers.standing import Standing
-from agent.config import Printer
+from agent.cli.status import lines_of
+from agent.config import Config, Printer
 from agent.control import ask
 from agent.errors import AgentNotRunning
 from agent.journal.waits import Listed, Why
@@ -97,6 +98,13 @@ def test_a_line_that_is_down_is_trouble_and_none_at_all_is_not(line: str, up_s: 
     found = seen(Stored(), line, up_s)
     assert (found.line.state, found.well) == (shown, well)
     assert [alarm.key for alarm in found.alarms] == (["line"] if shown == "down" else [])
+
+
+def test_a_line_that_still_connects_is_not_called_well() -> None:
+    """Orders don't come in yet: that is what it says first."""
+    said = next(lines_of(seen(Stored(), "down", 5), Config(shop="s1")))
+    assert said == "s1/box1  正在连接云端 not connected to the cloud yet"
+    assert "一切正常 all is well" in next(lines_of(seen(Stored(), "up", 5), Config(shop="s1")))
 
 
 @pytest.mark.parametrize(("stored", "full"), [(None, False), (Stored(), True)])

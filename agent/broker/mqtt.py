@@ -8,13 +8,11 @@ a lock taken or an exception raised in it could stop the line for good.
 """
 
 import queue
-import socket
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-import msgspec
 import paho.mqtt.client as mqtt
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -31,13 +29,16 @@ from agent.broker.client import (
     caught,
     log_in,
     new_client,
+    shut,
     topic_of,
     user_properties,
     wait,
     watch_socket,
 )
 from agent.broker.hold import Hold
+from agent.broker.troubles import Troubles
 from agent.broker.trust import Trust
+from agent.broker.word import Acknowledged, Session, Will
 from agent.clock import Clock
 from agent.config import Broker
 from agent.model.preset import preset_of
@@ -45,39 +46,9 @@ from agent.model.wire import Delivery
 
 MOST_UNACKED_OUT = 10
 SUBSCRIBE_AGAIN_S = 60.0
-OLD_PROTOCOL = 132
-BAD_LOGIN = (134, 135)
 NO_RIGHT = (135, 144)
 """Not authorized; topic name invalid."""
 _log = log.get("broker")
-
-
-class Will(msgspec.Struct, frozen=True):
-    """What the broker says, retained, when the line breaks."""
-
-    topic: str
-    payload: bytes
-
-
-class Acknowledged(msgspec.Struct, frozen=True):
-    """The broker's word on something published: `taken` is false when it refused it, `denied` true when we may not
-    write to that topic at all.
-    """
-
-    generation: int
-    mid: int
-    taken: bool
-    reason: str = ""
-    denied: bool = False
-
-
-class Session(msgspec.Struct, frozen=True):
-    """What the broker keeps for us while we are away: whether it still had it when we came, and for how many seconds
-    it says that it does; None where it does not say, as on MQTT 3.1.1.
-    """
-
-    present: bool
-    expiry_s: int | None
 
 
 class Line:
@@ -113,9 +84,6 @@ class Line:
         self._up_at = 0.0
         self._open = False
         self._answered = self._downgraded = False
-        self._refusal = ""
-        self._trouble = ""
-        self._denied = ""
         self._subscribe_at = float("inf")
         self._revive_at = 0.0
         self._aliens: set[str] = set()
@@ -125,6 +93,7 @@ class Line:
         self.acknowledged: queue.SimpleQueue[Acknowledged | None] = queue.SimpleQueue()
         self._preset = preset_of(settings.preset)
         self._trust = Trust(settings, clock) if self._address.tls else None
+        self._troubles = Troubles(settings, self._address, self._trust)
         self._client = self._build()
 
     # -- for the rooms above -------------------------------------------------------------------------------------
@@ -142,34 +111,14 @@ class Line:
     @property
     def login(self) -> str:
         """As whom we come, for a person; no secret."""
-        if self._settings.username:
-            return f"the user {self._settings.username}"
-        file = self._settings.cert_file
-        return f"who comes with the certificate {file}" if file is not None else "who comes without a user name"
+        return self._troubles.login
 
     @property
     def faults(self) -> dict[str, str]:
         """What needs a person: alarm key and reason."""
         if self._up:
             self._backoff.lasted(self._clock.monotonic() - self._up_at)
-        found = dict(self._trust.faults) if self._trust is not None else {}
-        if self._refusal:
-            found["broker:refused"] = f"the broker refuses us: {self._refusal}"
-        if self._denied:
-            found["broker:topics"] = (
-                f"the broker does not let us read our orders: {self._denied}; "
-                f"correct prefix, shop and agent here, or let {self.login} read these topics there"
-            )
-        if self._backoff.contested:
-            found["broker:client_id"] = (
-                f"another program uses our client id {self._settings.client_id}; give one of them another"
-            )
-        elif self._backoff.suspected:
-            found["broker:client_id"] = (
-                f"perhaps another box uses our client id {self._settings.client_id}: the broker takes us and hangs up, "
-                "again and again; give each box an agent name of its own"
-            )
-        return found
+        return self._troubles.faults(self._backoff)
 
     def acknowledge(self, delivery: Delivery) -> bool:
         """Settle a delivery: send its PUBACK, unless the connection that brought it is gone; then the broker sends it
@@ -196,12 +145,7 @@ class Line:
     def hang_up(self, reason: str) -> None:
         """Break this connection, because nothing good can come of it; a new one is made by itself."""
         _log.warning("broker.hung_up", reason=reason)
-        broken = self._client.socket()
-        try:
-            if broken is not None:
-                cast(socket.socket, broken).shutdown(socket.SHUT_RDWR)
-        except OSError as exc:
-            _log.debug("broker.hang_up_failed", reason=str(exc))
+        shut(self._client)
 
     # -- a service -----------------------------------------------------------------------------------------------
 
@@ -228,7 +172,7 @@ class Line:
         return self._clock.monotonic()
 
     def tend(self) -> None:
-        """Look after the line, several times a second, from one thread: build the client anew when its network thread
+        """Look after the line, each second, from one thread: build the client anew when its network thread
         died (a dead one still claims to be connected), ask again for topics that were refused.
         """
         now = self._clock.monotonic()
@@ -241,8 +185,8 @@ class Line:
             self._downgraded = False
             self._client.disconnect()  # its thread ends
         elif now >= self._subscribe_at and self._up:
-            if not self._denied:
-                self._denied = f"it has not answered for {SUBSCRIBE_AGAIN_S:.0f} s"
+            if not self._troubles.denied:
+                self._troubles.denied = f"it has not answered for {SUBSCRIBE_AGAIN_S:.0f} s"
                 _log.error("broker.subscription_unanswered", again_in_s=SUBSCRIBE_AGAIN_S)
             self._subscribe(self._client)
 
@@ -286,12 +230,6 @@ class Line:
             self._generation += 1
         return was_up
 
-    def _say_trouble(self, event: str, reason: str, again_s: float) -> None:
-        """Once for each reason, until the line was up again."""
-        if reason != self._trouble:
-            self._trouble = reason
-            _log.warning(event, reason=reason, host=self._address.host, port=self._address.port, again_in_s=again_s)
-
     # -- callbacks, on the network thread ------------------------------------------------------------------------
 
     @caught
@@ -316,12 +254,10 @@ class Line:
     ) -> None:
         self._answered = True
         if reason.is_failure:
-            self._refusal = f"{reason}{self._advice(reason.value)}"
+            self._troubles.refused(str(reason), reason.value)
             return
         self.most_unacked_out = max(1, min(MOST_UNACKED_OUT, getattr(properties, "ReceiveMaximum", MOST_UNACKED_OUT)))
-        self._trouble = self._refusal = ""
-        if self._trust is not None:
-            self._trust.accepted()
+        self._troubles.over()
         self._subscribe(client)
         with self._lock:
             self._up = True
@@ -329,30 +265,17 @@ class Line:
         self._note_session(flags.session_present, properties)
         self._on_up(flags.session_present)
 
-    def _advice(self, code: int) -> str:
-        if code == OLD_PROTOCOL:
-            return "; write protocol: '3.1.1'"
-        if code not in BAD_LOGIN:
-            return ""
-        source = self._settings.password_source()
-        word = "without a password" if source == "none" else f"with the password from {source}"
-        return f": {self.login}, {word}; check both with whoever runs the broker"
-
     def _note_session(self, present: bool, properties: Properties | None) -> None:
         """A broker of MQTT 5 that says nothing grants what was asked; one of 3.1.1 never says."""
         asked_s = self._settings.session_expiry_s
         granted_s = getattr(properties, "SessionExpiryInterval", asked_s) if self._settings.protocol == "5" else None
         self.session = Session(present, granted_s)
-        _log.info("broker.connected", session_present=present, session_expiry_s=granted_s, asked_s=asked_s)
-        if granted_s is not None and granted_s < asked_s:
-            _log.warning("broker.session_shortened", session_expiry_s=granted_s, asked_s=asked_s)
+        self._troubles.note_session(self.session, asked_s)
 
     @caught
     def _connect_failed(self, client: mqtt.Client, _userdata: Any) -> None:
         again_s = self._backoff.failed()
-        exc = sys.exception()
-        refused = self._trust.refused(exc) if self._trust is not None else ""
-        self._say_trouble("broker.unreachable", refused or str(exc or "no connection"), again_s)
+        self._troubles.say("broker.unreachable", self._troubles.unreachable(sys.exception()), again_s)
         wait(client, again_s)
 
     @caught
@@ -370,33 +293,28 @@ class Line:
             return
         why = str(reason) if flags.is_disconnect_packet_from_server or reason.value != 128 else "the connection broke"
         now = self._clock.monotonic()
-        if was_up and reason.value == TAKEN_OVER:
-            again_s = self._backoff.taken_over(now, now - self._up_at)
-            _log.warning("broker.taken_over", client_id=self._settings.client_id, again_in_s=again_s)
-        elif was_up:
-            suspected = self._backoff.suspected
-            again_s = self._backoff.lost(now, now - self._up_at)
-            _log.warning("broker.lost", reason=why, again_in_s=again_s)
-            if self._backoff.suspected and not suspected:
-                _log.warning("broker.contested_perhaps", client_id=self._settings.client_id, again_in_s=again_s)
+        if was_up:
+            again_s = self._after_loss(now, reason.value == TAKEN_OVER, why)
         else:
             again_s = self._backoff.failed()
-            event = "broker.refused" if self._answered else "broker.never_answered"
-            if not self._answered:
-                why += self._guess()
-            self._say_trouble(event, self._refusal if self._answered else why, again_s)
+            self._troubles.never_up(self._answered, why, again_s)
         # paho goes down to MQTT 3.1 on its own when 3.1.1 is refused, and would stay there.
         self._downgraded = client.protocol != PROTOCOLS[self._settings.protocol]
         wait(client, again_s)
 
-    def _guess(self) -> str:
-        """Why a broker hangs up before it says a word."""
-        said = ""
-        if self._trust is None:
-            said += f"; is {self._address.port} its encrypted port? then write mqtts:// in broker.url"
-        if self._settings.protocol == "5":
-            said += "; a broker that speaks no MQTT 5 may do so: write protocol: '3.1.1'"
-        return said + (self._trust.hung_up() if self._trust is not None else "")
+    def _after_loss(self, now: float, taken_over: bool, why: str) -> float:
+        """Seconds until the next try."""
+        backoff, client_id, lasted_s = self._backoff, self._settings.client_id, now - self._up_at
+        if taken_over:
+            again_s = backoff.taken_over(now, lasted_s)
+            _log.warning("broker.taken_over", client_id=client_id, again_in_s=again_s)
+            return again_s
+        suspected = backoff.suspected
+        again_s = backoff.lost(now, lasted_s)
+        _log.warning("broker.lost", reason=why, again_in_s=again_s)
+        if backoff.suspected and not suspected:
+            _log.warning("broker.contested_perhaps", client_id=client_id, again_in_s=again_s)
+        return again_s
 
     @caught
     def _message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
@@ -407,48 +325,22 @@ class Line:
         if message.qos != 1 or message.mid == 0:
             _log.warning("broker.wrong_delivery", topic=topic, qos=message.qos, mid=message.mid)
         payload = bytes(message.payload[:LARGEST_PACKET])  # no order is as large; the front door refuses it
-        delivery = Delivery(
-            self._generation,
-            message.mid,
-            topic,
-            payload,
-            message.qos,
-            message.retain,
-            user_properties(message.properties),
-        )
+        properties = user_properties(message.properties)
+        delivery = Delivery(self._generation, message.mid, topic, payload, message.qos, message.retain, properties)
         if self._hold.enter(len(payload), lambda: self._stopped):
             _log.warning("broker.held_back", waiting=self._hold.count)
         self._on_delivery(delivery)
 
     @caught
-    def _published(
-        self,
-        _client: mqtt.Client,
-        _userdata: Any,
-        mid: int,
-        reason: ReasonCode,
-        _properties: Properties | None,
-    ) -> None:
+    def _published(self, _client: mqtt.Client, _userdata: Any, mid: int, reason: ReasonCode, _: Any) -> None:
         denied = reason.value in NO_RIGHT
-        self.acknowledged.put(Acknowledged(self._generation, mid, not reason.is_failure, str(reason), denied))
+        why = str(reason) if reason.is_failure else ""
+        self.acknowledged.put(Acknowledged(self._generation, mid, not reason.is_failure, why, denied))
 
     @caught
-    def _subscribed(
-        self,
-        _client: mqtt.Client,
-        _userdata: Any,
-        _mid: int,
-        reasons: list[ReasonCode],
-        _properties: Properties | None,
-    ) -> None:
-        denied = [
-            f"{topic} ({reason})"
-            for topic, reason in zip(self._subscriptions, reasons, strict=False)
-            if reason.is_failure or reason.value == 0
-        ]
-        self._denied = ", ".join(denied)
-        if denied:
-            _log.error("broker.subscription_refused", topics=self._denied, again_in_s=SUBSCRIBE_AGAIN_S)
+    def _subscribed(self, _client: mqtt.Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _: Any) -> None:
+        if denied := self._troubles.not_let(self._subscriptions, reasons):
+            _log.error("broker.subscription_refused", topics=denied, again_in_s=SUBSCRIBE_AGAIN_S)
         else:
             self._subscribe_at = float("inf")
             _log.info("broker.subscribed", topics=", ".join(self._subscriptions))

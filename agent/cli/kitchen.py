@@ -72,7 +72,10 @@ def recall(number: int | None, config_path: Path, as_json: bool, **named: str) -
 
 def _tell(what: str, number: int | None, named: dict[str, str], config_path: Path, as_json: bool) -> None:
     if number is None and not named["order"] and not named["code"]:
-        raise click.UsageError(f"name a ticket, as in: shop-agent queue {what} 12; or --order NUMBER, or --code CODE")
+        raise click.UsageError(
+            f"请指明小票，如 shop-agent queue {what} 12，或 --order 单号，或 --code 条码 "
+            f"name a ticket, as in: shop-agent queue {what} 12; or --order NUMBER, or --code CODE"
+        )
     request: dict[str, Any] = {"do": what, **named, **({} if number is None else {"ticket": number})}
     answer = ask_agent(config_path, request, SETTLE_S)
     if as_json:

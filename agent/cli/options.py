@@ -22,10 +22,11 @@ config_option = click.option(
 )
 
 
-def configured(config: "Config", name: str) -> "Printer":
+def configured(config: "Config", name: str, param_hint: str = "NAME") -> "Printer":
     """The printer of that name. Raises BadParameter, which names those that there are."""
     try:
         return config.printer(name)
     except KeyError:
         there = ", ".join(printer.name for printer in config.printers) or "none"
-        raise click.BadParameter(f"there is no printer '{name}'; there is {there}", param_hint="NAME") from None
+        text = f"没有打印机 {name}，现有 {there} there is no printer '{name}'; there is {there}"
+        raise click.BadParameter(text, param_hint=param_hint) from None

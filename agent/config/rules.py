@@ -4,7 +4,6 @@ The rules look at values by path, so that they also speak when another setting c
 """
 
 import os
-import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,6 +79,8 @@ def _timezone_exists(reading: Reading) -> None:
     name = reading.values.get("timezone")
     if name is None:
         return
+    import zoneinfo  # it takes a while to find where the zones are
+
     try:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
@@ -87,7 +88,9 @@ def _timezone_exists(reading: Reading) -> None:
 
 
 def _zone_meant(name: str) -> str:
-    known = zoneinfo.available_timezones()
+    from zoneinfo import available_timezones
+
+    known = available_timezones()
     if not known:
         return "install the package tzdata"
     if name.lower().rpartition("/")[2] in (*_CHINAS_CITIES, *_CHINAS_OTHERS):

@@ -10,7 +10,6 @@ from functools import lru_cache
 
 from agent.encode import code128, codes, raster
 from agent.encode.press import Encoded, Fed, Language, Press
-from agent.encode.star import Star
 from agent.model.layout import Align, Code, Printed, Style, Symbology
 from agent.model.profile import GENERIC, Profile
 
@@ -56,7 +55,11 @@ def encode(
     has them: a kitchen's ticket never asks for `drawer`.
     Raises: ValueError when a row holds a control character (typeset leaves none in).
     """
-    language: Language = Star(profile) if profile.language == "star" else EscPos(profile)
+    language: Language = EscPos(profile)
+    if profile.language == "star":
+        from agent.encode.star import Star  # the only one of them in most shops is ESC/POS
+
+        language = Star(profile)
     cells = min(width, (dots or width * raster.CELL_DOTS) // raster.CELL_DOTS)
     press = Press(language, cells, fonts, profile.knife_feed if feed is None else feed)
     press.run(rows, width)

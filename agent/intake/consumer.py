@@ -5,6 +5,7 @@ disk it is acknowledged, and the printers are woken.
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,7 +21,6 @@ from agent.intake.commands import Commands, Done, answer_failed
 from agent.intake.counting import Counting, is_marker
 from agent.intake.decode import Envelope, decode_data, decode_envelope
 from agent.intake.errands import Errands
-from agent.intake.mapping import Mapping as ForeignMapping
 from agent.intake.sequence import Place, Verdict, judge_event, judge_place, judge_revision
 from agent.intake.signature import NO_KEYS, Keyring
 from agent.intake.timekeeper import TimeKeeper
@@ -32,6 +32,9 @@ from agent.model.order import Cancel, Event, Order
 from agent.model.report import OrderRef, OrderState, OrderStateName, Pong, Rejected
 from agent.model.station import Station
 from agent.model.wire import Delivery
+
+if TYPE_CHECKING:
+    from agent.intake.mapping import Mapping as ForeignMapping
 
 REPLAY_BEGIN, REPLAY_END = "replay.begin", "replay.end"
 LOCAL = "local"
@@ -58,7 +61,7 @@ class Consumer:
         rules: Intake = _RULES,
         times: TimeKeeper | None = None,
         stir: Callable[[], None] = lambda: None,
-        mappings: Mapping[str, ForeignMapping] | None = None,
+        mappings: "Mapping[str, ForeignMapping] | None" = None,
         commands: Commands | None = None,
         keyring: Keyring = NO_KEYS,
     ) -> None:

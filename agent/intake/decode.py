@@ -81,10 +81,11 @@ def decode_envelope(payload: bytes, attributes: dict[str, str] | None = None) ->
     Raises:
         DecodeError: park the message.
     """
-    tree, escapes = parse(payload)
+    tree, sound = parse(payload)
     if attributes is not None:
-        tree, escapes = {**attributes, "data": tree}, True
-    check_tree(tree, escapes)
+        tree, sound = {**attributes, "data": tree}, False
+    if not sound:
+        check_tree(tree)
     envelope = convert(tree, Envelope, "$")
     if envelope.specversion != "1.0":
         raise DecodeError("$.specversion", f"CloudEvents 1.0 is understood, not {envelope.specversion[:20]!r}")
@@ -161,7 +162,11 @@ def _check_quantity(value: Quantity, where: str) -> None:
 def _without_nulls(tree: Any) -> Any:
     """The data without the fields that are null: they take their default, and one that has none is named as missing."""
     if type(tree) is dict:
-        return {name: _without_nulls(value) for name, value in tree.items() if value is not None}
+        return {
+            name: value if type(value) is str else _without_nulls(value)
+            for name, value in tree.items()
+            if value is not None
+        }
     return [_without_nulls(value) for value in tree] if type(tree) is list else tree
 
 

@@ -2,15 +2,15 @@
 
 import hashlib
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.errors import DecodeError
 from agent.intake.decode import Envelope, decode_envelope
-from agent.intake.draft import map_payload
-from agent.intake.expressions import Reader
-from agent.intake.mapping import Mapping
 from agent.intake.strictjson import decode_tree
-from agent.intake.unread import few, unread_words
+
+if TYPE_CHECKING:  # a shop without mappings does not pay for them
+    from agent.intake.expressions import Reader
+    from agent.intake.mapping import Mapping
 
 _MOST_ID = 500
 _PROGRESS = re.compile(r"status|state|progress|stage|状态|进度", re.IGNORECASE)
@@ -39,7 +39,7 @@ def is_event(payload: bytes) -> bool:
     return type(tree) is dict and "specversion" in tree
 
 
-def envelope(payload: bytes, mapping: Mapping, topic: str) -> Envelope:
+def envelope(payload: bytes, mapping: "Mapping", topic: str) -> Envelope:
     """The event that a payload is, for `decode_data`. One that is a CloudEvent already is read as such.
 
     Its id is the platform's, else the digest of the payload; its source is the topic, which no event of ours has.
@@ -48,16 +48,21 @@ def envelope(payload: bytes, mapping: Mapping, topic: str) -> Envelope:
         NotAnOrder: acknowledge it.
         DecodeError: park it; the path is that in the order, or in the payload.
     """
+    from agent.intake.expressions import Reader
+
     tree = decode_tree(payload)
     if type(tree) is dict and "specversion" in tree:
         return decode_envelope(payload)
     return read(tree, hashlib.sha256(payload).hexdigest(), mapping, topic, Reader(mapping.zone))
 
 
-def read(tree: Any, digest: str, mapping: Mapping, topic: str, reader: Reader) -> Envelope:
+def read(tree: Any, digest: str, mapping: "Mapping", topic: str, reader: "Reader") -> Envelope:
     """The same for a payload that is parsed; `reader` is a fresh one and can be asked afterwards what was read.
     `tree` is changed where texts in it are unpacked.
     """
+    from agent.intake.draft import map_payload
+    from agent.intake.unread import few, unread_words
+
     mapped = map_payload(tree, mapping, reader)
     if mapped.kind == "skip":
         raise NotAnOrder

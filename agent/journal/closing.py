@@ -2,12 +2,11 @@
 
 import msgspec
 
-from agent.journal import orders
 from agent.journal.bumps import tell_if_finished
 from agent.journal.file import Tx
 from agent.journal.notes import add_report
 from agent.model.job import FINAL, JobState
-from agent.model.report import OrderState, OrderStateName
+from agent.model.report import OrderRef, OrderState, OrderStateName
 
 DISCARDED = "discarded"
 """What the reason of a ticket begins with that a person did not want any more."""
@@ -17,12 +16,14 @@ def close_order(tx: Tx, order_pk: int) -> None:
     """When an order's last ticket is settled, say what became of the order; and that it is ready, when nothing that is
     left of it is still to be made.
     """
-    state = outcome(tx, order_pk)
-    rev, before = tx.execute("SELECT rev, state FROM orders WHERE pk = ?", (order_pk,)).fetchone()
+    *ref, rev, before, canceled = tx.execute(
+        "SELECT order_id, channel, number, rev, state, canceled FROM orders WHERE pk = ?", (order_pk,)
+    ).fetchone()
+    state = _outcome(tx, order_pk, canceled)
     late = before == "ready" and state != "canceled"  # paper that comes after the dish changes nothing
     if state is not None and state != before and not late:
         tx.execute("UPDATE orders SET state = ? WHERE pk = ?", (state, order_pk))
-        add_report(tx, OrderState(orders.order_ref(tx, order_pk), rev, state))
+        add_report(tx, OrderState(OrderRef(*ref), rev, state))
     tell_if_finished(tx, order_pk)
 
 
@@ -30,12 +31,17 @@ def outcome(tx: Tx, order_pk: int) -> OrderStateName | None:
     """What an order's tickets make of it, None while one is not settled. The last word at each station counts; a copy
     of what is on paper that was not printed after all is none.
     """
+    (canceled,) = tx.execute("SELECT canceled FROM orders WHERE pk = ?", (order_pk,)).fetchone()
+    return _outcome(tx, order_pk, canceled)
+
+
+def _outcome(tx: Tx, order_pk: int, canceled: int) -> OrderStateName | None:
     rows = tx.execute(
         "SELECT station, copy, state, reason, rev FROM jobs WHERE order_pk = ? ORDER BY id", (order_pk,)
     ).fetchall()
     if any(JobState(state) not in FINAL for _, _, state, _, _ in rows):
         return None
-    if tx.execute("SELECT canceled FROM orders WHERE pk = ?", (order_pk,)).fetchone()[0]:
+    if canceled:
         return "canceled"
     last: dict[tuple[str, int], JobState] = {}
     discarded: dict[tuple[str, int], bool] = {}

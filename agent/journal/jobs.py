@@ -1,20 +1,20 @@
-"""Jobs: the tickets on their way. Every move is checked against the table of transitions; a move that matches no row
-raises, so that two owners of one printer, or a bug, can't print behind the journal's back.
+"""Jobs: the tickets on their way. Every move (`moves.py`) is checked against the table of transitions; one that matches
+no row raises, so that two owners of one printer, or a bug, can't print behind the journal's back.
 """
 
 from typing import Any
 
 import msgspec
 
-from agent.errors import IllegalTransition
 from agent.journal.closing import close_order
 from agent.journal.file import Tx
-from agent.journal.notes import add_report, clear_alarm, get_meta, keep_number, next_number, now, set_meta
+from agent.journal.moves import move, state_of, tell
+from agent.journal.notes import clear_alarm, get_meta, keep_number, next_number, now, set_meta
+from agent.journal.overtaken import drop_needless_void, hand_on_mark, is_overtaken
 from agent.journal.pauses import is_paused
 from agent.model.job import (
     FINAL,
     READ_INTENT,
-    TRANSITIONS,
     Counters,
     Expected,
     Intent,
@@ -24,7 +24,7 @@ from agent.model.job import (
     Mark,
     token,
 )
-from agent.model.report import Evidence, OrderRef, TicketState
+from agent.model.report import Evidence
 
 _COLUMNS = """
     SELECT j.id, j.order_pk, coalesce(o.channel, ''), coalesce(o.order_id, ''), j.rev, j.kind, j.station, j.home,
@@ -48,7 +48,6 @@ _NOT_BEFORE = (
 
 _PRINTS = "prints"
 _KIND, _STATE, _MARK, _INTENT = map(Job.__struct_fields__.index, ("kind", "state", "mark", "intent"))
-_TO_STATES = {new: ", ".join(f"'{old}'" for old, after in TRANSITIONS.items() if new in after) for new in TRANSITIONS}
 _EVIDENCE: dict[JobState, Evidence] = {JobState.HELD: "held", JobState.UNCONFIRMED: "unconfirmed"}
 
 
@@ -198,7 +197,7 @@ def claim(
     intent = Intent(token(print_number), expected.lines, expected.most_lines, expected.cuts, baseline)
     also = "flight = ?, print_number = ?, printer = ?, intent = ?, attempt = attempt + 1, number = ?"
     values = (int((0,) in has), print_number, printer, msgspec.json.encode(intent).decode(), job.number)
-    _move(tx, job.id, JobState.PROCESSING, "", also, values)
+    move(tx, job.id, JobState.PROCESSING, "", also, values)
     return print_number, intent
 
 
@@ -220,14 +219,14 @@ def settle(tx: Tx, job: Job, outcome: Settlement) -> JobState:
     `job` is as the caller knows it. One that was not under way may have been withdrawn since: then nothing happens.
     Returns where the ticket is now.
     """
-    if job.state is JobState.PENDING and (now_is := _state(tx, job.id)) is not JobState.PENDING:
+    if job.state is JobState.PENDING and (now_is := state_of(tx, job.id)) is not JobState.PENDING:
         return now_is
     state, reason = outcome.state, outcome.reason
-    if state is JobState.PENDING and _overtaken(tx, job):
-        _move(tx, job.id, state, reason)
+    if state is JobState.PENDING and is_overtaken(tx, job):
+        move(tx, job.id, state, reason)
         state, reason = JobState.CANCELED, "replaced by a newer revision"
         if outcome.mark is not None:
-            _hand_on_mark(tx, job, outcome.mark)
+            hand_on_mark(tx, job, outcome.mark)
     also = (
         "mark = coalesce(?, mark), intent = CASE WHEN ? THEN intent END, flight = CASE WHEN ? THEN flight END, "
         "printer = CASE WHEN ? THEN home ELSE printer END, evidence = ?"
@@ -235,10 +234,10 @@ def settle(tx: Tx, job: Job, outcome: Settlement) -> JobState:
     in_flight = outcome.keep_intent and not outcome.leaves
     evidence = outcome.evidence or _EVIDENCE.get(state, "")
     values = (outcome.mark, outcome.keep_intent, in_flight, state is JobState.PENDING, evidence)
-    _move(tx, job.id, state, reason, also, values)
-    _report(tx, job.id, evidence)
+    move(tx, job.id, state, reason, also, values)
+    tell(tx, job.id, evidence)
     if state is JobState.CANCELED and outcome.mark is None:
-        _drop_needless_void(tx, job)
+        drop_needless_void(tx, job)
     if state in FINAL and job.order_pk is not None:
         close_order(tx, job.order_pk)
     return state
@@ -256,12 +255,12 @@ def release(tx: Tx, printer: str) -> None:
         (printer,),
     )
     for (job_id,) in rows.fetchall():
-        _move(tx, job_id, JobState.PENDING, "the printer is well again")
+        move(tx, job_id, JobState.PENDING, "the printer is well again")
 
 
 def resume(tx: Tx, job: Job) -> None:
     """A ticket that was held in the printer's buffer goes on."""
-    _move(tx, job.id, JobState.PROCESSING, "the printer is well again")
+    move(tx, job.id, JobState.PROCESSING, "the printer is well again")
 
 
 def note_torn(tx: Tx, printer: str, torn: bool = True) -> None:
@@ -284,8 +283,8 @@ def withdraw(tx: Tx, order_pk: int, reason: str) -> dict[tuple[str, int], Mark]:
         (order_pk,),
     ).fetchall()
     for job_id, _, _, _ in rows:
-        _move(tx, job_id, JobState.CANCELED, reason)
-        _report(tx, job_id, "")
+        move(tx, job_id, JobState.CANCELED, reason)
+        tell(tx, job_id, "")
         clear_alarm(tx, f"ticket:{job_id}")
     return {(str(station), int(copy)): Mark(mark) for _, station, copy, mark in rows if mark is not None}
 
@@ -293,7 +292,7 @@ def withdraw(tx: Tx, order_pk: int, reason: str) -> dict[tuple[str, int], Mark]:
 def move_home(tx: Tx, job: Job, home: str) -> None:
     """Its station has another printer now. What may be in a printer stays with that one until it is settled."""
     if job.state is JobState.HELD and job.intent is None:  # for the old printer's sake
-        _move(tx, job.id, JobState.PENDING, "its station has another printer now")
+        move(tx, job.id, JobState.PENDING, "its station has another printer now")
     tx.execute("UPDATE jobs SET home = ? WHERE id = ?", (home, job.id))
     tx.execute("UPDATE jobs SET printer = ? WHERE id = ? AND intent IS NULL", (home, job.id))
 
@@ -318,91 +317,6 @@ def oldest_waiting(tx: Tx) -> str | None:
     """When the oldest ticket that is not settled was entered."""
     row = tx.execute(f"SELECT created_at FROM jobs INDEXED BY jobs_open WHERE {_OPEN} ORDER BY id LIMIT 1").fetchone()
     return None if row is None else str(row[0])
-
-
-def _overtaken(tx: Tx, job: Job) -> bool:
-    """Has its order moved on? Not where a newer revision left this station alone: then this ticket still holds."""
-    if job.order_pk is None:
-        return False
-    if job.kind is JobKind.CANCEL:  # it voids what came before it; once something newer may be out, it would void that
-        sql = "SELECT 1 FROM jobs WHERE order_pk = ? AND station = ? AND kind <> 'cancel' AND id > ? "
-        newer = f"{sql} AND (state = 'completed' OR intent IS NOT NULL) LIMIT 1"
-        return tx.execute(newer, (job.order_pk, job.station, job.id)).fetchone() is not None
-    row = tx.execute(
-        "SELECT 1 FROM orders WHERE pk = ? AND canceled UNION ALL SELECT 1 FROM jobs WHERE order_pk = ? "
-        "AND station = ? AND (copy = ? OR kind = 'cancel') AND id > ? AND state <> 'canceled' LIMIT 1",
-        (job.order_pk, job.order_pk, job.station, job.copy, job.id),
-    ).fetchone()
-    return row is not None
-
-
-def _hand_on_mark(tx: Tx, job: Job, mark: Mark) -> None:
-    """What may be on paper of an overtaken ticket is said by the one that takes its place."""
-    tx.execute(
-        "UPDATE jobs SET mark = ? WHERE order_pk = ? AND station = ? AND copy = ? AND id > ? AND kind <> 'cancel' "
-        "AND mark IS NULL AND state IN ('pending', 'held') AND intent IS NULL",
-        (mark, job.order_pk, job.station, job.copy, job.id),
-    )
-
-
-def _drop_needless_void(tx: Tx, job: Job) -> None:
-    """Nothing of this ticket is on paper: a void that waits to take it back, and nothing else, is not printed."""
-    rows = tx.execute(
-        "SELECT id FROM jobs v WHERE order_pk = ? AND station = ? AND kind = 'cancel' AND id > ? "
-        "AND state IN ('pending', 'held') AND intent IS NULL AND NOT EXISTS (SELECT 1 FROM jobs j "
-        "WHERE j.order_pk = v.order_pk AND j.station = v.station AND j.kind <> 'cancel' AND j.id < v.id "
-        "AND (j.state = 'completed' OR j.intent IS NOT NULL OR j.mark IS NOT NULL))",
-        (job.order_pk, job.station, job.id),
-    ).fetchall()
-    for (job_id,) in rows:
-        _move(tx, job_id, JobState.CANCELED, "there is nothing on paper to take back")
-        _report(tx, job_id, "")
-
-
-def _state(tx: Tx, job_id: int) -> JobState:
-    return JobState(tx.execute("SELECT state FROM jobs WHERE id = ?", (job_id,)).fetchone()[0])
-
-
-def _move(
-    tx: Tx, job_id: int, state: JobState, reason: str, also: str = "mark = mark", values: tuple[object, ...] = ()
-) -> None:
-    """The only way to a new state; `also` are the columns that change with it."""
-    again = state if state in (JobState.HELD, JobState.UNCONFIRMED) else ""
-    moved = tx.execute(
-        f"UPDATE jobs SET {also}, state = ?, reason = ? WHERE id = ? AND (state = ? OR state IN ({_TO_STATES[state]}))",
-        (*values, state, reason, job_id, again),
-    ).rowcount
-    if moved != 1:
-        raise IllegalTransition(f"ticket {job_id} can't become {state}")
-
-
-def _report(tx: Tx, job_id: int, evidence: Evidence) -> None:
-    """Tell the cloud where a ticket is now."""
-    row = tx.execute(  # a notice has no order, and is nothing to the cloud
-        "SELECT o.order_id, o.channel, o.number, j.rev, j.id, j.kind, j.station, j.printer, j.state, j.attempt, "
-        "j.reason, j.mark, j.number FROM jobs j JOIN orders o ON o.pk = j.order_pk WHERE j.id = ?",
-        (job_id,),
-    ).fetchone()
-    if row is None:
-        return
-    rev, ticket, kind, station, printer, state, attempt, reason, mark, number = row[3:]
-    add_report(
-        tx,
-        TicketState(
-            order=OrderRef(*row[:3]),
-            rev=rev,
-            ticket=ticket,
-            kind_of_ticket=JobKind(kind),
-            station=station,
-            printer=printer,
-            state=JobState(state),
-            attempt=attempt,
-            evidence=evidence,
-            reason=reason,
-            marked=None if mark is None else Mark(mark),
-            number=number,
-        ),
-    )
 
 
 def _job(row: tuple[Any, ...] | None) -> Job | None:

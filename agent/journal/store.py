@@ -29,20 +29,31 @@ _log = log.get("journal")
 
 
 class _Task(Generic[T]):
-    """One piece of work for the writer. It may run more than once, but only its last run is committed."""
+    """One piece of work for the writer. It may run more than once, but only its last run is committed.
+
+    Who waits for it waits for `gate`, which the writer opens.
+    """
 
     def __init__(
         self,
         work: Callable[[Tx], T],
         after: Callable[[T], None] | None = None,
         otherwise: Callable[[Exception], None] | None = None,
+        gate: "threading.Lock | None" = None,
     ) -> None:
         self.work = work
         self.after = after
         self.otherwise = otherwise
-        self.done = threading.Event()
+        self.gate = gate
+        self.done = False
         self.result: T | None = None
         self.error: Exception | None = None
+
+    def finish(self) -> None:
+        """It is done, or never will be. Once."""
+        self.done = True
+        if self.gate is not None:
+            self.gate.release()
 
 
 class Rider(Protocol):
@@ -85,9 +96,11 @@ class Journal:
             JournalError: it is not on disk, and won't be.
             Exception: whatever `work` raised; nothing of it is on disk.
         """
-        task: _Task[T] = _Task(work)
+        gate = threading.Lock()
+        gate.acquire()
+        task: _Task[T] = _Task(work, gate=gate)
         self._put(task)
-        task.done.wait()
+        gate.acquire()
         if task.error is not None:
             raise task.error
         return cast(T, task.result)
@@ -230,7 +243,7 @@ class Journal:
                 batch.remove(spoiler)
                 self._tell_failed(spoiler)
             for task in batch[:count]:
-                task.done.set()
+                task.finish()
                 if task.after is not None:
                     _call(task.after, task.result)
             del batch[:count]
@@ -280,7 +293,7 @@ class Journal:
 
     def _tell_failed(self, task: _Task[Any]) -> None:
         error = task.error
-        task.done.set()
+        task.finish()
         if error is not None and task.after is not None:  # nobody waits for it
             _log.error("journal.work_failed", reason=f"{type(error).__name__}: {error}")
             if task.otherwise is not None:
@@ -290,6 +303,15 @@ class Journal:
 def reader_of(path: Path) -> Tx:
     """A connection that can only read, whether or not an agent works there. sqlite3's errors come with its use."""
     return sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
+
+
+def look_into(path: Path, look: Callable[[Tx], T]) -> T:
+    """What a journal says, whether or not an agent works there. Raises JournalError."""
+    try:
+        with contextlib.closing(reader_of(path)) as reader:
+            return look(reader)
+    except sqlite3.Error as exc:
+        raise translate(exc) from exc
 
 
 def _call(told: Callable[[Any], None], what: object) -> None:
@@ -302,6 +324,6 @@ def _call(told: Callable[[Any], None], what: object) -> None:
 
 def _fail(batch: list[_Task[Any]], error: Exception) -> None:
     for task in batch:
-        if not task.done.is_set():
+        if not task.done:
             task.error = error
-            task.done.set()
+            task.finish()

@@ -45,7 +45,7 @@ class PrinterStatus(msgspec.Struct, frozen=True):
     @property
     def need(self) -> Need | None:
         """The first thing that a person must see to, or None when the printer is well."""
-        return next((need for need in Need if need in self.needs), None)
+        return next((need for need in Need if need in self.needs), None) if self.needs else None
 
 
 class Confirmed(msgspec.Struct, frozen=True):

@@ -4,21 +4,19 @@ T1 asks for a process ID, answered when everything before it is printed; T2 for 
 T3 can ask nothing. No retry happens here: a session says what it knows, and the spool decides.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
-import msgspec
 from msgspec.structs import replace
 
-from agent.checkpoint import armed, checkpoint
 from agent.clock import Clock
 from agent.errors import LinkBroken, Unavailable
-from agent.model.job import Counters, Intent
-from agent.model.printer import Confirmed, Need, NeedsHuman, NotPrinted, Outcome, Presumed, Tier, Unknown
+from agent.model.printer import Confirmed, NeedsHuman, Outcome, Presumed, Tier, Unknown
 from agent.model.profile import GENERIC, Profile
 from agent.printers.dialogue import CLEAR_BUFFERS, QUIET_S, STATUS_FENCE
 from agent.printers.link import Connector, Link
-from agent.printers.meeting import RESET, Meeting, Patience
+from agent.printers.meeting import RESET, Patience
+from agent.printers.sending import STALL_S, Sending, Sent
 
 RESYNC_LEAST = 2048
 _BAND_ROWS = 24
@@ -27,30 +25,12 @@ _BAND_ROWS = 24
 LINE_S = 0.05
 """A printed line of 3.75 mm at 80 mm/s."""
 SLOWEST_LINE_S = 0.2
-SLOW_BYTES_PER_S = 4000
-"""Up to 38,400 baud the wire, not the head, is what a ticket waits for."""
-
-MARK_EACH_S = 0.8
-"""No printer starts faster: what it forgets or misses when it loses its power is more than the line carries in this."""
-
-STALL_S = 1.5
-"""A printer that takes nothing for so long may have been off meanwhile. One that does so again is only slow."""
 
 COUNTING_SHARE = 0.1
 """How much of a ticket's time may go into reading the counters after it."""
 
 
-class _Sent(msgspec.Struct, frozen=True):
-    """A ticket that the printer has."""
-
-    intent: Intent
-    size: int
-    lines: int
-    at: float
-    marks: frozenset[str] = frozenset()
-
-
-class Session(Meeting):
+class Session(Sending):
     """One open link, and the tickets that go over it.
 
     `give_up` is asked while waiting: true once the agent must stop. `on_silence` is told what is odd after 8 s.
@@ -69,131 +49,14 @@ class Session(Meeting):
         dots: int = 576,
         profile: Profile = GENERIC,
     ) -> None:
-        super().__init__(link, clock, cable, patience, profile)
+        super().__init__(link, clock, cable, give_up, on_silence, patience, profile)
         self._resync = b"\0" * max(RESYNC_LEAST, _BAND_ROWS * dots // 8 + 64)
         self._clears_buffer = profile.clears_buffer
-        self._give_up = give_up
-        self._on_silence = on_silence
-        self._before: Counters | None = None
-        self._flight: list[_Sent] = []
-        self._asked_in_vain = False
-        self._doubted = False
         self._alive = ""
         self._asked_again: set[str] = set()
-        self._opened_before = self._cover_asked = False
         self._line_s = SLOWEST_LINE_S
-        self._discredited: set[str] = set()
-        self._stall_s = STALL_S
-        self._rest, self._size = b"", 0
-        self._fault: Exception | None = None
 
     # -- the ticket ----------------------------------------------------------------------------------------------
-
-    @property
-    def in_flight(self) -> int:
-        """How many tickets the printer has without having said what became of them."""
-        return len(self._flight)
-
-    def may_send_ahead(self) -> bool:
-        """May a second ticket follow before the word on the first? Only where the answers bear names and the line is
-        slow enough to be worth it, and never once something was odd.
-        """
-        slow = self._bytes_per_s <= SLOW_BYTES_PER_S and self.capabilities.tier is Tier.PROCESS_ID
-        odd = self._doubted or self._dialogue.status.need or self._is_shaken()
-        return slow and len(self._flight) == 1 and not odd
-
-    @property
-    def is_prompt(self) -> bool:
-        """Can `start` be called where nobody may wait?"""
-        return self._dialogue.is_prompt and not armed("print.mid_ticket") and not armed("print.before_fence")
-
-    def send(
-        self, ticket: bytes, intent: Intent, lines: int, breaks: Sequence[int] = ()
-    ) -> Unknown | NotPrinted | None:
-        """Give the printer a ticket and the question behind it. None: all was taken, now `settle`.
-
-        `lines` is how many it prints, feeds and pictures included; `breaks` are the places between two rows.
-        """
-        self.start(ticket, intent, lines, breaks)
-        return self.send_rest()
-
-    def start(self, ticket: bytes, intent: Intent, lines: int, breaks: Sequence[int] = ()) -> None:
-        """The first half of `send`: over a prompt link what it takes at once, else nothing. It neither waits nor
-        raises: `send_rest` says what went wrong.
-        """
-        self._before, self.counters = (None if self._flight else self.counters), None
-        self._trial = None
-        self._well_at = None
-        checkpoint("print.before_write")
-        self._dialogue.tokens.discard(intent.token)  # one of a journal that is gone
-        ticket, marks = self._marked(ticket, breaks)
-        first = self._dialogue.cover_question() if self.capabilities.realtime and not self._flight else b""
-        self._rest, self._size, self._fault = first + ticket + self._question(intent.token), len(ticket), None
-        self._dialogue.poured = 0
-        try:
-            if not self._flight:
-                self._dialogue.forget()
-                self._dialogue.stalled_s, self._asked_in_vain, self._opened_before = 0.0, False, False
-                self._cover_asked = True
-                self._dialogue.seen.clear()
-            if self.capabilities.tier is Tier.STATUS:  # its answers bear no name: all must come
-                self._dialogue.fences_owed += 1 + len(marks)
-                marks = frozenset()
-            self._flight.append(_Sent(intent, len(ticket), lines, self._clock.monotonic(), marks))
-            if self.is_prompt:
-                self._rest = self._dialogue.pour_now(self._rest)
-        except Exception as exc:  # noqa: BLE001  # it is raised by `send_rest`, on the thread whose link it is
-            self._fault = exc
-
-    def send_rest(self) -> Unknown | NotPrinted | None:
-        """The second half of `send`, which waits for as long as the link lives."""
-        try:
-            if self._fault is not None:
-                raise self._fault
-            complete = self._pour_with_checkpoints(self._rest)
-        except LinkBroken as exc:
-            return self._unsent(f"link lost while sending: {exc}")
-        checkpoint("print.after_write")
-        return None if complete else self._unsent("stopped while it took no bytes")
-
-    def _marked(self, ticket: bytes, breaks: Sequence[int]) -> tuple[bytes, frozenset[str]]:
-        """Over a line that stays when the printer loses its power, a question goes with every second of a long ticket:
-        what a printer misses while it starts then holds at least one, whose answer will be missing.
-        """
-        if self._notices_power_cycle or self.capabilities.tier is Tier.NONE:
-            return ticket, frozenset()
-        out, last, marks = bytearray(), 0, set()
-        for at in breaks:
-            if at - last >= self._bytes_per_s * MARK_EACH_S and at < len(ticket):
-                mark = self._dialogue.name_mark()
-                out += ticket[last:at] + self._question(mark)
-                last = at
-                marks.add(mark)
-        return bytes(out) + ticket[last:], frozenset(marks)
-
-    @property
-    def opened(self) -> bool:
-        """Was the cover open since the first ticket in flight went out, and not before?"""
-        return Need.COVER in self._dialogue.seen and not self._opened_before
-
-    def discredit(self) -> None:
-        """What the tickets in flight answer from now on is no proof where the printer may have lost its memory."""
-        self._doubted = True
-        if not self._notices_power_cycle:
-            self._discredited |= {sent.intent.token for sent in self._flight}
-
-    def _pour_with_checkpoints(self, data: bytes) -> bool:
-        sent = 0
-        for name, end in (("print.mid_ticket", self._size // 2), ("print.before_fence", self._size)):
-            if armed(name):
-                self._pour(data[sent:end])
-                sent = end
-                checkpoint(name)
-        return self._pour(data[sent:])
-
-    def _unsent(self, reason: str) -> Unknown | NotPrinted:
-        self._doubted = True
-        return Unknown(reason) if self._dialogue.poured else NotPrinted(reason)
 
     def settle(self) -> Outcome:
         """Wait for the printer's word on the first ticket in flight.
@@ -277,7 +140,7 @@ class Session(Meeting):
             tokens.add(self._alive)
         return bool(tokens & self._dialogue.tokens)
 
-    def _after_answer(self, first: "_Sent") -> Outcome:
+    def _after_answer(self, first: Sent) -> Outcome:
         """A question behind the ticket was answered. A process ID stands for itself, as long as the printer can't have
         lost its memory meanwhile. A status byte has no name, and a line that breaks or a printer that starts may
         look like one: the sensors must answer at once, the same question must be answered again, and no status
@@ -316,10 +179,6 @@ class Session(Meeting):
             self._line_s = min(SLOWEST_LINE_S, 2 * took_s / first.lines)
         return Confirmed(self.capabilities.tier.name.lower())
 
-    def _is_shaken(self) -> bool:
-        """Did it take nothing for so long, since the first ticket in flight, that it may have been off?"""
-        return self._dialogue.stalled_s > self._stall_s
-
     def _settle_presumed(self) -> Outcome:
         """A printer that answers nothing: the most that can be seen is that the cable took it all, and did not break
         while it was printed.
@@ -338,9 +197,6 @@ class Session(Meeting):
         if need := self._need():
             return NeedsHuman(need)
         return Presumed()
-
-    def _pour(self, data: bytes) -> bool:
-        return self._dialogue.pour(data, self._give_up, self._on_silence)
 
     # -- after a doubt -------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ FENCE_ANSWERS = frozenset(
     byte for byte in range(256) if not byte & 0x90 and byte & 3 in (0, 3) and byte & 12 in (0, 12)
 )
 """GS r 1: the two near-end bits and the two paper-end bits go together; bits 5 and 6 are undefined."""
-_FLOW = (0x11, 0x13)
+_FLOW = b"\x11\x13"
 
 
 class RealTime(msgspec.Struct, frozen=True):
@@ -91,10 +91,10 @@ def _first(data: bytes) -> tuple[int, Reply | None]:
 
 
 def _block(data: bytes) -> tuple[int, Reply | None]:
-    body = bytes(byte for byte in data if byte not in _FLOW)  # XOFF may interrupt a block
+    body = data.translate(None, _FLOW)  # XOFF may interrupt a block
     end = body.find(0, 1)
     content = body[:end] if end >= 0 else body
-    if len(content) > LONGEST_BLOCK or any(not 0x20 <= byte <= 0x7E for byte in content):
+    if len(content) > LONGEST_BLOCK or not content.isascii() or not content.decode("ascii").isprintable():
         return 1, None
     return (data.index(0) + 1, Block(content)) if end >= 0 else (0, None)
 

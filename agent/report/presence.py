@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from agent.broker.mqtt import Session
+from agent.broker.word import Session
 
 _Printer = msgspec.Meta(examples=["connecting", "ready", "away", "other", "needs_human"])
 _Tier = msgspec.Meta(examples=["process_id", "status", "none"])

@@ -15,8 +15,9 @@ from typing import Any, Literal
 import msgspec
 
 from agent import __version__, log
-from agent.broker.mqtt import Acknowledged, Line
+from agent.broker.mqtt import Line
 from agent.broker.topics import Topics
+from agent.broker.word import Acknowledged
 from agent.checkpoint import checkpoint
 from agent.clock import Clock, is_synchronised, stamp
 from agent.journal import jobs, notes, orders, waits
@@ -30,7 +31,7 @@ from agent.report.presence import Beat, PrinterSeen
 from agent.report.requests import Requests
 from agent.service import ServiceThread
 
-POLL_S = 0.25
+POLL_S = 1.0
 PACE_S = 0.02
 """After whatever wakes it but a new line: printers come first, and what is committed meanwhile goes with it."""
 UNANSWERED_S = 120.0
@@ -95,6 +96,7 @@ class Publisher(ServiceThread):
     def ask_replay(self) -> None:
         """Something is missing: ask the cloud for it."""
         self._requests.ask()
+        self._rouse()
 
     def answered(self) -> None:
         """The cloud heard a request: something came on the replay topic."""

@@ -5,8 +5,9 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from agent import log
-from agent.broker.mqtt import Line, Will
+from agent.broker.mqtt import Line
 from agent.broker.topics import topics
+from agent.broker.word import Will
 from agent.clock import Clock, stamp
 from agent.config import Config
 from agent.errors import ConfigError

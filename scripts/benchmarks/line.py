@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from agent.model.link import parse_link
-from agent.printers import session
+from agent.printers import sending
 from agent.printers.meeting import Patience
 from agent.simulator.ports import serve_pty
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
@@ -44,8 +44,8 @@ def measure(bauds: tuple[int, ...], tickets: int, rounds: int, under: Path) -> l
 
 
 def _one_round(use: Use, tickets: int, folder: Path) -> None:
-    slow = session.SLOW_BYTES_PER_S
-    session.SLOW_BYTES_PER_S = slow if use.in_flight == 2 else 0
+    slow = sending.SLOW_BYTES_PER_S
+    sending.SLOW_BYTES_PER_S = slow if use.in_flight == 2 else 0
     spec = PrinterSpec(bytes_per_s=use.baud / 10, line_time_s=LINE_TIME_S, buffer_bytes=4096)
     try:
         with VirtualPrinter(spec) as device, serve_pty(device) as port:
@@ -56,7 +56,7 @@ def _one_round(use: Use, tickets: int, folder: Path) -> None:
             finally:
                 kitchen.close()
     finally:
-        session.SLOW_BYTES_PER_S = slow
+        sending.SLOW_BYTES_PER_S = slow
 
 
 def _burst(kitchen: Kitchen, use: Use, tickets: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from agent.broker.mqtt import Session
+from agent.broker.word import Session
 from agent.journal.notes import OutboxRow
 from agent.model.job import JobKind, JobState, Mark
 from agent.model.readycode import ready_code

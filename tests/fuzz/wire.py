@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from paho.mqtt.client import _ConnectionState  # type: ignore[attr-defined]  # paho does not export it
 
 from agent.broker.certificate import ends_at
-from agent.broker.mqtt import Line, Will
+from agent.broker.mqtt import Line
+from agent.broker.word import Will
 from agent.clock import SystemClock
 from agent.config import Broker
 from agent.console.form import read_form

@@ -1,4 +1,4 @@
-"""A box whose kernel stops in the middle of the shop's orders: it comes back by itself, and nothing is lost or doubled."""
+"""A box whose kernel stops in the middle of orders: it comes back by itself, and nothing is lost or doubled."""
 
 import time
 from pathlib import Path
