@@ -84,6 +84,7 @@ TABLE = {
         "report/publisher.py",
         "            self._under_way[mid] = sent\n",
         "            self._under_way[mid] = sent\n            self._outbox.taken(sent.pk)\n",
+        seeds=400,
     ),
 }
 
