@@ -142,11 +142,17 @@ class Agent:
             config.intake,
             self._times,
             release.ring,
-            _mappings(config) if config.mappings else {},
+            self._load_mappings() if config.mappings else {},
             commands,
             keyring=self._cloud.keyring,
         )
         return release, commands, consumer
+
+    def _load_mappings(self) -> dict[str, "Mapping"]:
+        """Of other platforms, by topic; who has none does not pay for them."""
+        from agent.intake.mappingfile import load_all
+
+        return {topic: file.mapping for topic, file in load_all(self._config).items()}
 
     def _build_answers(self) -> dict[str, Handler]:
         """What is answered to whoever stands at the box, on a terminal or at the console."""
@@ -196,7 +202,6 @@ class Agent:
             config_path=self._path,
             press=self._prints.press,
             shelf=self._prints.shelf,
-            log_text=self.lines.text,
             restart=self._again.set,
             print_code=ClaimTicket(self._config, self._journal, self._prints.workers, self._prints.wake).print,
             alarm=self._set_alarm,
@@ -301,10 +306,3 @@ def _timezone(name: str) -> tzinfo:
     from zoneinfo import ZoneInfo
 
     return ZoneInfo(name)
-
-
-def _mappings(config: Config) -> dict[str, "Mapping"]:
-    """Of other platforms, by topic; who has none does not pay for them."""
-    from agent.intake.mappingfile import load_all
-
-    return {topic: file.mapping for topic, file in load_all(config).items()}

@@ -1,6 +1,9 @@
 """Is it the printer that was here before? Another one's paper never bears this one's orders."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -9,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model.acquaintance import Facts, Likeness, compare
+from agent.printers import dialogue
 from agent.simulator.ports import serve_tcp
-from agent.simulator.printer import PrinterSpec, VirtualPrinter
+from agent.simulator.printer import PrinterSpec, Reply, Trouble, VirtualPrinter
 from agent.spool import worker
 from tests.brigade import brigade
 from tests.kitchen import IMPATIENT, Kitchen, read
@@ -88,6 +92,37 @@ def test_a_printer_that_was_exchanged_is_accepted_by_a_person(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("tier", [1, 2])
+def test_an_answer_that_is_lost_at_the_first_meeting_makes_no_stranger_of_the_printer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tier: int
+) -> None:
+    """It says who it is twice before it is kept: half of its name is not."""
+    monkeypatch.setattr(dialogue, "FACT_TIMEOUT_S", 0.3)
+    spec = PrinterSpec(tier=tier)
+    with VirtualPrinter(spec) as device, serve_tcp(device) as port:
+
+        def lose_the_third(lost: list[bool]) -> None:
+            if not lost and sum(kind is Reply.IDENTITY for kind, _ in device.said) == 2:
+                lost.append(True)
+                device.trouble_replies(Trouble.LOSE, Reply.IDENTITY, count=1)
+
+        device.on_change(partial(lose_the_third, []))
+        here = Kitchen(tmp_path, device, port.link, "auto")
+        try:
+            here.order(1)
+            here.wait_told(1)
+            device.cut_link()
+            here.order(2)
+            here.wait_told(2)
+            assert [(read(piece).number, read(piece).marked) for piece in device.paper.pieces] == [
+                ("1", False),
+                ("2", False),
+            ]
+            assert "printer:wok:other" not in here.alarms()
+        finally:
+            here.close()
+
+
+@pytest.mark.parametrize("tier", [1, 2])
 def test_another_firmware_is_asked_again_what_it_can_prove(tmp_path: Path, tier: int) -> None:
     """An update may take a printer's voice away: the ticket is not presumed on the old one's word."""
     with brigade(tmp_path, {"wok": PrinterSpec()}) as here:
@@ -103,24 +138,35 @@ def test_another_firmware_is_asked_again_what_it_can_prove(tmp_path: Path, tier:
             assert "printer:wok:other" not in here.alarms()
 
 
+@contextmanager
+def stuck(folder: Path) -> Iterator[Kitchen]:
+    """A printer that has no status in real time, and whose FEED is held since before it was met: taken for mute."""
+    with VirtualPrinter(PrinterSpec(realtime=False)) as device, serve_tcp(device) as port:
+        device.press_feed()
+        here = Kitchen(folder, device, port.link, "auto")
+        try:
+            here.wait_alarm("printer:wok:mute")
+            yield here
+        finally:
+            here.close()
+
+
+def prints_confirmed(here: Kitchen) -> None:
+    """It was asked again: the next ticket is proved."""
+    here.wait_no_alarm("printer:wok:mute")
+    here.order(1)
+    here.wait_told(1)
+    assert here.ticket_states(1)[-1] == ("completed", "confirmed")
+
+
 def test_a_printer_that_was_stuck_when_it_was_met_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has no status in real time and its FEED was held: taken for mute, but not for ever."""
     monkeypatch.setattr(worker, "PROBE_AGAIN_S", 1.0)
-    spec = PrinterSpec(realtime=False)
-    with VirtualPrinter(spec) as device, serve_tcp(device) as port:
-        device.press_feed()
-        here = Kitchen(tmp_path, device, port.link, "auto")
-        try:
-            here.wait_alarm("printer:wok:mute")
-            device.press_feed(False)
-            here.wait_no_alarm("printer:wok:mute")
-            here.order(1)
-            here.wait_told(1)
-            assert here.ticket_states(1)[-1] == ("completed", "confirmed")
-        finally:
-            here.close()
+    with stuck(tmp_path) as here:
+        here.device.press_feed(False)
+        prints_confirmed(here)
 
 
 def test_a_printer_that_was_stuck_for_long_is_asked_anew_after_each_connection(
@@ -129,26 +175,16 @@ def test_a_printer_that_was_stuck_for_long_is_asked_anew_after_each_connection(
     """It was given up as mute; then it was switched off and on."""
     monkeypatch.setattr(worker, "PROBE_AGAIN_S", 0.3)
     monkeypatch.setattr(worker, "PROBES", 1)
-    spec = PrinterSpec(realtime=False)
-    with VirtualPrinter(spec) as device, serve_tcp(device) as port:
-        device.press_feed()
-        here = Kitchen(tmp_path, device, port.link, "auto")
-        try:
-            here.wait_alarm("printer:wok:mute")
-            room = here.worker
-            deadline = time.monotonic() + 30
-            while room._probes_left and time.monotonic() < deadline:
-                time.sleep(0.1)
-            assert room._probes_left == 0
-            device.press_feed(False)
-            device.power_off()
-            device.power_on()
-            here.wait_no_alarm("printer:wok:mute")
-            here.order(1)
-            here.wait_told(1)
-            assert here.ticket_states(1)[-1] == ("completed", "confirmed")
-        finally:
-            here.close()
+    with stuck(tmp_path) as here:
+        room = here.worker
+        deadline = time.monotonic() + 30
+        while room._probes_left and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert room._probes_left == 0
+        here.device.press_feed(False)
+        here.device.power_off()
+        here.device.power_on()
+        prints_confirmed(here)
 
 
 def test_a_new_printer_that_is_stuck_is_waited_for(tmp_path: Path) -> None:

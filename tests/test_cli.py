@@ -54,6 +54,26 @@ def options(command: click.Command) -> set[str]:
     return {name for option in command.params if isinstance(option, click.Option) for name in option.opts}
 
 
+@pytest.mark.parametrize(
+    ("words", "zh", "en"),
+    [
+        (["nope"], "命令写得不对", "No such command"),
+        (["status", "--nope"], "没有选项 --nope", "No such option"),
+        (["queue", "again"], "还要写 NUMBER", "Missing argument"),
+        (["queue", "again", "xx"], "NUMBER 写得不对", "Invalid value"),
+        (["preview", "--width", "9"], "--width 写得不对", "not in the range"),
+        (["preview", "--before", "setup.py"], "", "does not exist"),
+        (["setup", "--from", "x", "--from-boot"], "只能给一个", "give one of them"),
+    ],
+)
+def test_wrong_usage_is_told_in_both_languages(words: list[str], zh: str, en: str) -> None:
+    """Click's own English comes after the Chinese; the exit code stays 2."""
+    said = CliRunner().invoke(cli, words)
+    assert said.exit_code == 2
+    assert zh in said.output
+    assert en in said.output
+
+
 def test_whatever_shows_something_has_json() -> None:
     """For programs; those without are named here, with why."""
     without = {words for words, command in commands() if "--json" not in options(command)}

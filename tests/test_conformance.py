@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from agent.printers.usblp import UsblpConnector
 from agent.simulator.faults import Reply, Trouble
 from agent.simulator.ports import serve_pty, serve_tcp
 from agent.simulator.printer import VirtualPrinter
+from agent.simulator.stage import free_port
 from tests.conftest import REPORT
 from tests.test_usblp import Kernel
 from tests.tricks import (
@@ -360,6 +362,33 @@ def test_the_command_checks_a_printer_of_the_configuration(tmp_path: Path) -> No
         assert report["results"][0]["verdict"]["outcome"] == "failed"
         assert "connect" in report["results"][0]["verdict"]["detail"]
         assert not (tmp_path / "data").exists()
+
+
+def test_a_printer_that_can_t_be_opened_is_not_asked_further(tmp_path: Path) -> None:
+    """A closed port: one result, and what to do, in both languages."""
+    result = run(tmp_path, f"tcp://127.0.0.1:{free_port()}", "--json")
+    report = msgspec.json.decode(result.stdout)
+    assert (result.exit_code, [each["name"] for each in report["results"]]) == (1, ["open"])
+    assert "开电源，查线" in report["ended_by"]
+    assert "turn it on, look at its cable" in report["ended_by"]
+
+
+@pytest.mark.parametrize("how", ("simulate", "virtual"))
+def test_what_passes_for_a_printer_needs_time_for_its_paper(tmp_path: Path, how: str) -> None:
+    """As they come: an answer behind 40 lines must not be there at once, or nobody could tell it from a lie."""
+    with ExitStack() as stack:
+        if how == "virtual":
+            printer = Printer(name="kitchen", link=VirtualLink("kitchen"))
+            report = check(connector(printer, tmp_path), "fence")
+        else:
+            command = [sys.executable, "-m", "agent", "simulate", "printer", "--quiet"]
+            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            stack.callback(process.terminate)
+            assert process.stdout is not None
+            link = parse_link(process.stdout.readline().split()[-1])
+            report = check(connector(Printer(name="kitchen", link=link), tmp_path), "fence")
+    assert report.failed == (), why(report)
+    assert "fence" in passed(report)
 
 
 @pytest.mark.parametrize("by", ("name", "link"))

@@ -330,14 +330,6 @@ class Box:
         return future
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal(tmp_path / "journal.db")
-    journal.start()
-    yield journal
-    journal.stop(5)
-
-
 def test_a_printer_is_shown_with_all_that_is_known_of_it(journal: Journal) -> None:
     """Met before or not, with its own alarms only."""
     box = Box(journal, Hand("needs_human", need="paper", tier="process_id"))

@@ -1,7 +1,10 @@
 """The disk that forgets: what was synced stays, what was not may go, and errors arrive as the kernel says them."""
 
 import contextlib
+import itertools
 import random
+import sqlite3
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -47,6 +50,12 @@ def known(folder: Path) -> set[str]:
         journal.stop(10)
 
 
+def tables(path: Path) -> set[str]:
+    """What a journal's file holds as it lies there."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+
+
 def states_that_lost(folder: Path, tmp_path: Path, synchronous: str) -> int:
     """See what power cuts would leave of a journal at work; returns how many states lack what was acknowledged."""
     chance, lost, states = random.Random(7), 0, 0
@@ -77,6 +86,32 @@ def states_that_lost(folder: Path, tmp_path: Path, synchronous: str) -> int:
 def test_what_was_committed_with_full_survives_every_cut(folder: Path, tmp_path: Path) -> None:
     """synchronous=FULL: whatever becomes of the sectors that were not synced, an acknowledged row is there."""
     assert states_that_lost(folder, tmp_path, "FULL") == 0
+
+
+@pytest.mark.parametrize("number", range(9, 15))
+def test_what_is_committed_after_a_cut_within_the_first_start_survives_the_next_cut(
+    tmp_path: Path, number: int
+) -> None:
+    """A rollback journal that the disk brings back would make SQLite empty the file, and delete its log."""
+    for seed in range(12):
+        chance = random.Random(seed)
+        new, cut_once, cut_twice = (tmp_path / f"{name}-{seed}" for name in ("new", "once", "twice"))
+        new.mkdir()
+        with Disk(new) as disk:
+            disk.before = partial(leave_at, number, partial(disk.leave, cut_once, chance))
+            journal_at(new).stop(10)
+        with Disk(cut_once) as disk:
+            journal = journal_at(cut_once)
+            journal.write(lambda tx: notes.set_meta(tx, "n1", "x"))
+            disk.leave(cut_twice, chance)
+            journal.stop(10)
+        assert known(cut_twice) == {"n1"}
+
+
+def leave_at(number: int, leave: Callable[[], None], op: Op) -> None:
+    """Before the `number`-th operation, see what a cut would leave."""
+    if op.number == number:
+        leave()
 
 
 def test_with_normal_acknowledged_rows_go_missing(folder: Path, tmp_path: Path) -> None:
@@ -121,6 +156,47 @@ def test_a_cut_within_a_commit_leaves_all_or_nothing_of_it(folder: Path, number:
         left = known(folder)
     assert kept <= left
     assert {key for key in left if not key.endswith("b")} == {key[:-1] for key in left if key.endswith("b")}
+
+
+def test_a_cut_while_the_journal_is_made_breaks_none(tmp_path: Path) -> None:
+    """A new box loses its power within its first start, at any of its operations (every other): the next start finds
+    no journal or a whole one, and accuses nobody.
+    """
+    for number in itertools.count(1, 2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with Disk(folder) as disk:
+
+            def cut(op: Op, number: int = number, disk: Disk = disk) -> None:
+                if op.number == number:
+                    disk.cut(random.Random(number))
+
+            disk.before = cut
+            with contextlib.suppress(JournalError):
+                Journal(folder / "journal.db").stop(10)
+            assert not (folder / "journal.db").exists() or "numbers" in tables(folder / "journal.db")
+            was_cut, disk.before = disk.operations >= number, lambda _: None
+            again = Journal(folder / "journal.db")
+            again.stop(10)
+            assert again.rebuilt_at is None
+        if not was_cut:
+            break
+    assert number > 50
+
+
+def test_a_wal_without_its_journal_is_set_aside(folder: Path) -> None:
+    """Somebody removed journal.db and left its WAL: no page of the lost journal gets into the new one."""
+    journal = journal_at(folder)
+    journal.write(lambda tx: notes.set_meta(tx, "n1", "x"))
+    left = (folder / "journal.db-wal").read_bytes()
+    journal.stop(10)
+    (folder / "journal.db").unlink()
+    (folder / "journal.db-wal").write_bytes(left)
+    again = journal_at(folder)
+    again.stop(10)
+    assert again.rebuilt
+    (aside,) = folder.glob("broken-*")
+    assert (aside / "journal.db-wal").read_bytes() == left
 
 
 def test_a_failed_sync_is_forgotten_by_the_next() -> None:

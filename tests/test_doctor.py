@@ -55,7 +55,7 @@ def case(folder: Path, **more: Any) -> Case:
         "clock": HandClock(),
         "connect": nobody,
         "synchronised": lambda: True,
-        "roots": Roots(folder / "sys", folder / "proc", folder / "logs"),
+        "roots": Roots(folder / "sys", folder / "logs"),
     }
     return Case(**{**facts, **more})
 

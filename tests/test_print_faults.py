@@ -325,6 +325,25 @@ def test_what_follows_a_torn_ticket_is_a_piece_of_its_own(tmp_path: Path) -> Non
             assert ("#AAA" in ticket.text) + ("#BBB" in ticket.text) <= 1, ticket.text
 
 
+def test_what_follows_a_ticket_that_a_person_settled_is_a_piece_of_its_own(tmp_path: Path) -> None:
+    """Its copy was torn, and somebody says that it is on paper: the slip that hangs there is cut off all the same."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(tier=2, line_time_s=0.02)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.order("AAA")
+        here.device.wait_for(lambda device: "#AAA" in "".join(line.text for line in device.paper.current.lines), 10)
+        here.device.power_off()
+        here.wait_told("AAA", states=("unconfirmed",))
+        here.journal.write(lambda tx: decide(tx, Settle("printed", ticket=2)))
+        here.order("BBB")
+        here.device.power_on()
+        assert here.wait_for("BBB", 30)
+        assert [("#AAA" in ticket.text, "#BBB" in ticket.text) for ticket in here.tickets()[1:]] == [
+            (True, False),
+            (False, True),
+        ]
+
+
 def test_counters_that_never_count_prove_nothing(tmp_path: Path) -> None:
     """A clone that answers the same for ever: a lost answer leads to a marked ticket, not to a second unmarked one."""
     with kitchen(tmp_path, "tcp", PrinterSpec(counters=False)) as here:

@@ -216,15 +216,6 @@ class Ear:
         return self._mid
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """A ledger."""
-    one = Journal(tmp_path / "journal.db")
-    one.start()
-    yield one
-    one.stop(5)
-
-
 def test_every_report_is_what_the_publisher_says(journal: Journal) -> None:
     """Byte for byte but for what a journal gives: its id, its numbers and its times."""
     ear, topic = Ear(), topics("shops", "s421", "box1")

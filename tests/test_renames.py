@@ -4,29 +4,32 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.cli import cli
 from agent.config import load
 from agent.console.access import Access
 from agent.intake.consumer import Consumer
 from agent.journal import jobs, renames, routes
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
-from agent.journal.store import Journal
+from agent.journal.store import Journal, reader_of
 from agent.model.job import Expected, JobState
 from agent.model.station import Match, Station
 from agent.model.wire import Delivery
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.simulator.stage import free_port
+from tests.house import until
 from tests.kitchen import Ticket, read
 from tests.scan import scan_piece
 from tests.test_console_printers import save
@@ -245,6 +248,12 @@ class Process:
         self.process.kill()
         self.process.wait(20)
 
+    def settled(self, tickets: int) -> bool:
+        """Is the printers' word on so many tickets on disk?"""
+        with closing(reader_of(self.folder / "data/journal.db")) as reader:
+            done = reader.execute("SELECT count(*) FROM jobs WHERE state = 'completed'").fetchone()[0]
+        return bool(done == tickets)
+
     def me(self) -> Client:
         """The shop's owner."""
         access = Access(self.folder / "data")
@@ -278,7 +287,7 @@ def test_a_rename_that_is_killed_is_whole_or_was_not(tmp_path: Path, where: str)
         here.tell("1", "order.upsert", rev=1, items=[SOY, BUN])
         for device in devices.values():
             assert device.wait_for(lambda device: len(papers(device)) == 1, 20)
-        time.sleep(0.5)  # the printer's word is on disk
+        until(lambda: here.settled(2), "both outcomes")
         with suppress(OSError, HTTPException):  # it is killed before its answer
             here.me().post("/stations/rename", {"station": "drinks", "name": "吧台"})
         assert here.process.wait(20) == -signal.SIGKILL
@@ -296,6 +305,47 @@ def test_a_rename_that_is_killed_is_whole_or_was_not(tmp_path: Path, where: str)
         assert ("吧台" if is_new else "drinks") in void.text
         assert not any("豆浆" in each.text for each in papers(devices["wok"]))
         assert [each.name for each in load(here.config).stations][1] == ("吧台" if is_new else "drinks")
+
+
+def test_a_rename_waits_for_a_file_that_was_spoilt_before_the_start(tmp_path: Path) -> None:
+    """The new name is written, and somebody spoils the file before the agent read it: the shop goes on under the old
+    names, is told where the mistake is, and once it is mended the station has its paper under its new name.
+    """
+    with ExitStack() as stack:
+        devices = {name: stack.enter_context(VirtualPrinter(PrinterSpec())) for name in ("wok", "bar")}
+        links = {name: stack.enter_context(serve_tcp(device)).link for name, device in devices.items()}
+        here = Process(tmp_path, links)
+        here.start("written")
+        stack.callback(here.kill)
+        here.wait()
+        here.tell("1", "order.upsert", rev=1, items=[SOY, BUN])
+        for device in devices.values():
+            assert device.wait_for(lambda device: len(papers(device)) == 1, 20)
+        until(lambda: (tmp_path / "data/last-good.yaml").exists() and here.settled(2), "a good start")
+        with suppress(OSError, HTTPException):  # it is killed before its answer
+            here.me().post("/stations/rename", {"station": "drinks", "name": "吧台"})
+        assert here.process.wait(20) == -signal.SIGKILL
+        right = here.config.read_text("utf-8")
+        here.config.write_text(f"{right}printerz: []\n", "utf-8")
+        here.start()
+        here.wait()
+        assert "printerz" in CliRunner().invoke(cli, ["status", "--config", str(here.config)]).output
+        here.tell("2", "order.upsert", rev=2, items=[{**SOY, "qty": 3}, BUN])
+        assert devices["bar"].wait_for(lambda device: len(papers(device)) == 2, 20)
+        until(lambda: here.settled(3), "its outcome")
+        here.kill()
+        here.config.write_text(right, "utf-8")
+        here.start()
+        here.wait()
+        here.tell("3", "order.upsert", rev=3, items=[{**SOY, "qty": 3}, TWO_BUNS])
+        assert devices["wok"].wait_for(lambda device: len(papers(device)) == 2, 20)
+        here.tell("4", "order.cancel", rev=4)
+        assert devices["bar"].wait_for(lambda device: len(papers(device)) == 3, 20)
+        assert devices["wok"].wait_for(lambda device: len(papers(device)) == 3, 20)
+        _, changed, void = papers(devices["bar"])
+        assert ("drinks" in changed.text, "吧台" in void.text, "作废" in void.text) == (True, True, True)
+        assert not any(each.marked for device in devices.values() for each in papers(device))
+        assert not any("豆浆" in each.text for each in papers(devices["wok"]))
 
 
 # -- the journal -------------------------------------------------------------------------------------------------------

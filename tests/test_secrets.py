@@ -250,13 +250,6 @@ def test_file_that_can_not_be_a_secret_is_not_shown(folder: Path) -> None:
     box.check()
 
 
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """Whatever runs is ended."""
-    with ExitStack() as stack:
-        yield stack
-
-
 def mosquitto(folder: Path, port: int, password: str, stack: ExitStack) -> Mosquitto:
     """A broker that wants this password of the user s1."""
     program = shutil.which("mosquitto_passwd") or str(Path(sys.prefix, "debian/usr/bin/mosquitto_passwd"))

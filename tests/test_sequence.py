@@ -18,10 +18,11 @@ from agent.clock import SystemClock
 from agent.intake.consumer import Consumer
 from agent.intake.sequence import Numbers, Place, Verdict, judge_event, judge_place, judge_revision, note_number
 from agent.intake.timekeeper import TimeKeeper
-from agent.journal import jobs, notes, orders
+from agent.journal import dismissals, jobs, notes, orders
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.journal.store import Journal
+from agent.model.command import Dismiss
 from agent.model.job import Expected, Job, JobKind, JobState, Mark
 from agent.model.station import Match, Station
 from agent.model.wire import Delivery
@@ -647,7 +648,21 @@ def test_what_the_disk_forgot_is_marked(shop: Shop) -> None:
     shop.send({**upsert(1, event_id="u10"), "data": news, "sequence": f"{10:020}"})
     assert [mark for *_, mark in shop.live()] == ["journal_rebuilt", "journal_rebuilt", None]
     assert "card" in shop.journal.write(notes.alarms)
-    assert shop.ask("SELECT max(pk) > 1000000 FROM outbox") == [(1,)], "the cloud knows these reports' numbers already"
+
+
+def test_a_second_loss_is_found_out_after_the_first_was_dismissed(shop: Shop) -> None:
+    """The cloud's number is the same, and everything had come again in between: the card forgot once more."""
+    shop.send(counted(8))
+    shop.send(replay_begin(9, 9), "replay")
+    assert "card" in shop.journal.write(notes.alarms)
+    shop.send(counted(9), "replay")
+    shop.send({"source": SOURCE, "from": 9, "to": 9, "head": 9}, "replay")
+    shop.journal.write(lambda tx: dismissals.dismiss(tx, Dismiss("card")))
+    shop.send(replay_begin(9, 9), "replay")
+    assert "card" not in shop.journal.write(notes.alarms)
+    shop.journal.write(lambda tx: tx.execute("UPDATE cursors SET last = 8").rowcount)
+    shop.send(replay_begin(9, 9), "replay")
+    assert "card" in shop.journal.write(notes.alarms)
 
 
 def test_a_disk_that_forgot_nothing_is_not_accused(shop: Shop) -> None:

@@ -18,16 +18,20 @@ from agent.checkpoint import UPDATING
 from agent.cli import cli
 from agent.clock import SystemClock
 from agent.doctor.after import Before, before, missing, wait_until_well
+from agent.intake.consumer import Consumer
 from agent.journal import dismissals, notes
 from agent.journal.store import Journal
 from agent.model.command import Dismiss
+from agent.model.station import Station
+from agent.model.wire import Delivery
 from agent.overview.state import LineNow, OrdersNow, Overview, PrinterNow, TicketsNow
 from agent.service import running
-from agent.update import back
+from agent.update import back, packages
 from agent.update.back import Last, State, Trial
 from agent.update.rules import CALM_S, ROOM_BYTES, Moment, Offer, Verdict, in_hours, may_now, worth
 from agent.update.tell import follow
 from tests import fakedpkg
+from tests.crash import order_event
 
 PROJECT = Path(__file__).parents[1]
 OLD, NEW = "1.0", "2.0"
@@ -89,10 +93,16 @@ QUIET = Moment(
         ({"asked": True, "automatic": False, "local": None, "idle_s": 1.0}, "go", ""),
         ({"asked": True, "seen": seen(tickets=TicketsNow(waiting=1))}, "later", "not settled"),
         ({"asked": True, "silent": True}, "later", "gives no answer"),
+        ({"seen": None, "left": 2}, "later", "the agent is down, and 2 tickets are not settled: start it"),
+        ({"seen": None, "left": None}, "later", "the agent is down, and its journal can't be read: start it"),
+        ({"seen": None, "left": 2, "asked": True}, "go", ""),
+        ({"seen": None, "left": None, "asked": True}, "go", ""),
     ],
 )
 def test_an_update_waits_for_a_quiet_moment(change: dict[str, Any], verdict: str, why: str) -> None:
-    """Never with tickets waiting, whoever asks; by itself only in the hours, and when nobody orders."""
+    """Never with tickets waiting for an agent that runs, whoever asks; by itself only in the hours, when nobody orders,
+    and with none waiting for one that is down.
+    """
     found = may_now(msgspec.structs.replace(QUIET, **change))
     assert found.verdict == verdict
     assert why in found.why.en
@@ -107,9 +117,10 @@ def test_an_update_waits_for_a_quiet_moment(change: dict[str, Any], verdict: str
     ],
 )
 def test_the_timer_does_not_begin_in_vain(
-    tmp_path: Path, settings: str, trial: Trial | None, code: int, says: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str, trial: Trial | None, code: int, says: str
 ) -> None:
     """It asks first, without the network and without writing; what was cut off is undone at any hour."""
+    monkeypatch.setattr(packages, "require", lambda: None)
     config = tmp_path / "shop-agent.yaml"
     config.write_text(f"shop: s421\ndata_dir: {tmp_path}\nintake: {{clock: trust}}\n{settings}\n")
     if trial is not None:
@@ -117,6 +128,40 @@ def test_the_timer_does_not_begin_in_vain(
     told = CliRunner().invoke(cli, ["update", "--due", "--config", str(config), "--folder", str(tmp_path)])
     assert told.exit_code == code
     assert says in told.output
+
+
+def test_an_agent_that_is_down_has_its_tickets_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are in its journal: an update waits for them, and says what to do."""
+    monkeypatch.setattr(packages, "require", lambda: None)
+    config = tmp_path / "shop-agent.yaml"
+    config.write_text(f"shop: s421\ndata_dir: {tmp_path}\nintake: {{clock: trust}}\nupdates: {{hours: 00:00-00:00}}\n")
+    journal = Journal(tmp_path / "journal.db")
+    with running([journal], 1.0, SystemClock()):
+        stations = [Station("wok", "p1", default=True)]
+        consumer = Consumer(journal, stations, "replay", lambda _: None, lambda _: None, lambda: None)
+        consumer.receive(Delivery(1, 1, "order", msgspec.json.encode(order_event(1)), 1, False))
+        journal.write(lambda _: None)
+    due = ["update", "--due", "--config", str(config), "--folder", str(tmp_path)]
+    told = CliRunner().invoke(cli, due)
+    assert (told.exit_code, "the agent is down, and 1 tickets are not settled" in told.output) == (1, True)
+    (tmp_path / "journal.db").write_bytes(b"garbage" * 1000)
+    told = CliRunner().invoke(cli, due)
+    assert (told.exit_code, "its journal can't be read" in told.output) == (1, True)
+
+
+@pytest.mark.parametrize("how", [["--check"], ["--json"], []])
+def test_without_a_repository_nothing_can_be_brought_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: list[str]
+) -> None:
+    """Looking or doing, a person reads so, with exit 1; the timer is not troubled."""
+    monkeypatch.setattr(packages, "present", lambda: OLD)
+    monkeypatch.setattr(packages, "SOURCE", tmp_path / "none.sources")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    args = ["update", *how, "--config", str(tmp_path / "none.yaml"), "--folder", str(tmp_path)]
+    told = CliRunner().invoke(cli, args)
+    assert told.exit_code == 1
+    assert f"没有软件源 there is no repository: {tmp_path}/none.sources" in told.output
+    assert CliRunner().invoke(cli, [*args, "--due"]).exit_code == 1
 
 
 OFFER = Offer(present=OLD, version=NEW, newer=True, oldest=7, schema=7)

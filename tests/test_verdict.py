@@ -145,6 +145,28 @@ def test_torn_ticket_followed_by_a_marked_one_is_fine(lines: int) -> None:
     assert judge([upsert(BUNS)], [uncut]).fine
 
 
+@pytest.mark.parametrize("lines", [1, 2, 5])
+def test_a_torn_copy_that_says_so_misleads_nobody_who_has_the_ticket(lines: int) -> None:
+    """Somebody looked, saw the ticket, and wanted no other; not so where it bears no banner, or copies another one."""
+    whole, copy = print_ticket(upsert(BUNS)), print_ticket(upsert(BUNS), mark=Mark.POSSIBLE_DUPLICATE, attempt=2)
+    assert judge([upsert(BUNS)], [whole, torn(copy, lines)]).fine
+    assert faults(judge([upsert(BUNS)], [whole, torn(whole, lines)])) == [Fault.PARTIAL]
+    assert set(faults(judge([upsert(BUNS)], [torn(copy, lines)]))) == {Fault.LOST, Fault.PARTIAL}
+    amended = print_ticket(upsert(BUNS, rev=2), kind=JobKind.AMEND, mark=Mark.POSSIBLE_DUPLICATE)
+    assert faults(judge([upsert(BUNS)], [whole, torn(amended, 8)])) == [Fault.PARTIAL]
+
+
+def test_the_rest_of_a_torn_ticket_is_taken_back_with_its_head() -> None:
+    """A cover that is closed cuts a ticket in two; the printer stood in for another, where the whole one came out."""
+    order = upsert(BUNS)
+    guest = print_ticket(order, printed_for="kitchen")
+    head, rest = torn(guest), Piece(guest.width_dots, list(guest.items[4:-8]))
+    marked = print_ticket(order, mark=Mark.POSSIBLE_DUPLICATE, attempt=2)
+    assert judge([order], [marked], [head, rest]).fine
+    assert faults(judge([order], [print_ticket(order)], [head, rest])) == [Fault.PARTIAL, Fault.PARTIAL]
+    assert faults(judge([order], [marked], [rest])) == [Fault.PARTIAL]
+
+
 def test_mark_on_another_order_answers_for_nothing() -> None:
     """The marked ticket must be the same order's."""
     other = upsert(SOY, BUNS, no="43")
@@ -254,6 +276,18 @@ class TestRevisions:
         found = faults(judge([self.old, self.new], [amended, print_ticket(self.old)]))
         assert found == [Fault.OUTDATED, Fault.LOST]
 
+    def test_a_copy_that_was_asked_for_is_of_the_newest_revision(self) -> None:
+        """It is the whole order as it holds, and names no revision: what it says shows which it is."""
+        bun, soup = {**BUNS, "qty": "3"}, {"name": "小馄饨", "qty": "1"}
+        new = upsert(bun, soup, rev=2)
+        paper = [print_ticket(self.old), print_ticket(new, kind=JobKind.AMEND, number=2)]
+        assert judge([self.old, new], [*paper, print_ticket(new, mark=Mark.ASKED, number=2)]).fine
+        late = faults(judge([self.old, new], [*paper, print_ticket(self.old, mark=Mark.ASKED)]))
+        assert late == [Fault.OUTDATED, Fault.LOST]
+        fewer = upsert(bun, rev=3)
+        paper.append(print_ticket(fewer, kind=JobKind.AMEND, number=3))
+        assert Fault.OUTDATED in faults(judge([self.old, new, fewer], [*paper, print_ticket(new, mark=Mark.ASKED)]))
+
     def test_cancel_needs_its_void_where_the_order_was_printed(self) -> None:
         """作废 after the ticket; nothing at all where nothing was printed."""
         void = print_ticket(self.old, kind=JobKind.CANCEL, reason="客人取消")
@@ -336,12 +370,33 @@ class TestOnlyChanges:
         assert judge([*self.events, third], [self.full, second, self.changes("鲜肉小笼包 +1", rev=3)]).fine
         assert faults(judge([*self.events, third], [self.full, self.changes("鲜肉小笼包 +1", rev=3)])) == [Fault.WRONG]
 
+    def test_the_end_of_a_ticket_of_changes_counts_for_nothing_once_it_came_again(self) -> None:
+        """Without its banner, which lies on the piece before, it would be a whole order."""
+        told = self.changes(*self.told)
+        banner, end = torn(told, 2), Piece(576, list(told.items[2:]))
+        again = Piece(576, [*self.marked().items, *told.items])
+        assert judge(list(self.events), [self.full, banner, end, again]).fine
+        assert Fault.WRONG in faults(judge(list(self.events), [self.full, end, again]))
+
+    def test_a_number_that_another_day_had_too_makes_no_ticket_the_end_of_another(self) -> None:
+        """Running numbers begin anew each day, and a clock may have been wrong."""
+        first, again = (
+            print_ticket(self.old, number=2),
+            Piece(576, [*self.marked().items, *self.changes(*self.told).items]),
+        )
+        assert judge(list(self.events), [first, again]).fine
+
+    @staticmethod
+    def marked() -> Piece:
+        """The banner of a reprint."""
+        roll = Paper(576)
+        roll.feed(b"\x1dB\x01" + "补打 REPRINT #42".encode("gbk") + b"\x1dB\x00\n")
+        return roll.current
+
     def test_a_reprint_of_the_changes_is_judged_by_the_same_paper(self) -> None:
         """Marked, and not by itself."""
         again = self.changes(*self.told)
-        marked = Paper(576)
-        marked.feed(b"\x1dB\x01" + "补打 REPRINT #42".encode("gbk") + b"\x1dB\x00\n")
-        reprint = Piece(576, [*marked.current.items, *again.items])
+        reprint = Piece(576, [*self.marked().items, *again.items])
         assert judge(list(self.events), [self.full, again, reprint]).fine
         assert faults(judge(list(self.events), [self.full, again, again])) == [Fault.DOUBLED]
 

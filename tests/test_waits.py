@@ -1,10 +1,13 @@
 """Orders that wait: behind a gap, too old, too many, in advance. The paper is the judge."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent.journal import notes
 from tests.queueing import SOURCE, Queueing, iso, queueing
 
 
@@ -110,6 +113,80 @@ def test_cancel_that_the_disk_forgot_is_marked(patient: Queueing) -> None:
     patient.take_back(8, 9)
     assert patient.wait_for(8, times=2)
     assert [ticket.marked for ticket in patient.whole(8)] == [False, True]
+
+
+def begin(had: int, source: str = SOURCE) -> dict[str, Any]:
+    return {"source": source, "from": 9, "had": had}
+
+
+def test_a_number_that_the_cloud_itself_never_reached_is_believed_no_further(patient: Queueing) -> None:
+    """The begin says a thousand million, the end of the same replay that 9 is the newest: what comes then is news."""
+    patient.tell(8, 8)
+    patient.deliver(begin(10**9), topic="replay")
+    patient.tell(9, 9, topic="replay")
+    patient.deliver({"source": SOURCE, "from": 9, "to": 9, "head": 9}, topic="replay")
+    patient.tell(10, 10)
+    assert (patient.one(9).marked, patient.one(10).marked) == (True, False)
+
+
+def test_a_person_ends_the_doubt_about_a_card(patient: Queueing) -> None:
+    """A wrong begin and no end of it: after the dismissal what comes live is news, what a replay brings is marked, and
+    the same begin accuses nobody again.
+    """
+    patient.tell(8, 8)
+    patient.one(8)
+    patient.deliver(begin(10**9), topic="replay")
+    patient.tell(9, 9)
+    assert patient.one(9).marked
+    assert patient.say("command.dismiss", alarm="card").ok
+    patient.deliver(begin(10**9), topic="replay")
+    patient.tell(10, 10)
+    patient.tell(11, 11, topic="replay")
+    assert (patient.one(10).marked, patient.one(11).marked) == (False, True)
+    assert "card" not in patient.alarms()
+
+
+def test_a_source_that_was_never_heard_accuses_no_card(patient: Queueing) -> None:
+    """Another box may have told of it, or a mistake: what its replay brings may be on paper and says so, nothing else
+    is in doubt.
+    """
+    patient.tell(8, 8)
+    patient.tell(43, 10)
+    patient.deliver(begin(10**9, "//other"), topic="replay")
+    patient.tell(9, 9)
+    assert [patient.one(number).marked for number in (8, 9, 43)] == [False] * 3
+    patient.tell(1, 1, source="//other", topic="replay")
+    patient.tell(2, 2, source="//other")
+    assert [patient.one(number).marked for number in (1, 2)] == [True, False]
+    assert patient.alarms() == {}
+
+
+def test_no_two_lives_count_their_reports_from_the_same_place(tmp_path: Path) -> None:
+    """A card that forgot a life: the next one's reports, from the first on, have numbers that the cloud never saw."""
+    lives: list[set[int]] = []
+    data = tmp_path / "data"
+    data.mkdir()
+    with queueing(data) as kitchen:
+        kitchen.tell(1, 1)
+        kitchen.one(1)
+        kitchen.close()
+        shutil.copytree(data, tmp_path / "kept")
+        for _ in range(2):
+            shutil.rmtree(data)
+            shutil.copytree(tmp_path / "kept", data)
+            kitchen.open()
+            before = numbers_of_reports(kitchen)
+            kitchen.tell(2, 2)
+            lives.append(numbers_of_reports(kitchen) - before)
+            kitchen.close()
+        kitchen.open()
+    assert all(lives)
+    assert not lives[0] & lives[1]
+
+
+def numbers_of_reports(kitchen: Queueing) -> set[int]:
+    """Those that wait for the broker."""
+    return {row.pk for row in kitchen.journal.write(lambda tx: notes.waiting_reports(tx, 0, 1000))}
 
 
 def test_gap_at_a_restart_is_not_waited_for(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 import importlib
 import json
 import platform
+from typing import Any
 
 import click
 
 from agent import __version__
+from agent.cli.usage import in_both
 
 COMMANDS = {
     "alarms": "agent.cli.alarms:alarms",
@@ -36,7 +38,19 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """Imports a command when it is wanted: `run` shall not load what only `simulate` needs."""
+    """Imports a command when it is wanted: `run` shall not load what only `simulate` needs. Wrong usage is told in two
+    languages.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Click's."""
+        with in_both():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Click's."""
+        with in_both():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command, the lazy ones included."""

@@ -72,7 +72,7 @@ def pair(
 
     if make:
         if not shop or not url:
-            raise click.UsageError("--make wants --shop and --url")
+            raise click.UsageError("--make 还要 --shop 和 --url --make wants --shop and --url")
         password = password_file.read_text("utf-8").strip() if password_file else ""
         ca = ca_file.read_text("utf-8") if ca_file else ""
         pairing = Pairing(shop, url, password=password, ca=ca, **named)
@@ -84,7 +84,7 @@ def pair(
         _show_code(f"{box}/setup#pair={made}")
         return
     if token is None:
-        raise click.UsageError("give the TOKEN, or - to read it from the pipe")
+        raise click.UsageError("请给配对码 TOKEN，或用 - 从管道读 give the TOKEN, or - to read it from the pipe")
     said = sys.stdin.read() if token == "-" else token
     change = wanted(read_token(said))
     differ = edit(config_path, change.change, by=BY, beside=change.beside)

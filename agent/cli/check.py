@@ -16,7 +16,10 @@ from agent.errors import ConfigError, DataDirLocked
 from agent.model.link import VirtualLink, parse_link
 from agent.printers.conformance.verdict import Act, Answer, Words
 
-_STOP_IT = "shop-agent is running and prints on this printer; stop it first: systemctl stop shop-agent"
+_STOP_IT = (
+    "程序正在用这台打印机，先停掉：systemctl stop shop-agent "
+    "shop-agent is running and prints on this printer; stop it first: systemctl stop shop-agent"
+)
 _ANSWERS = {"y": Answer.YES, "n": Answer.NO, "?": Answer.UNSURE}
 
 
@@ -63,7 +66,9 @@ def check(
     with ExitStack() as stack:
         printer, config = _find(target, config_path, width)
         if printer.profile == "star":
-            raise click.ClickException("these checks speak ESC/POS; a printer with the profile star can't be checked")
+            raise click.ClickException(
+                "只能检验 ESC/POS 打印机 these checks speak ESC/POS; a printer with the profile star can't be checked"
+            )
         if config is not None:
             try:
                 stack.enter_context(unattended(config.data_dir))
@@ -86,8 +91,6 @@ def check(
     if out is not None:
         out.write_text(text, encoding="utf-8")
     click.echo(text, nl=False)
-    if "open" in report.failed and config is None:
-        click.echo("If shop-agent or another program prints on it, stop that first.", err=True)
     sys.exit(1 if report.failed or report.ended_by else 0)
 
 

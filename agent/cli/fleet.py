@@ -114,7 +114,9 @@ def _exporter(host: str, port: int, watch: Watch, box_series: int) -> Exporter:
     try:
         return Exporter(host, port, watch.look, box_series)
     except OSError as exc:
-        raise click.BadParameter(f"can't listen on {host}:{port}: {exc.strerror}", param_hint="--listen") from exc
+        raise click.BadParameter(
+            f"端口打不开 can't listen on {host}:{port}: {exc.strerror}", param_hint="--listen"
+        ) from exc
 
 
 def _once(

@@ -56,9 +56,9 @@ def preview(
     An order with --before, and a cancelled one, are shown with the templates that the agent takes for them.
     """
     for wrong, words in (
-        (raw_file and order_file, "--raw is shown instead of --order; give one of them"),
-        (dialect and not raw_file, "--dialect is the markup of --raw; give that too"),
-        (before and not order_file, "--before is what --order was; give that too"),
+        (raw_file and order_file, "--raw 和 --order 只能给一个 --raw is shown instead of --order; give one of them"),
+        (dialect and not raw_file, "--dialect 要和 --raw 一起用 --dialect is the markup of --raw; give that too"),
+        (before and not order_file, "--before 要和 --order 一起用 --before is what --order was; give that too"),
     ):
         if wrong:
             raise click.UsageError(words)
@@ -152,7 +152,9 @@ def _ticket(data: Upsert | Cancel, was: Order | None, setting: Setting) -> Ticke
     if order is None or setting.here.template == "cancel" or (here in before and here not in now):
         return _void(data, was, setting)
     if setting.here.template == "changes" and was is None:
-        raise click.UsageError("--template changes says what is other than it was; give --before FILE too")
+        raise click.UsageError(
+            "--template changes 还要 --before 文件 --template changes compares; give --before FILE too"
+        )
     if here not in now:
         click.echo(f"station {here} makes nothing of this order: nothing is printed", err=True)
         return None

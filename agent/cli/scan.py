@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from agent.cli.options import config_option
+from agent.cli.options import config_option, configured
 from agent.cli.talk import LOOK_S, PROBE_S, json_option, plain, show_json
 from agent.config import Config, Printer, load
 from agent.control import ask
@@ -227,7 +227,7 @@ def _print_directly(config: Config | None, target: str) -> dict[str, Any]:
     link = parse_link(target) if ":" in target else None
     name = target if link is None else owner_of(link, _known(config))
     if name and config is not None:
-        printer = _configured(config, name)
+        printer = configured(config, name)
     else:
         assert link is not None
         printer = Printer(name=short_name(link), link=link, width=NARROW)
@@ -235,11 +235,3 @@ def _print_directly(config: Config | None, target: str) -> dict[str, Any]:
         raise CommandRefused(f"{printer.link} lives in the agent: start it, and ask again")
     with unattended(config.data_dir) if config is not None else nullcontext():
         return print_name(printer, connector(printer, Path()), threading.Event())
-
-
-def _configured(config: Config, name: str) -> Printer:
-    try:
-        return config.printer(name)
-    except KeyError:
-        there = ", ".join(printer.name for printer in config.printers) or "none"
-        raise click.BadParameter(f"there is no printer '{name}'; there is {there}", param_hint="NAME") from None

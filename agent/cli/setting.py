@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 import click
 import msgspec
 
+from agent.cli.options import configured
 from agent.clock import SystemClock
-from agent.config import Config, Printer, load
+from agent.config import Config, load
 from agent.model.order import Order
 from agent.model.station import Station
 from agent.model.ticket import Language, Portion
@@ -58,10 +59,11 @@ def settle(asked: Asked) -> Setting:
     """What is asked for, else the configuration's, else what is usual. Raises ConfigError and click's errors."""
     config = None if asked.config is None else load(asked.config)
     if config is None and asked.printer is not None:
-        raise click.UsageError("--printer is a name in a configuration; give --config FILE too")
+        text = "--printer 还要 --config 文件 --printer is a name in a configuration; give --config FILE too"
+        raise click.UsageError(text)
     here, stations = _stations(asked, config)
     name = asked.printer or (here.printer if asked.station is not None else None)
-    paper = None if config is None or name is None else _printer(config, name)
+    paper = None if config is None or name is None else configured(config, name, "--printer")
     return Setting(
         here=here,
         stations=stations,
@@ -86,20 +88,13 @@ def _stations(asked: Asked, config: Config | None) -> tuple[Station, tuple[Stati
         return counter, (maker, counter)
     stations = {station.name: station for station in config.effective_stations()}
     if asked.station not in stations:
-        text = f"there is no station '{asked.station}'; there are: {', '.join(stations)}"
+        there = ", ".join(stations)
+        text = f"没有档口 {asked.station}，现有 {there} there is no station '{asked.station}'; there are: {there}"
         raise click.BadParameter(text, param_hint="--station")
     here = stations[asked.station]
     if asked.template is not None:
         here = stations[here.name] = msgspec.structs.replace(here, template=asked.template)
     return here, tuple(stations.values())
-
-
-def _printer(config: Config, name: str) -> Printer:
-    try:
-        return config.printer(name)
-    except KeyError:
-        there = ", ".join(printer.name for printer in config.printers) or "none"
-        raise click.BadParameter(f"there is no printer '{name}'; there are: {there}", param_hint="--printer") from None
 
 
 def _zone(name: str | None, config: Config | None) -> tzinfo:
@@ -108,5 +103,5 @@ def _zone(name: str | None, config: Config | None) -> tzinfo:
     try:
         return ZoneInfo(name) if name else datetime.now().astimezone().tzinfo or UTC
     except (KeyError, ValueError, OSError) as exc:
-        text = f"there is no time zone '{name}'; write for example Asia/Shanghai"
+        text = f"没有时区 {name}，如 Asia/Shanghai there is no time zone '{name}'; write for example Asia/Shanghai"
         raise click.BadParameter(text, param_hint="--timezone") from exc

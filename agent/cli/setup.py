@@ -20,7 +20,7 @@ from agent.errors import ConfigError
 def setup(config_path: Path, source: Path | None, from_boot: bool) -> None:
     """Make the configuration: printers, shop, cloud. Exit 78 when a file is not right; then nothing has changed."""
     if source is not None and from_boot:
-        raise click.UsageError("--from and --from-boot: give one of them")
+        raise click.UsageError("--from 和 --from-boot 只能给一个 give one of them")
     if from_boot:
         _from_boot(config_path)
     elif source is not None:

@@ -11,6 +11,7 @@ from agent.simulator.piece import Piece
 from agent.simulator.ports import PtyPort, TcpPort, serve_pty, serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.simulator.remote import serve_control
+from agent.simulator.spec import ORDINARY_LINE_S
 
 _DOTS_PER_CELL = 12
 _STDIN = 0
@@ -33,7 +34,7 @@ def simulate() -> None:
 @click.option("--tier", default=1, show_default=True, type=click.IntRange(1, 3), help="1 echoes, 2 status, 3 mute.")
 @click.option("--buffer", "buffer_bytes", default=65536, show_default=True, help="Receive buffer in bytes.")
 @click.option("--rate", type=float, help="Bytes per second on the wire; unlimited if not given.")
-@click.option("--line-time", default=0.0, show_default=True, help="Seconds per printed line.")
+@click.option("--line-time", default=ORDINARY_LINE_S, show_default=True, help="Seconds per printed line.")
 @click.option("--paper-dir", type=click.Path(file_okay=False, path_type=Path), help="Keep each piece: 0001.txt, .png.")
 @click.option("--control", help="HOST:PORT for JSON commands, see below; they are read from standard input too.")
 @click.option("--name", default="printer", show_default=True)
@@ -75,7 +76,7 @@ def _plug_in(device: VirtualPrinter, listen: str) -> TcpPort | PtyPort:
     if listen == "pty":
         return serve_pty(device)
     if not listen.startswith("tcp://"):
-        raise click.BadParameter("write tcp://HOST:PORT or pty", param_hint="--listen")
+        raise click.BadParameter("请写 write tcp://HOST:PORT 或 or pty", param_hint="--listen")
     host, port = _host_port(listen.removeprefix("tcp://"))
     return serve_tcp(device, host, port)
 
@@ -83,7 +84,7 @@ def _plug_in(device: VirtualPrinter, listen: str) -> TcpPort | PtyPort:
 def _host_port(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdigit():
-        raise click.BadParameter(f"{text} is not HOST:PORT")
+        raise click.BadParameter(f"{text} 不是 is not HOST:PORT")
     return host or "127.0.0.1", int(port)
 
 

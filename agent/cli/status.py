@@ -23,6 +23,7 @@ WAIT_S = 5.0
 AGAIN_S = 0.5
 WELL = {
     "well": "一切正常 all is well",
+    "connecting": "正在连接云端 not connected to the cloud yet",
     "look": "请看一眼 something waits for a person",
     "trouble": "有故障 trouble",
 }
@@ -123,7 +124,7 @@ def _until_back(folder: Path) -> int:
 
 def lines_of(seen: Overview, config: Config) -> Iterator[str]:
     """As people read it, a line for each thing."""
-    yield plain(f"{seen.shop}/{seen.agent}", WELL[seen.well])
+    yield plain(f"{seen.shop}/{seen.agent}", WELL["connecting" if seen.is_only_connecting else seen.well])
     yield plain("程序 agent", seen.version, f"已运行 up {age(seen.up_s)}")
     session = {True: "会话保留 session kept", False: "会话新建 new session", None: ""}[seen.line.session]
     heard = (

@@ -18,8 +18,10 @@ from agent.clock import SystemClock, is_synchronised
 from agent.config import Config
 from agent.control import ask
 from agent.doctor.after import before
-from agent.errors import AgentNotRunning, CommandRefused
+from agent.errors import AgentNotRunning, CommandRefused, JournalError
+from agent.journal import jobs
 from agent.journal.file import newest_schema
+from agent.journal.store import look_into
 from agent.overview.state import Overview
 from agent.update import back, packages, procedure
 from agent.update.packages import PackageError
@@ -38,9 +40,11 @@ _MARKS = {Verdict.GO: "✓", Verdict.LATER: "!", Verdict.NO: "-"}
 @json_option
 def update(config_path: Path, asked: bool, check: bool, due: bool, folder: Path, as_json: bool) -> None:
     """Bring this box up to date from its signed repository, as root. Not outside the shop's quiet hours, nor while
-    tickets wait; where the new version is not well within a minute, the old one comes back.
+    tickets wait; where the new version is not well within a minute, the old one comes back. While the agent is down
+    its journal says whether tickets wait; only then --now goes over that.
 
-    --json only looks, like --check. Exit 1 when it was undone, or could not be done; 75 while another one is at it.
+    --json only looks, like --check. Exit 1 when it was undone, or could not be done, and, looking too, where there is
+    no package or no repository; 75 while another one is at it.
     """
     log.configure("info")
     config = in_use(config_path) if config_path.exists() else None
@@ -55,22 +59,20 @@ def update(config_path: Path, asked: bool, check: bool, due: bool, folder: Path,
         click.echo("正在更新 another update is under way", err=True)
         sys.exit(EX_TEMPFAIL)
     except PackageError as exc:
-        click.echo(plain("apt 说", "apt says", exc), err=True)
+        click.echo(plain("不能更新", "no update", exc), err=True)
         sys.exit(1)
 
 
 def _run(config: Config | None, folder: Path, *, asked: bool) -> None:
     if os.geteuid() != 0:
         raise click.UsageError("加 sudo 运行 run it with sudo")
-    if not packages.SOURCE.exists():
-        click.echo(plain("没有软件源，不能自动更新", "no repository: " + str(packages.SOURCE), "docs/install.md"))
-        return
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     with back.alone(folder):
         if back.read(folder).trial is not None:
             back.go_back(folder)
             click.echo("上次更新中断，已退回 the last update was cut off, and is undone")
             return
+        packages.require()
         sys.exit(_update(config, folder, asked=asked))
 
 
@@ -114,6 +116,10 @@ def _due(config: Config | None, folder: Path) -> bool:
     """Is something left to be undone, or is this a moment for an update? The log hears why not, in those hours."""
     if back.read(folder).trial is not None:
         return True
+    try:
+        packages.require()
+    except PackageError:
+        return False  # who installed it by hand brings it up to date by hand
     moment = _moment(config, folder, asked=False)
     decision = may_now(moment)
     if moment.local is not None and in_hours(moment.hours, moment.local):
@@ -123,6 +129,7 @@ def _due(config: Config | None, folder: Path) -> bool:
 
 def _look(config: Config | None, folder: Path, *, as_json: bool) -> None:
     """What is offered by the lists of now, what became of the last one, and whether this is a moment."""
+    packages.require()
     offer, last = _offer(folder), back.read(folder).last
     wanted, moment = worth(offer, asked=False), may_now(_moment(config, folder, asked=False))
     if as_json:
@@ -165,6 +172,7 @@ def _moment(config: Config | None, folder: Path, *, asked: bool) -> Moment:
         local=datetime.now(zone).time() if _knows_the_time(config) else None,
         seen=seen,
         silent=silent,
+        left=_left(config) if seen is None and not silent else 0,
         idle_s=_idle_s(seen),
         free_bytes=min(shutil.disk_usage(place).free for place in (there, Path("/usr"))),
     )
@@ -184,6 +192,16 @@ def _seen(config: Config | None) -> tuple[Overview | None, bool]:
         return None, "not running" not in str(exc)
     except (CommandRefused, msgspec.DecodeError):
         return None, True
+
+
+def _left(config: Config | None) -> int | None:
+    """How many tickets are not settled in the journal of an agent that is down; None where it can't be read."""
+    if config is None or not (path := config.data_dir / "journal.db").exists():
+        return 0
+    try:
+        return look_into(path, lambda tx: sum(jobs.waiting(tx).values()))
+    except JournalError:
+        return None
 
 
 def _idle_s(seen: Overview | None) -> float | None:

@@ -2,7 +2,7 @@
 raises ConfigError when what it names is not there; whether the result is right as a whole is judged there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from agent.errors import ConfigError
@@ -80,14 +80,6 @@ def rename_station(tree: Any, name: str, new: str) -> None:
 def remove_station(tree: Any, name: str) -> None:
     """What it claimed goes to the default station from now on."""
     _stations(tree).remove(_find(tree, "stations", name))
-
-
-def order_stations(tree: Any, names: Sequence[str]) -> None:
-    """The first station that claims a dish gets it. `names` are all of them."""
-    stations = _stations(tree)
-    if sorted(names) != sorted(station["name"] for station in stations):
-        raise ConfigError("stations: name each station once")
-    stations.sort(key=lambda station: names.index(station["name"]))
 
 
 def claim(tree: Any, station: str, kind: Claim, word: str) -> None:

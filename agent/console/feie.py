@@ -27,7 +27,7 @@ from agent.console.porter import Porter
 from agent.console.rooms import Refusal, Rooms
 from agent.console.throttle import Throttle
 from agent.errors import ConfigError
-from agent.intake.decode import MAX_BYTES
+from agent.intake.strictjson import MAX_BYTES
 from agent.journal import local, orders
 from agent.model.order import MAX_RAW_COPIES, raw_channel
 

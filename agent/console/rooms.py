@@ -62,7 +62,6 @@ class Window:
     config_path: Path | None
     press: Press
     shelf: Shelf
-    log_text: Callable[[], str]
     restart: Callable[[], None]
     print_code: Callable[[Callable[[], str]], str]
     alarm: Callable[[str, str], None]

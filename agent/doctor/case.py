@@ -23,7 +23,6 @@ class Roots(msgspec.Struct, frozen=True):
     """Where the machine is looked at; tests have folders of their own."""
 
     sys: Path = Path("/sys")
-    proc: Path = Path("/proc")
     logs: Path = Path("/var/log/journal")
 
 

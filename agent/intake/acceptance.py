@@ -80,7 +80,7 @@ class Acceptance:
             new = self._ready_made(data.raw)
         else:
             new = [self._void(tx, order_pk, station) for station in reached]
-        if not isinstance(data, Upsert) and forgotten.was_known(tx, event.source, event.sequence):
+        if not isinstance(data, Upsert) and forgotten.was_known(tx, event.source, event.sequence, replayed):
             new = [msgspec.structs.replace(job, mark=Mark.JOURNAL_REBUILT) for job in new]
         rev = 0 if data is None else data.order.rev
         if not new and isinstance(data, Upsert) and known is not None and known.state == "rejected":
@@ -137,7 +137,7 @@ class Acceptance:
     def mark(self, tx: Tx, event: Event, known: orders.KnownOrder | None, replayed: bool) -> Mark | None:
         """Why this event's tickets may be on paper already, from before the journal knew it; None: they are not."""
         follows = known is None and isinstance(event.data, Upsert) and event.data.order.rev > 1
-        if forgotten.was_known(tx, event.source, event.sequence, follows=follows):
+        if forgotten.was_known(tx, event.source, event.sequence, replayed, follows=follows):
             return Mark.JOURNAL_REBUILT
         return self._mark_rebuilt(tx, event, known, replayed) or self._mark_pruned(tx, event, known)
 

@@ -41,8 +41,7 @@ class Counting:
         had, rebuilt = int(begin.had), self._rebuilt and notes.get_meta(tx, "replayed_since_rebuilt") is None
         if rebuilt or not orders.not_here(tx, begin.source, [had]):
             return Taken("replay_begun")
-        forgotten.found_out(tx, begin.source, had)
-        return Taken("disk_forgot")
+        return Taken("disk_forgot" if forgotten.found_out(tx, begin.source, had) else "replay_begun")
 
     def end_replay(self, tx: Tx, end: ReplayEnd) -> Taken:
         """What is gone is no longer waited for; what else is missing is asked for once more."""
@@ -58,6 +57,7 @@ class Counting:
             names = tuple(str(sequence) for sequence in lost if sequence > before)
             waits.note_missing(tx, end.source, before, names[: orders.MOST_HOLES])
         last, head = orders.cursors(tx).get(end.source), max(int(end.last), int(end.head))
+        forgotten.replayed(tx, end.source, head)
         if last is None and not self._rebuilt:
             return Taken("replay_ended")  # of a source that we never heard of: its counting has not begun
         missing = _still_missing(tx, end.source, (last or 0) + 1, head)

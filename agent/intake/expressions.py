@@ -14,7 +14,7 @@ from jmespath.visitor import Options, TreeInterpreter
 
 from agent.errors import ConfigError, DecodeError
 from agent.intake import functions
-from agent.intake.decode import decode_tree
+from agent.intake.strictjson import decode_tree
 from agent.yaml.structs import did_you_mean
 
 MOST_CHARACTERS = 2000

@@ -5,7 +5,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import DecodeError
-from agent.intake.decode import Envelope, decode_envelope, decode_tree
+from agent.intake.decode import Envelope, decode_envelope
+from agent.intake.strictjson import decode_tree
 
 if TYPE_CHECKING:  # a shop without mappings does not pay for them
     from agent.intake.expressions import Reader

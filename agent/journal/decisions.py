@@ -34,7 +34,7 @@ def decide(tx: Tx, command: Settle) -> str:
     state = jobs.settle(tx, job, outcome) if job.state is not JobState.ABORTED else job.state
     if state is JobState.CANCELED and command.decision == "again":
         done = "not printed again: a newer revision or a cancel holds"
-    if outcome.mark is not None or (job.intent is not None and outcome.state is JobState.CANCELED):
+    if job.intent is not None:  # whatever a person saw: a piece of it may hang there
         jobs.note_torn(tx, job.printer)
     notes.clear_alarm(tx, f"ticket:{job.id}")
     if job.order_pk is not None:

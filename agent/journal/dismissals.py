@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from agent.errors import CommandRefused
-from agent.journal import gone, notes, parked
+from agent.journal import forgotten, gone, notes, parked
 from agent.journal.file import Tx
 from agent.model.command import Dismiss
 
@@ -44,6 +44,8 @@ def dismiss(tx: Tx, command: Dismiss) -> str:
         gone.forget(tx, name)
     elif kind == _NUMBERS:
         _forget_numbers(tx, key)
+    elif kind == forgotten.ALARM:
+        forgotten.seen(tx)
     notes.clear_alarm(tx, key, f"seen{f' by {command.by}' if command.by else ''}")
     return f"dismissed: {key}"
 

@@ -1,5 +1,7 @@
 """The ledger's file: opened, proved sound, brought up to date; and set aside, never deleted, when it is broken."""
 
+import contextlib
+import errno
 import os
 import re
 import secrets
@@ -25,6 +27,10 @@ _DECLARED = re.compile(r"^-- oldest: (\d+)$", re.M)
 _COPY = re.compile(r"\.v(\d+)\.db$")
 _MARGIN_BYTES = 16 << 20
 """What stays free beside the copy, for the step itself and for the orders of meanwhile."""
+_FARTHEST = 1 << 32
+"""So far the numbers of reports skip at a start: two lives meet once in a million times, and the file has room for two
+thousand million lives.
+"""
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _log = log.get("journal")
 
@@ -67,9 +73,9 @@ def _suspect(path: Path) -> Path:
 
 
 def _open(path: Path, migrations: Path) -> Opened:
-    existed = path.exists()
-    if existed and path.stat().st_size == 0:  # SQLite would take it for a new one, and delete its WAL
-        raise JournalBroken("malformed: the file is empty")
+    _require_whole(path)
+    if not path.exists():
+        _make(path, migrations)
     try:
         connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=256
@@ -77,7 +83,7 @@ def _open(path: Path, migrations: Path) -> Opened:
     except sqlite3.Error as exc:
         raise translate(exc) from exc
     try:
-        opened = _prepare(path, connection, existed, migrations)
+        opened = _prepare(path, connection, migrations)
     except BaseException as exc:
         # Left open it would, when it is collected, delete the WAL of the journal that takes its place.
         connection.close()
@@ -88,9 +94,30 @@ def _open(path: Path, migrations: Path) -> Opened:
     return opened
 
 
-def _prepare(path: Path, connection: Tx, existed: bool, migrations: Path) -> Opened:
+def _require_whole(path: Path) -> None:
+    """A journal is made under another name: one that is empty, or of which there is only the WAL, was lost since."""
+    if not path.exists():
+        wal = path.with_name(f"{path.name}-wal")
+        if wal.exists() and wal.stat().st_size:  # its pages would get into the new one
+            raise JournalBroken("malformed: the file is gone, and its WAL is here")
+    elif path.stat().st_size == 0:  # SQLite would take it for a new one, and delete its WAL
+        raise JournalBroken("malformed: the file is empty")
+
+
+def _make(path: Path, migrations: Path) -> None:
+    """A new journal: after a power cut it is there with its whole schema, or not at all."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as blank:
+        try:
+            blank.execute("PRAGMA page_size=1024")  # a commit is many pages and few bytes, and flash wears
+            _migrate(path, blank, migrations)
+            _write_out(blank, path)
+        except sqlite3.Error as exc:
+            raise translate(exc) from exc
+
+
+def _prepare(path: Path, connection: Tx, migrations: Path) -> Opened:
     connection.execute("PRAGMA busy_timeout=5000")
-    connection.execute("PRAGMA page_size=1024")  # of a new file: a commit is many pages and few bytes, and flash wears
+    connection.execute("PRAGMA synchronous=EXTRA")  # a rollback journal that a power cut brings back empties the file
     mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
     if mode != "wal":
         raise JournalError(f"SQLite keeps this file in {mode} mode; the data directory must be on a local disk")
@@ -99,12 +126,12 @@ def _prepare(path: Path, connection: Tx, existed: bool, migrations: Path) -> Ope
     connection.execute("PRAGMA wal_autocheckpoint=0")  # the writer does that, when nobody waits
     connection.execute("PRAGMA journal_size_limit=4194304")
     check = "integrity_check" if _suspect(path).exists() else "quick_check"
-    if existed and (fault := connection.execute(f"PRAGMA {check}(1)").fetchone()[0]) != "ok":
+    if (fault := connection.execute(f"PRAGMA {check}(1)").fetchone()[0]) != "ok":
         raise JournalBroken(f"malformed: {fault}")
     _suspect(path).unlink(missing_ok=True)
     _migrate(path, connection, migrations)
     opened = _identify(path, connection)
-    _prove_writable(connection)
+    _note_opening(connection)
     return opened
 
 
@@ -191,13 +218,31 @@ def is_corrupt(exc: Exception) -> bool:
     return isinstance(exc, JournalBroken) and str(exc).startswith("malformed")
 
 
-def _prove_writable(connection: Tx) -> None:
-    """SQLite opens a file on a read-only or failing disk without a word. A full one is let pass: it gets room again."""
+def _note_opening(connection: Tx) -> None:
+    """Proves that it can be written: SQLite opens a file on a read-only or failing disk without a word. A full one is
+    let pass: it gets room again.
+    """
     try:
+        connection.execute("BEGIN IMMEDIATE")
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('opened_at', ?)", (datetime.now(UTC).isoformat(),))
+        _skip_numbers(connection)
+        connection.execute("COMMIT")
     except sqlite3.Error as exc:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         if code(exc) != sqlite3.SQLITE_FULL:
             raise
+
+
+def _skip_numbers(tx: Tx) -> None:
+    """A card may have forgotten reports that the cloud knows by their numbers: those to come are counted from where no
+    other life of the agent has counted.
+    """
+    name = "outbox"
+    tx.execute(
+        "INSERT INTO sqlite_sequence SELECT ?, 0 WHERE ? NOT IN (SELECT name FROM sqlite_sequence)", (name, name)
+    )
+    tx.execute("UPDATE sqlite_sequence SET seq = seq + ? WHERE name = ?", (secrets.randbelow(_FARTHEST), name))
 
 
 def _copy(connection: Tx, to: Path) -> None:
@@ -206,8 +251,6 @@ def _copy(connection: Tx, to: Path) -> None:
     Raises:
         JournalFull: there is no room for it; nothing was changed, and the program of before can go on.
     """
-    growing = to.with_suffix(".growing")
-    growing.unlink(missing_ok=True)
     pages, page = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
     needed, free = pages * page + _MARGIN_BYTES, shutil.disk_usage(to.parent).free
     if free < needed:
@@ -215,14 +258,25 @@ def _copy(connection: Tx, to: Path) -> None:
             f"{to.parent}: {free >> 20} MB are free, and the copy of the journal before a new schema needs "
             f"{needed >> 20} MB: make room, or install the version of before again"
         )
+    _write_out(connection, to)
+
+
+def _write_out(connection: Tx, to: Path) -> None:
+    """What the connection holds, as a file that is whole and on the disk, or not there."""
+    growing = to.with_suffix(".growing")
     try:
+        for left in (growing, growing.with_name(f"{growing.name}-journal")):  # of a power cut
+            left.unlink(missing_ok=True)
         connection.execute("VACUUM INTO ?", (str(growing),))
         with growing.open("rb") as file:
             os.fsync(file.fileno())
         growing.replace(to)
+        atomicfile.sync_folder(to.parent)
+    except OSError as exc:
+        raise (JournalFull if exc.errno == errno.ENOSPC else JournalBroken)(str(exc)) from exc
     finally:
-        growing.unlink(missing_ok=True)
-    atomicfile.sync_folder(to.parent)
+        with contextlib.suppress(OSError):  # of a disk that can't be written
+            growing.unlink(missing_ok=True)
 
 
 def _forget_copies(path: Path) -> None:

@@ -34,9 +34,10 @@ def note(tx: Tx, what: What, old: str, new: str) -> None:
     notes.set_meta(tx, f"{_NOTED}{what}:{old}", new)
 
 
-def follow(tx: Tx, stations: Collection[str], printers: Collection[str]) -> list[str]:
-    """At a start: carry out what was noted and stands in the configuration now, and forget the rest. `stations` and
-    `printers` are those that there are. Returns what was done, in words.
+def follow(tx: Tx, stations: Collection[str], printers: Collection[str], *, stand_in: bool = False) -> list[str]:
+    """At a start: carry out what was noted and stands in the configuration now, and forget the rest; where an older
+    configuration is a `stand_in` for one that is wrong, the rest waits for that. `stations` and `printers` are those
+    that there are. Returns what was done, in words.
     """
     done = []
     for key, new in tx.execute("SELECT key, value FROM meta WHERE key GLOB ?", (f"{_NOTED}*",)).fetchall():
@@ -45,6 +46,8 @@ def follow(tx: Tx, stations: Collection[str], printers: Collection[str]) -> list
         if new in there and old not in there:
             _CARRY[what](tx, old, str(new))
             done.append(f"{what} {old}: {new}")
+        elif stand_in:
+            continue
         tx.execute("DELETE FROM meta WHERE key = ?", (key,))
     tx.executemany("DELETE FROM meta WHERE key = ?", [(f"{_WAS}{name}",) for name in stations])  # the name is used anew
     return done

@@ -305,6 +305,15 @@ def reader_of(path: Path) -> Tx:
     return sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
 
 
+def look_into(path: Path, look: Callable[[Tx], T]) -> T:
+    """What a journal says, whether or not an agent works there. Raises JournalError."""
+    try:
+        with contextlib.closing(reader_of(path)) as reader:
+            return look(reader)
+    except sqlite3.Error as exc:
+        raise translate(exc) from exc
+
+
 def _call(told: Callable[[Any], None], what: object) -> None:
     """Tell somebody, whose mistakes must not stop the ledger."""
     try:

@@ -115,6 +115,11 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     disk_free: int | None
     journal_ok: bool
 
+    @property
+    def is_only_connecting(self) -> bool:
+        """Nothing is wrong, but for a line that is not up yet: that can't be called well."""
+        return self.well == "well" and self.line.state == "connecting"
+
 
 class Stored(msgspec.Struct, frozen=True):
     """What the journal says. `alarms`: key, reason and since; `states`: tickets that are not settled, by state."""

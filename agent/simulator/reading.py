@@ -6,12 +6,14 @@ A piece of paper holds one ticket, or what became of several where nobody cut in
 import re
 from collections.abc import Iterable
 from enum import StrEnum
+from itertools import pairwise
 
 import msgspec
 
 from agent.simulator.piece import Bitmap, Line, Piece
 
 _REPRINT = re.compile(r"^\s*补打\s*REPRINT\s*#(\S+)")
+_ASKED = re.compile(r"a copy, asked for")
 _AMENDED = re.compile(r"^\s*(?:改单\s*(?:AMENDED\s*)?第(?P<zh>\d+)版|AMENDED\s*rev (?P<en>\d+))")
 _ONLY_CHANGES = re.compile(r"^\s*(只列变动|only what changed)")
 _VOID = re.compile(r"^\s*作废\s*CANCELLED")
@@ -42,10 +44,11 @@ class Printed(msgspec.Struct):
     """One ticket on paper, or a part of one. `words` are its characters without any blanks, with PICTURE for a picture.
 
     `number` and `station` are empty, `running` is 0 where the paper does not say. `marked`: it bears the inverted
-    banner 补打 REPRINT. `whole`: it has its head, its running number and the time of printing (`at`) at the end.
-    `only_changes`: a revision that does not say what stays as it was. `printed_for` is whom this printer stands in
-    for (代打). `late`: it says that it is out of turn, or old. `notice`: no ticket, but an alarm to the
-    staff, or a list of orders (`listing`).
+    banner 补打 REPRINT, `asked`: which says that somebody wanted it. `whole`: it has its head, its running number and
+    the time of printing (`at`) at the end. `only_changes`: a revision that does not say what stays as it was.
+    `printed_for` is whom this printer stands in for (代打). `late`: it says that it is out of turn, or old. `notice`:
+    no ticket, but an alarm to the staff, or a list of orders (`listing`). `behind_part`: what came before it is no
+    whole ticket, and may be its head.
     """
 
     printer: str
@@ -57,6 +60,7 @@ class Printed(msgspec.Struct):
     only_changes: bool = False
     copy: str = ""
     marked: bool = False
+    asked: bool = False
     has_head: bool = False
     whole: bool = False
     printed_for: str = ""
@@ -64,12 +68,16 @@ class Printed(msgspec.Struct):
     at: str = ""
     notice: bool = False
     listing: bool = False
+    behind_part: bool = False
     words: str = ""
 
 
 def read_paper(printer: str, pieces: Iterable[Piece]) -> list[Printed]:
     """The tickets and parts of tickets on a printer's paper, in order; blank pieces are nothing."""
-    return [ticket for piece in pieces for ticket in read_piece(printer, piece)]
+    tickets = [ticket for piece in pieces for ticket in read_piece(printer, piece)]
+    for before, ticket in pairwise(tickets):
+        ticket.behind_part = not (before.whole or before.notice)
+    return tickets
 
 
 def read_piece(printer: str, piece: Piece) -> list[Printed]:
@@ -145,6 +153,8 @@ def _read_top(line: Line, ticket: Printed) -> None:
         ticket.listing = _LISTING.search(black) is not None
     elif reprint := _REPRINT.search(black):
         ticket.marked, ticket.number = True, reprint.group(1)
+    elif _ASKED.search(black):
+        ticket.asked = ticket.marked
     elif amended := _AMENDED.search(black):
         ticket.banner, ticket.rev = Banner.AMEND, int(amended["zh"] or amended["en"])
     elif ticket.rev and _ONLY_CHANGES.search(line.text):

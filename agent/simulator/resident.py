@@ -6,6 +6,7 @@ from pathlib import Path
 
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
+from agent.simulator.spec import ORDINARY_LINE_S
 
 DOTS_PER_CELL = 12
 
@@ -16,7 +17,7 @@ def start_resident(name: str, width: int, folder: Path) -> tuple[str, int]:
     Returns the host and port where it listens; it lives as long as the process.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    device = VirtualPrinter(PrinterSpec(width_dots=width * DOTS_PER_CELL), name)
+    device = VirtualPrinter(PrinterSpec(width_dots=width * DOTS_PER_CELL, line_time_s=ORDINARY_LINE_S), name)
     port = serve_tcp(device)
     threading.Thread(target=_deliver, args=(device, folder), name=f"virtual-{name}", daemon=True).start()
     return "127.0.0.1", port.port

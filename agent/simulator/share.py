@@ -62,7 +62,7 @@ def _walk(item: Mapping[str, Any], here: str, sets: Decimal, stations: Stations)
 def shows(words: str, dish: Dish) -> bool:
     """Does a ticket, as its characters without blanks, name the dish and its quantity?"""
     counted = any(_counted(words, quantity) for quantity in dish.quantities)
-    return (counted and _named(words, dish.name)) or any(
+    return (counted and named(words, dish.name)) or any(
         counted or not start for start in _drawn_starts(words, "".join(dish.name.split()))
     )
 
@@ -72,7 +72,7 @@ def shows_changes(words: str, was: Sequence[Dish], now: Sequence[Dish]) -> bool:
     old, new = Counter(map(_known_by, was)), Counter(map(_known_by, now))
     gone, come = old - new, new - old
     return all(
-        _named(words, name)
+        named(words, name)
         and _shows_change(
             words, [count for other, count in gone if other == name], [count for other, count in come if other == name]
         )
@@ -114,8 +114,8 @@ def _drawn_starts(words: str, name: str) -> Iterator[str]:
                 yield start
 
 
-def _named(words: str, name: str) -> bool:
-    """Signs outside GBK are printed otherwise, so that only what stands between them is looked for."""
+def named(words: str, name: str) -> bool:
+    """Does a ticket name it? Signs outside GBK are printed otherwise: only what is between them is looked for."""
     known = "".join(char if _printable(char) else " " for char in "".join(name.split()))
     return all(_found(words, part) for part in known.split())
 

@@ -4,6 +4,9 @@ from typing import Literal
 
 import msgspec
 
+ORDINARY_LINE_S = 0.015
+"""250 mm a second, as an ordinary thermal printer: what is to pass for a printer needs time for its paper."""
+
 
 class PrinterSpec(msgspec.Struct, frozen=True, kw_only=True):
     """An ordinary fast network printer that answers everything, where nothing else is said.

@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 
+from agent.simulator.parts import misleading
 from agent.simulator.piece import Piece
 from agent.simulator.reading import Banner, Printed, read_paper, read_piece
-from agent.simulator.share import Dish, Stations, shares, shows, shows_changes
+from agent.simulator.share import Dish, Stations, named, shares, shows, shows_changes
 
 Event = Mapping[str, Any]
 ROUNDING = timedelta(milliseconds=1)
@@ -137,7 +138,7 @@ def judge_paper(
     for printer, tickets in printed.items():
         own = [station for station, home in (homes or {}).items() if home == printer]
         guests = {number for number, story in stories.items() if own and not any(map(story.concerns, own))}
-        verdict.findings += _unanswered(tickets, everywhere, guests)
+        verdict.findings += map(_partial, misleading(tickets, everywhere, guests))
         for ticket in tickets:
             _count(verdict, ticket)
             if not ticket.whole:
@@ -268,7 +269,8 @@ def _judge_file(story: Story, station: str, tickets: list[Printed]) -> list[Find
             words = f"No.{ticket.running} does not say all that revision {ticket.rev} changes"
             findings.append(Finding(Fault.WRONG, story.number, station, words))
         again_after_void = any(banner is Banner.VOID for banner, _, _ in seen)
-        if ticket.rev < newest or (again_after_void and story.newest <= story.canceled_at):
+        older = ticket.rev < newest and not (ticket.asked and _holds(ticket, story, station, newest))
+        if older or (again_after_void and story.newest <= story.canceled_at):
             findings.append(Finding(Fault.OUTDATED, story.number, station, f"No.{ticket.running} came too late"))
         seen.add(key)
         newest, standing = max(newest, ticket.rev), ticket
@@ -276,8 +278,8 @@ def _judge_file(story: Story, station: str, tickets: list[Printed]) -> list[Find
 
 
 def _repeats(later: Printed, ticket: Printed) -> bool:
-    """Is this the end of a ticket whose head is on another piece, and which came again, whole and marked?"""
-    same = later.running == ticket.running and later.marked and not ticket.marked
+    """Is this the end of a ticket whose head is on the piece before, and which came again, whole and marked?"""
+    same = ticket.behind_part and later.running == ticket.running and later.marked and not ticket.marked
     return same and (later.banner, later.rev) != (ticket.banner, ticket.rev)
 
 
@@ -308,6 +310,22 @@ def _says(ticket: Printed, dishes: tuple[Dish, ...]) -> bool:
     return bool(dishes) and all(shows(ticket.words, dish) for dish in dishes)
 
 
+def _holds(ticket: Printed, story: Story, station: str, newest: int) -> bool:
+    """Is a copy that somebody wanted, and that says of no revision that it is one, of this one or a newer one?"""
+    shares = {rev: share.get(station, ()) for rev, share in story.snapshots.items()}
+    names = {dish.name for share in shares.values() for dish in share}
+    return any(
+        _says(ticket, share) and not any(named(ticket.words, name) for name in names if _is_gone(name, share))
+        for rev, share in shares.items()
+        if rev >= newest
+    )
+
+
+def _is_gone(name: str, share: tuple[Dish, ...]) -> bool:
+    """Has this revision no such dish, nor one whose name has that in it?"""
+    return not any(name in dish.name for dish in share)
+
+
 def _says_changes(ticket: Printed, before: Printed | None, story: Story, station: str) -> bool:
     """With what was on paper before, does this ticket, which says only changes, say its whole revision?"""
     if before is None:
@@ -321,26 +339,6 @@ def _says_changes(ticket: Printed, before: Printed | None, story: Story, station
     return any(shows_changes(ticket.words, base, known.get(ticket.rev, ())) for base in bases)
 
 
-def _unanswered(printed: list[Printed], everywhere: list[Printed], guests: set[str]) -> list[Finding]:
-    """Parts of tickets that nothing later on the same paper takes back, nor a printer that stands in for this one, or
-    for which this one stood in: it did for the orders of `guests`.
-    """
-    findings = []
-    for at, part in enumerate(printed):
-        if part.whole or part.notice or any(_answers(later, part) for later in printed[at + 1 :]):
-            continue
-        guest = bool(part.printed_for) or part.number in guests
-        elsewhere = (other for other in everywhere if other.printer != part.printer and (guest or other.printed_for))
-        if any(_answers(other, part) for other in elsewhere):
-            continue
-        words = f"a part is on paper and nothing marked follows: {part.words[:40]}"
-        findings.append(Finding(Fault.PARTIAL, part.number, part.printer, words))
-    return findings
-
-
-def _answers(later: Printed, part: Printed) -> bool:
-    """Is this a whole ticket that tells the cook to throw that part away?"""
-    if not later.whole or (part.number and later.number != part.number):
-        return False
-    replaces = later.banner is Banner.AMEND and later.rev > part.rev and not later.only_changes
-    return later.marked or later.banner is Banner.VOID or replaces
+def _partial(part: Printed) -> Finding:
+    words = f"a part is on paper and nothing marked follows: {part.words[:40]}"
+    return Finding(Fault.PARTIAL, part.number, part.printer, words)

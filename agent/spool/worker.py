@@ -265,14 +265,19 @@ class Worker:
 
         Raises:
             Stranger: it is another one.
+            Unavailable: it can't be known yet who it is.
         """
         if self._verified:
             return
         told = session.facts()
+        known = notes.known_printer(reader, self._printer.name, self._link_text)
         if told is not None:
+            if (
+                known is None and session.facts() != told
+            ):  # an answer that is lost now would make it a stranger for ever
+                raise Unavailable("it said twice who it is, and not the same: it is asked again")
             firmware, *model = told
             self._facts = msgspec.structs.replace(self._facts, model=" ".join(filter(None, model)), firmware=firmware)
-        known = notes.known_printer(reader, self._printer.name, self._link_text)
         if known is not None:
             if silent and told is None:
                 return

@@ -38,6 +38,13 @@ def present() -> str:
     return version.strip()
 
 
+def require() -> None:
+    """Raises PackageError where there is no package, or no repository that a newer one could come from."""
+    present()
+    if not SOURCE.exists():
+        raise PackageError(f"没有软件源 there is no repository: {SOURCE}; docs/install.md")
+
+
 def refresh() -> None:
     """Ask our repository for news, and no other. Raises PackageError: no network, or a list that is not signed."""
     _run(["apt-get", "-q", *_OURS, *_LOCK, "-o", "APT::Update::Error-Mode=any", "update"], FETCH_S)

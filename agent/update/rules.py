@@ -11,6 +11,8 @@ CALM_S = 600
 """So long no order has come: a shop that just sold something may sell more."""
 ROOM_BYTES = 200 << 20
 """For the new version beside the old one, both as packages too."""
+_DO = "sudo systemctl start shop-agent", "sudo shop-agent update --now"
+_HOW = f"先启动它：{_DO[0]}，或者马上更新：{_DO[1]}", f"start it, {_DO[0]}; or update it all the same, {_DO[1]}"
 
 
 class Verdict(StrEnum):
@@ -30,8 +32,9 @@ class Decision(msgspec.Struct, frozen=True):
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
     """What holds now. `asked`: a person wants it at once. `local`: the shop's time; None where nobody knows it. `seen`:
-    the running agent's word, None where none runs; `silent`: one runs and gives no answer. `idle_s`: since the newest
-    order came, None before the first.
+    the running agent's word, None where none runs; `silent`: one runs and gives no answer; `left`: tickets that are not
+    settled in the journal while none runs, None where that can't be read. `idle_s`: since the newest order came, None
+    before the first.
     """
 
     automatic: bool
@@ -40,6 +43,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     local: time | None
     seen: Overview | None
     silent: bool
+    left: int | None = 0
     idle_s: float | None
     free_bytes: int
 
@@ -66,7 +70,7 @@ def in_hours(hours: str, local: time) -> bool:
 
 
 def may_now(moment: Moment) -> Decision:
-    """Is this the moment? A person may choose any, but not one with tickets waiting."""
+    """Is this the moment? A person may choose any, but not one with tickets waiting for an agent that runs."""
     if not moment.asked:
         if not moment.automatic:
             return _no("没有打开自动更新（updates.automatic）", "updates.automatic is off")
@@ -79,6 +83,15 @@ def may_now(moment: Moment) -> Decision:
     if moment.seen is not None and moment.seen.tickets.waiting:
         waiting = moment.seen.tickets.waiting
         return _later(f"还有 {waiting} 张小票没打完", f"{waiting} tickets are not settled")
+    if moment.left is None and not moment.asked:
+        return _later(
+            f"程序没有运行，账本读不出：{_HOW[0]}", f"the agent is down, and its journal can't be read: {_HOW[1]}"
+        )
+    if moment.left and not moment.asked:
+        return _later(
+            f"程序没有运行，还有 {moment.left} 张小票没打完：{_HOW[0]}",
+            f"the agent is down, and {moment.left} tickets are not settled: {_HOW[1]}",
+        )
     if moment.idle_s is not None and 0 <= moment.idle_s < CALM_S and not moment.asked:
         return _later("刚来过订单", "an order came in the last minutes")
     if moment.free_bytes < ROOM_BYTES:

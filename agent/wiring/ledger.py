@@ -24,7 +24,7 @@ def prepare(tx: Tx, config: Config, file_wrong: str, keys_wrong: str, bad_templa
     for key in [key for key in notes.alarms(tx) if key.startswith("template:")]:
         if key.removeprefix("template:") not in bad_templates:
             notes.clear_alarm(tx, key)
-    _follow_names(tx, config)
+    _follow_names(tx, config, stand_in=bool(file_wrong))
 
 
 def tidy(tx: Tx, config: Config) -> None:
@@ -39,11 +39,11 @@ def _look_around(tx: Tx, config: Config) -> None:
         forget_cloud(tx)
 
 
-def _follow_names(tx: Tx, config: Config) -> None:
+def _follow_names(tx: Tx, config: Config, *, stand_in: bool) -> None:
     """Tickets go where the stations of today send them."""
     stations, printers = config.effective_stations(), {printer.name for printer in config.printers}
     by_station = {station.name: station.printer or "" for station in stations}
-    if renamed := renames.follow(tx, by_station, printers):
+    if renamed := renames.follow(tx, by_station, printers, stand_in=stand_in):
         _log.info("app.renamed", names=renamed)
     default = next(station for station in stations if station.default)
     if moved := routes.reroute(tx, by_station, default.printer or "", printers):

@@ -82,7 +82,7 @@ def _connector(printer: Printer, config: Config, journal: Journal) -> Connector:
     """A serial adapter is looked for where it was last; one that is the only one, anywhere."""
     if not isinstance(printer.link, SerialLink):
         return connector(printer, config.data_dir)
-    from agent.printers.serial import SerialConnector
+    from agent.printers.serial import SerialConnector  # who has none does not pay for it
 
     serial = [other for other in config.printers if isinstance(other.link, SerialLink)]
     with closing(journal.reader()) as reader:

@@ -134,7 +134,7 @@ def wired(place: Place) -> Iterator[None]:
         (agent.app, "is_synchronised", lambda: place.wall.synchronised),
         (agent.report.publisher, "is_synchronised", lambda: place.wall.synchronised),
         (agent.intake.timekeeper, "_boot_id", lambda: f"boot {place.wall.boot}"),
-        (agent.broker.mqtt, "new_client", lambda *_, **__: Client(place.broker, place.baton.life)),
+        (agent.broker.mqtt, "new_client", lambda *_, **__: Client(place.broker)),
         (agent.tickets.engine._Environment, "compile", _compile),
         (agent.journal.notes, "datetime", Now),
         (agent.journal.file, "datetime", Now),

@@ -89,6 +89,10 @@ class _Aloud(logging.Handler):
         super().__init__()
         self._world = world
 
+    def createLock(self) -> None:
+        """None: whoever takes a lock may be interrupted, and a seed that is listened to must take the same turns."""
+        self.lock = None
+
     def emit(self, record: logging.LogRecord) -> None:
         """One line."""
         at = timedelta(seconds=round(self._world.baton.lasted, 3))

@@ -15,24 +15,28 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 WRONG = (timedelta(hours=1), timedelta(hours=-1), timedelta(days=-3650), timedelta(days=3650))
+STARTS_S = 1.0
+"""A printer has its power again, and is still deaf: manuals have it offline until it is ready, and a head must be warm.
+The agent counts on no less than MARK_EACH_S of it.
+"""
 _REPLIES = {"lose": Reply.LOSE, "garble": Reply.GARBLE, "delay": Reply.DELAY, "double": Reply.DUPLICATE}
 
 
 def befall(world: "World", trouble: Trouble) -> None:
     """It happens; and is over after its time."""
     world.baton.say(trouble)
-    then = partial(world.baton.at, trouble.for_s)
+    then = partial(world.baton.at, trouble.for_s + (STARTS_S if trouble.what in ("power", "dark") else 0.0))
     if trouble.where:
         _at_printer(world.devices[trouble.where], trouble, then, serial=world.plan.serial)
     else:
         _elsewhere(world, trouble, then)
 
 
-def mend(device: VirtualPrinter) -> None:
+def mend(world: "World", device: VirtualPrinter) -> None:
     """Whatever is wrong with it."""
     device.heal()
     if not device.powered:
-        device.power_on()
+        world.baton.at(STARTS_S, device.power_on)
     for act in (device.load_paper, device.close_cover, device.clear_jam, device.go_online):
         act()
 

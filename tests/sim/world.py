@@ -130,8 +130,9 @@ class World:
         self.baton.say("end of life", life, "with the power" if power else "")
         self.life, self._stop = 0, None
         self.disk = next_disk(self.disk, self.folder / str(life), self.dice if power else None)
-        for cable in self._cables.values():
-            cable.leave(power=power)
+        with self.baton.as_world():
+            for cable in self._cables.values():
+                cable.leave(power=power)
         if power:
             self.wall.boot += 1
             self.baton.at(20.0, partial(self._hang_up, self.broker.connection))
@@ -204,7 +205,7 @@ class World:
         self.crashes_to_come.clear()
         self._fault = None
         for device in self.devices.values():
-            mend(device)
+            mend(self, device)
         if self.broker.deaf:
             self.broker.found_out()
         self.broker.come_up()

@@ -15,6 +15,11 @@ from agent.printers.link import Connector
 from agent.printers.meeting import Patience
 
 _WATCH_EACH_S = 0.05
+_UNREACHABLE = (
+    "打印机连不上：开电源，查线，地址用 shop-agent printers scan 找；停掉正在用它的程序，再检验一次 "
+    "the printer can't be reached: turn it on, look at its cable, find its address with shop-agent printers scan, "
+    "stop what else prints on it, and check again"
+)
 
 
 def run_checks(
@@ -49,6 +54,9 @@ def run_checks(
             results.append(result)
             if hangs:
                 ended_by = f"{check.name} hangs, so nothing more can be tried; pull the printer's cable"
+                break
+            if not bench.reachable:
+                ended_by = _UNREACHABLE
                 break
     except KeyboardInterrupt:
         ended_by = "stopped by a person"

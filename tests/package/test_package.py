@@ -15,19 +15,10 @@ from pathlib import Path
 import pytest
 
 from scripts.deb import wheels
-from tests import chroot
-from tests.chroot import Root
+from tests.package import NEW, OLD, ON_BARE_DEBIAN, PROJECT, build, copy_project, deb_name
+from tests.package.chroot import Root
 
-PROJECT = Path(__file__).parents[1]
-WANTED = os.environ.get("SHOP_AGENT_PACKAGE") == "1"
-WHY_NOT = chroot.why_not() if WANTED else "scripts/test --package"
-pytestmark = [
-    pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT),
-    pytest.mark.timeout(900),
-    pytest.mark.xdist_group("package"),
-]
-OLD = "0.0.9"
-NEW = "0.1.0"
+pytestmark = ON_BARE_DEBIAN
 ORDER = """{"id":"8812","rev":1,"channel":"desk","no":"42","items":[{"id":"L1","name":"豆浆","qty":"2"}]}"""
 
 RUN = """
@@ -56,23 +47,6 @@ mount --bind "$0.data/etc-shop-agent" "$0/etc/shop-agent"
 """A root as in systemd/fstab.read-only."""
 
 
-@pytest.fixture(scope="session")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project as it is now: what somebody writes into it meanwhile changes no package of this run."""
-    return _copy(PROJECT, tmp_path_factory.mktemp("sources") / "project")
-
-
-@pytest.fixture(scope="session")
-def debs(tmp_path_factory: pytest.TempPathFactory, sources: Path) -> Path:
-    """This package for both architectures, and an older one; or those that are in $SHOP_AGENT_DEBS already."""
-    if kept := os.environ.get("SHOP_AGENT_DEBS"):
-        return Path(kept)
-    out = tmp_path_factory.mktemp("debs")
-    for arguments in (["--version", NEW], ["--version", OLD, "amd64"]):
-        _build(sources, out, *arguments)
-    return out
-
-
 @pytest.fixture(scope="session", params=["bookworm", "trixie"])
 def root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, debs: Path) -> Iterator[Root]:
     """A bare Debian, with the packages in /debs; its tests run in the order in which they stand here."""
@@ -80,22 +54,6 @@ def root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     shutil.copytree(debs, made.folder / "debs")
     yield made
     shutil.rmtree(made.folder)
-
-
-def _copy(project: Path, to: Path) -> Path:
-    left_out = shutil.ignore_patterns(".*", "__pycache__", "dist", "data", "gallery", "bench-out", "demo-paper")
-    shutil.copytree(project, to, ignore=left_out, copy_function=shutil.copy)
-    (to / ".venv").symlink_to(PROJECT / ".venv")
-    return to
-
-
-def _build(sources: Path, out: Path, *arguments: str) -> None:
-    env = {**os.environ, "SOURCE_DATE_EPOCH": "1795000000"}
-    subprocess.run([sources / "scripts/build-deb", "--out", str(out), *arguments], check=True, env=env, cwd=sources)
-
-
-def _deb(version: str, arch: str = "amd64") -> str:
-    return f"shop-agent_{version}_{arch}.deb"
 
 
 def _members(deb: Path) -> list[str]:
@@ -108,12 +66,12 @@ def _members(deb: Path) -> list[str]:
 
 def test_the_same_sources_make_the_same_package(sources: Path, tmp_path: Path) -> None:
     """Whoever builds it again, elsewhere and at another time, gets the same bytes, and so can see what is in it."""
-    elsewhere = _copy(sources, tmp_path / "elsewhere")
+    elsewhere = copy_project(sources, tmp_path / "elsewhere")
     made: list[bytes] = []
     for project in (sources, elsewhere):
         out = tmp_path / f"out{len(made)}"
-        _build(project, out, "--version", NEW, "arm64")
-        made.append((out / _deb(NEW, "arm64")).read_bytes())
+        build(project, out, "--version", NEW, "arm64")
+        made.append((out / deb_name(NEW, "arm64")).read_bytes())
     assert made[0] == made[1]
 
 
@@ -122,7 +80,7 @@ def test_lintian_finds_nothing_but_what_is_named(debs: Path, arch: str) -> None:
     """Debian's own checker is content, but for the overrides that packaging/lintian-overrides explains."""
     if shutil.which("lintian") is None:
         pytest.skip("apt install lintian")
-    command = ["lintian", "--allow-root", "--no-cfg", str(debs / _deb(NEW, arch))]
+    command = ["lintian", "--allow-root", "--no-cfg", str(debs / deb_name(NEW, arch))]
     done = subprocess.run(command, capture_output=True, text=True)
     assert [line for line in done.stdout.splitlines() if line[:2] in ("E:", "W:")] == []
 
@@ -130,7 +88,7 @@ def test_lintian_finds_nothing_but_what_is_named(debs: Path, arch: str) -> None:
 @pytest.mark.parametrize("arch", wheels.MACHINES)
 def test_each_package_is_for_its_machine_and_for_both_pythons(debs: Path, arch: str, tmp_path: Path) -> None:
     """Nothing of this machine gets into the other's package; each Python has its own compiled parts, or shares them."""
-    subprocess.run(["dpkg-deb", "--extract", str(debs / _deb(NEW, arch)), str(tmp_path)], check=True)
+    subprocess.run(["dpkg-deb", "--extract", str(debs / deb_name(NEW, arch)), str(tmp_path)], check=True)
     vendor = tmp_path / f"usr/lib/shop-agent/{NEW}/vendor"
     libraries = sorted(vendor.rglob("*.so*"))
     machine = {"amd64": 62, "arm64": 183}[arch]  # e_machine of ELF, two bytes at 18
@@ -147,7 +105,7 @@ def test_each_package_is_for_its_machine_and_for_both_pythons(debs: Path, arch: 
 
 def test_the_pointer_to_the_version_is_replaced_last(debs: Path) -> None:
     """dpkg renames in the order of the archive: whenever it is cut, the pointer names a folder that is whole."""
-    members = [name for name in _members(debs / _deb(NEW)) if name.startswith("./usr/lib/shop-agent/")]
+    members = [name for name in _members(debs / deb_name(NEW)) if name.startswith("./usr/lib/shop-agent/")]
     assert members[-1] == "./usr/lib/shop-agent/version"
 
 
@@ -156,7 +114,7 @@ def test_the_pointer_to_the_version_is_replaced_last(debs: Path) -> None:
 
 def test_it_installs_on_a_bare_system(root: Root) -> None:
     """dpkg -i, and apt brings what is missing; the service's user, folders and links are there."""
-    root.run(f"dpkg -i /debs/{_deb(OLD)}", check=False)
+    root.run(f"dpkg -i /debs/{deb_name(OLD)}", check=False)
     root.run("apt-get -qq update; apt-get -qq -y -f --no-install-recommends install", network=True)
     assert root.run("dpkg-query -W -f '${Status} ${Version}' shop-agent").stdout == f"install ok installed {OLD}"
     assert root.run("shop-agent version").stdout.startswith(f"shop-agent {OLD} (Python 3.")
@@ -215,14 +173,14 @@ def test_its_units_are_ones_that_this_systemd_reads(root: Root) -> None:
 
 def test_an_upgrade_that_is_killed_leaves_the_old_version_or_the_new(root: Root) -> None:
     """dpkg is killed at moments all over an upgrade, as by a power cut: what then starts is whole, and apt mends it."""
-    back = f"dpkg --force-downgrade -i /debs/{_deb(OLD)}"
+    back = f"dpkg --force-downgrade -i /debs/{deb_name(OLD)}"
     began = time.monotonic()
-    root.run(f"dpkg -i /debs/{_deb(NEW)}")
+    root.run(f"dpkg -i /debs/{deb_name(NEW)}")
     takes_s = time.monotonic() - began
     found = set()
     for part in (0.05, 0.2, 0.35, 0.5, 0.7, 1.1):
         root.run(back)
-        root.run(f"timeout -s KILL {part * takes_s:.2f} dpkg -i /debs/{_deb(NEW)}", check=False)
+        root.run(f"timeout -s KILL {part * takes_s:.2f} dpkg -i /debs/{deb_name(NEW)}", check=False)
         said = root.run("shop-agent version && shop-agent preview --width 32").stdout
         version = re.match(rf"shop-agent ({re.escape(OLD)}|{re.escape(NEW)}) ", said)
         assert version is not None, said
@@ -236,7 +194,7 @@ def test_an_upgrade_keeps_orders_and_configuration(root: Root) -> None:
     before = root.text("/etc/shop-agent/shop-agent.yaml")
     journal = root.folder / "var/lib/shop-agent/journal.db"
     size = journal.stat().st_size
-    root.run(f"dpkg -i /debs/{_deb(NEW)}")
+    root.run(f"dpkg -i /debs/{deb_name(NEW)}")
     assert root.run("shop-agent version").stdout.startswith(f"shop-agent {NEW} ")
     assert root.text("/etc/shop-agent/shop-agent.yaml") == before
     assert journal.stat().st_size == size
@@ -277,7 +235,7 @@ def test_removing_keeps_orders_and_configuration(root: Root) -> None:
     assert not (root.folder / "usr/bin/shop-agent").exists()
     assert (root.folder / "var/lib/shop-agent/journal.db").stat().st_size
     assert "virtual://kitchen" in root.text("/etc/shop-agent/shop-agent.yaml")
-    root.run(f"dpkg -i /debs/{_deb(NEW)} && shop-agent config check")
+    root.run(f"dpkg -i /debs/{deb_name(NEW)} && shop-agent config check")
 
 
 def test_a_purge_leaves_nothing(root: Root) -> None:
@@ -299,7 +257,7 @@ def test_the_installer_takes_it_from_a_signed_repository(root: Root, debs: Path,
     made = ["gpg", "--batch", "--quiet", "--passphrase", "", "--quick-gen-key", "shop packages", "ed25519", "sign"]
     subprocess.run([*made, "never"], check=True, env=env)
     repo = root.folder / "repo"
-    verbs = [["add", *(str(debs / _deb(version)) for version in (OLD, NEW))], ["promote", OLD]]
+    verbs = [["add", *(str(debs / deb_name(version)) for version in (OLD, NEW))], ["promote", OLD]]
     for verb, *rest in verbs:
         command = [str(PROJECT / "scripts/make-repo"), verb, str(repo), "--key", "shop packages", *rest]
         subprocess.run(command, check=True, env=env)

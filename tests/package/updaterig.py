@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.chroot import Root
+from tests.package import PROJECT
+from tests.package.chroot import Root
 
-PROJECT = Path(__file__).parents[1]
 KEY = "shop packages"
 SYSTEMCTL = """#!/bin/sh
 # For the one unit that matters here: the agent, and the words by which packages speak of it. deb-systemd-invoke too.

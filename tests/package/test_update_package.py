@@ -1,29 +1,20 @@
 """Updates as they are: real packages from a signed repository, apt and dpkg, on a bare Debian. scripts/test --package.
 
-Only systemd is a stand-in here (tests/updaterig.py); tests/vm has the true one.
+Only systemd is a stand-in here (updaterig.py); tests/vm has the true one.
 """
 
 import json
-import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests import chroot
-from tests.chroot import Root
-from tests.updaterig import SYSTEMCTL, Repository, as_version
+from tests.package import NEW, ON_BARE_DEBIAN, PROJECT, deb_name
+from tests.package.chroot import Root
+from tests.package.updaterig import SYSTEMCTL, Repository, as_version
 
-PROJECT = Path(__file__).parents[1]
-WANTED = os.environ.get("SHOP_AGENT_PACKAGE") == "1"
-WHY_NOT = chroot.why_not() if WANTED else "scripts/test --package"
-pytestmark = [
-    pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT),
-    pytest.mark.timeout(900),
-    pytest.mark.xdist_group("package"),
-]
+pytestmark = ON_BARE_DEBIAN
 ANY_HOUR = 'updates: {hours: "00:00-00:00"}\nintake: {clock: trust}\n'
 UP = "systemctl start shop-agent.service\n"
 DOWN = "\nsystemctl stop shop-agent.service"
@@ -31,14 +22,9 @@ WHO = "shop-agent status | sed -n 2p; dpkg-query -W -f '${Status} ${Version}\\n'
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """0.1.0, of the sources as they are."""
-    out = tmp_path_factory.mktemp("update-debs")
-    if kept := os.environ.get("SHOP_AGENT_DEBS"):
-        return Path(shutil.copy(Path(kept) / "shop-agent_0.1.0_amd64.deb", out))
-    build = [str(PROJECT / "scripts/build-deb"), "--out", str(out), "--version", "0.1.0", "amd64"]
-    subprocess.run(build, check=True)
-    return out / "shop-agent_0.1.0_amd64.deb"
+def built(tmp_path_factory: pytest.TempPathFactory, debs: Path) -> Path:
+    """0.1.0, of the sources as they are, where others can be made of it."""
+    return Path(shutil.copy(debs / deb_name(NEW), tmp_path_factory.mktemp("update-debs")))
 
 
 class Box:
