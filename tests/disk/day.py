@@ -1,6 +1,6 @@
 """A small day of a whole shop on a disk of which one operation fails: orders, a change, a cancel, a night, more orders.
 
-python -m tests.disk.day                     # each operation of the day, each way to fail
+python -m tests.disk.day                     # for a release: each operation of the day, each way to fail
 python -m tests.disk.day --fault ENOSPC --at 17 --lasting
 """
 
@@ -37,6 +37,8 @@ from agent.simulator.verdict import Verdict, judge_paper
 from tests.disk.disk import Disk, Fault, Op, at
 
 PATIENCE_S = 20.0
+SLOW_S = 15.0
+"""Longer than a day takes with its starts in vain; such a one is named."""
 LASTS = 3
 """A fault that stays is mended after so many starts in vain, or refusals of a full disk."""
 
@@ -247,8 +249,10 @@ def main(faults: tuple[str, ...], first: int, every: int, only: int, lasting: bo
                 continue
             begun, days, unseen = time.monotonic(), 0, Counter[str]()
             for number in numbers:
-                folder = root / f"{fault}-{number}-{lasts}"
+                folder, at_s = root / f"{fault}-{number}-{lasts}", time.monotonic()
                 outcome = play(folder, here, Fault(fault), number, lasting=lasts)
+                if (took_s := time.monotonic() - at_s) > SLOW_S:
+                    click.echo(f"  {took_s:.0f} s: {outcome}")
                 days += bool(outcome.failed)
                 if outcome.failed and not outcome.noticed:
                     unseen[outcome.failed[0].partition(", ")[2]] += 1
