@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _in_both(exc: AgentError) -> str:
-    from agent.configwords import bilingual
+    from agent.config.words import bilingual
 
     return bilingual(str(exc)) if isinstance(exc, ConfigError) else str(exc)
 

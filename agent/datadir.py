@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from agent.configwarnings import data_dir_unusable
+from agent.config.warnings import data_dir_unusable
 from agent.errors import ConfigError, DataDirLocked
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from agent import configwrite, log
+from agent import log
 from agent.clock import Clock
-from agent.config import Config, load
-from agent.configedits import NEW_SHOP
-from agent.configwarnings import data_dir_unusable
+from agent.config import Config, load, write
+from agent.config.edits import NEW_SHOP
+from agent.config.warnings import data_dir_unusable
 from agent.console.access import Access
 from agent.errors import ConfigError
 from agent.model.link import Link
@@ -47,7 +47,7 @@ def begin(path: Path, links: Sequence[str] = (), listen: str = LISTEN) -> Config
         if found:
             tree["printers"] = [_entry(each, number) for number, each in enumerate(found, 1)]
 
-    configwrite.edit(path, change, by=BY)
+    write.edit(path, change, by=BY)
     config = load(path)
     _log.info("firstrun.begun", file=str(path), printers=len(config.printers))
     return config
@@ -126,7 +126,7 @@ class FirstRun(ServiceThread):
                 tree["printers"] = [_entry(each, number) for number, each in enumerate(found, 1)]
 
         try:
-            configwrite.edit(self._path, change, by=BY)
+            write.edit(self._path, change, by=BY)
         except ConfigError as exc:
             _log.error("firstrun.not_written", reason=str(exc))
             return False

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from agent import configchanges
 from agent.clock import stamp
+from agent.config import changes
 from agent.log import plain
 
 FILE = "people.jsonl"
@@ -59,7 +59,7 @@ class People(logging.Handler):
         deed = Deed(stamp(datetime.fromtimestamp(record.created, UTC)), by, str(record.msg), told)
         if self._data_dir.is_dir():
             with contextlib.suppress(OSError):
-                configchanges.append(self._data_dir / FILE, _WRITE.encode(deed) + b"\n")
+                changes.append(self._data_dir / FILE, _WRITE.encode(deed) + b"\n")
 
 
 def deeds(data_dir: Path, most: int = 100) -> list[Deed]:

@@ -1,9 +1,57 @@
-"""`--printer LINK` runs the conformance suite on a printer that is at hand, and nothing else; the report comes last."""
+"""What many tests stand on; and `--printer LINK`, which runs the conformance suite on a printer that is at hand, and
+nothing else. Its report comes last.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from agent.journal.store import Journal
+from agent.simulator.stage import Mosquitto
+from tests.office import Said, listening
+from tests.scripted_broker import ScriptedBroker
+
 REPORT = "printer_report"
 HARDWARE = "at_hand"
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """Whatever a test started is ended with it."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """A real broker of our own."""
+    with Mosquitto(tmp_path_factory.mktemp("broker")) as mosquitto:
+        yield mosquitto
+
+
+@pytest.fixture
+def broker() -> Iterator[ScriptedBroker]:
+    """One that does just what the test says."""
+    with ScriptedBroker() as here:
+        yield here
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """A ledger."""
+    journal = Journal(tmp_path / "journal.db")
+    journal.start()
+    yield journal
+    journal.stop(5)
+
+
+@pytest.fixture
+def said() -> Iterator[Said]:
+    """The log."""
+    with listening() as here:
+        yield here
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

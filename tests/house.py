@@ -46,11 +46,11 @@ class House:
         broker = Broker(url=f"mqtt://127.0.0.1:{port}", **settings)
         config = Config(shop="s1", data_dir=folder, broker=broker, report=Report(beat_s=60))
         self.agent = Agent(config, clock or SystemClock())
-        assert self.agent._line is not None
-        self.agent._line._backoff = Backoff(pace=0.001)
+        assert self.agent._cloud.line is not None
+        self.agent._cloud.line._backoff = Backoff(pace=0.001)
         self.journal = self.agent._journal
-        self.line = self.agent._line
-        self.publisher = self.agent._publisher
+        self.line = self.agent._cloud.line
+        self.publisher = self.agent._cloud.publisher
         self._turned, self._real_turn = 0, self.publisher._turn
         self.publisher._turn = self._turn  # type: ignore[method-assign]  # counted
         self._stop = threading.Event()

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from starlette.routing import Route
 
 from agent.config import Printer
+from agent.config.pairing import Pairing, make_token
 from agent.console.access import LONGEST_PIN, MOST_CODES, MOST_SESSIONS, MOST_TRIES, Access, pin_problem
 from agent.console.claimticket import choose
 from agent.console.door import MANY_WRONG, MOST_WRONG
 from agent.console.rights import COOKIE
 from agent.model.link import parse_link
-from agent.pairing import Pairing, make_token
 from agent.simulator.printer import VirtualPrinter
 from tests.scan import scan_piece
 from tests.till import Answer
@@ -38,7 +38,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShopWindow]:
 
 def routes(shop: ShopWindow) -> list[tuple[str, str]]:
     """Every path of the port with each of its methods."""
-    console: Any = shop.agent._console
+    console: Any = shop.agent.console
     assert console is not None
     found = [route for route in console._app.routes if isinstance(route, Route)]
     return [(route.path, method) for route in found for method in sorted(route.methods or {"GET"}) if method != "HEAD"]
@@ -304,7 +304,7 @@ def test_many_at_once_are_many(new: ShopWindow) -> None:
 
 def test_many_addresses_are_slowed_down_together(new: ShopWindow) -> None:
     """And a person is told; the paper is a way in all the same."""
-    console: Any = new.agent._console
+    console: Any = new.agent.console
     door = next(route.endpoint.__self__ for route in console._app.routes if getattr(route, "path", "") == "/sign-out")
     door._pins.check = door._pins.failed = lambda _: None  # each guess from an address of its own
     said = [new.anybody.post("/sign-in", {"pin": "135791"}).status for _ in range(MANY_WRONG + 10)]

@@ -87,13 +87,6 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
         yield here
 
 
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """Whoever came leaves."""
-    with ExitStack() as stack:
-        yield stack
-
-
 def enter(stack: ExitStack, broker: Mosquitto, user: str) -> Client:
     """Log in."""
     client = Client(broker.port, user)

@@ -1,6 +1,8 @@
 """Is it the printer that was here before? Another one's paper never bears this one's orders."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -103,24 +105,35 @@ def test_another_firmware_is_asked_again_what_it_can_prove(tmp_path: Path, tier:
             assert "printer:wok:other" not in here.alarms()
 
 
+@contextmanager
+def stuck(folder: Path) -> Iterator[Kitchen]:
+    """A printer that has no status in real time, and whose FEED is held since before it was met: taken for mute."""
+    with VirtualPrinter(PrinterSpec(realtime=False)) as device, serve_tcp(device) as port:
+        device.press_feed()
+        here = Kitchen(folder, device, port.link, "auto")
+        try:
+            here.wait_alarm("printer:wok:mute")
+            yield here
+        finally:
+            here.close()
+
+
+def prints_confirmed(here: Kitchen) -> None:
+    """It was asked again: the next ticket is proved."""
+    here.wait_no_alarm("printer:wok:mute")
+    here.order(1)
+    here.wait_told(1)
+    assert here.ticket_states(1)[-1] == ("completed", "confirmed")
+
+
 def test_a_printer_that_was_stuck_when_it_was_met_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has no status in real time and its FEED was held: taken for mute, but not for ever."""
     monkeypatch.setattr(worker, "PROBE_AGAIN_S", 1.0)
-    spec = PrinterSpec(realtime=False)
-    with VirtualPrinter(spec) as device, serve_tcp(device) as port:
-        device.press_feed()
-        here = Kitchen(tmp_path, device, port.link, "auto")
-        try:
-            here.wait_alarm("printer:wok:mute")
-            device.press_feed(False)
-            here.wait_no_alarm("printer:wok:mute")
-            here.order(1)
-            here.wait_told(1)
-            assert here.ticket_states(1)[-1] == ("completed", "confirmed")
-        finally:
-            here.close()
+    with stuck(tmp_path) as here:
+        here.device.press_feed(False)
+        prints_confirmed(here)
 
 
 def test_a_printer_that_was_stuck_for_long_is_asked_anew_after_each_connection(
@@ -129,26 +142,16 @@ def test_a_printer_that_was_stuck_for_long_is_asked_anew_after_each_connection(
     """It was given up as mute; then it was switched off and on."""
     monkeypatch.setattr(worker, "PROBE_AGAIN_S", 0.3)
     monkeypatch.setattr(worker, "PROBES", 1)
-    spec = PrinterSpec(realtime=False)
-    with VirtualPrinter(spec) as device, serve_tcp(device) as port:
-        device.press_feed()
-        here = Kitchen(tmp_path, device, port.link, "auto")
-        try:
-            here.wait_alarm("printer:wok:mute")
-            room = here.worker
-            deadline = time.monotonic() + 30
-            while room._probes_left and time.monotonic() < deadline:
-                time.sleep(0.1)
-            assert room._probes_left == 0
-            device.press_feed(False)
-            device.power_off()
-            device.power_on()
-            here.wait_no_alarm("printer:wok:mute")
-            here.order(1)
-            here.wait_told(1)
-            assert here.ticket_states(1)[-1] == ("completed", "confirmed")
-        finally:
-            here.close()
+    with stuck(tmp_path) as here:
+        room = here.worker
+        deadline = time.monotonic() + 30
+        while room._probes_left and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert room._probes_left == 0
+        here.device.press_feed(False)
+        here.device.power_off()
+        here.device.power_on()
+        prints_confirmed(here)
 
 
 def test_a_new_printer_that_is_stuck_is_waited_for(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,20 +18,6 @@ from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.simulator.stage import AgentProcess, Mosquitto, free_port
 from agent.simulator.verdict import judge_paper
 from tests.crash import STATIONS, order_event
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    """A real broker of our own."""
-    with Mosquitto(tmp_path_factory.mktemp("broker")) as mosquitto:
-        yield mosquitto
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """Whatever a test started is ended with it."""
-    with ExitStack() as stack:
-        yield stack
 
 
 def agent(stack: ExitStack, folder: Path, port: int, more: str = "", shop: str = "s1") -> AgentProcess:
@@ -67,30 +52,32 @@ def publish(port: int, *numbers: int, shop: str = "s1") -> None:
 
 
 def test_shop_and_broker_are_enough_to_start_and_an_order_waits_for_its_printer(
-    tmp_path: Path, broker: Mosquitto, stack: ExitStack
+    tmp_path: Path, mosquitto: Mosquitto, stack: ExitStack
 ) -> None:
     """Without a printer an order is kept with an alarm; with one in the configuration it prints."""
-    first = agent(stack, tmp_path, broker.port, shop="short")
+    first = agent(stack, tmp_path, mosquitto.port, shop="short")
     first.start()
     wait_log(first, "broker.subscribed")
-    publish(broker.port, 7, shop="short")
+    publish(mosquitto.port, 7, shop="short")
     wait_log(first, "intake.order_accepted")
     assert first.stop() == 0
     device = stack.enter_context(VirtualPrinter())
     port = stack.enter_context(serve_tcp(device))
-    second = agent(stack, tmp_path, broker.port, f"printers: [{{name: kitchen, link: '{port.link}'}}]\n", shop="short")
+    second = agent(
+        stack, tmp_path, mosquitto.port, f"printers: [{{name: kitchen, link: '{port.link}'}}]\n", shop="short"
+    )
     second.start()
     assert device.wait_for(lambda it: len(it.paper.pieces) == 1, 20)
     assert "#7" in device.paper.pieces[0].text
     assert second.stop() == 0
 
 
-def test_a_virtual_printer_needs_no_hardware(tmp_path: Path, broker: Mosquitto, stack: ExitStack) -> None:
+def test_a_virtual_printer_needs_no_hardware(tmp_path: Path, mosquitto: Mosquitto, stack: ExitStack) -> None:
     """virtual://NAME keeps each ticket as text and as a picture."""
-    process = agent(stack, tmp_path, broker.port, "printers: [{name: bar, link: 'virtual://bar'}]\n", shop="virtual")
+    process = agent(stack, tmp_path, mosquitto.port, "printers: [{name: bar, link: 'virtual://bar'}]\n", shop="virtual")
     process.start()
     wait_log(process, "broker.subscribed")
-    publish(broker.port, 12, shop="virtual")
+    publish(mosquitto.port, 12, shop="virtual")
     wait_log(process, "evidence=confirmed")
     while not (tmp_path / "data/virtual/bar/0001.png").exists():
         assert process.wait(0.05) is None
@@ -99,9 +86,9 @@ def test_a_virtual_printer_needs_no_hardware(tmp_path: Path, broker: Mosquitto, 
     assert (tmp_path / "data/virtual/bar/0001.png").stat().st_size > 1000
 
 
-def test_two_agents_never_share_a_data_directory(tmp_path: Path, broker: Mosquitto, stack: ExitStack) -> None:
+def test_two_agents_never_share_a_data_directory(tmp_path: Path, mosquitto: Mosquitto, stack: ExitStack) -> None:
     """The second one says who holds it, and ends with 75."""
-    first = agent(stack, tmp_path, broker.port, shop="lock")
+    first = agent(stack, tmp_path, mosquitto.port, shop="lock")
     first.start()
     wait_log(first, "app.started")
     second = subprocess.run(
@@ -125,9 +112,9 @@ def test_two_agents_never_share_a_data_directory(tmp_path: Path, broker: Mosquit
     assert third.stop() == 0
 
 
-def test_names_of_customers_are_for_the_agent_alone(tmp_path: Path, broker: Mosquitto, stack: ExitStack) -> None:
+def test_names_of_customers_are_for_the_agent_alone(tmp_path: Path, mosquitto: Mosquitto, stack: ExitStack) -> None:
     """Nobody else on the machine may read the journal, also where no service unit sets a umask."""
-    process = agent(stack, tmp_path, broker.port, "printers: [{name: bar, link: 'virtual://bar'}]\n", shop="umask")
+    process = agent(stack, tmp_path, mosquitto.port, "printers: [{name: bar, link: 'virtual://bar'}]\n", shop="umask")
     process.start()
     wait_log(process, "app.started")
     assert process.stop() == 0
@@ -139,13 +126,13 @@ def test_names_of_customers_are_for_the_agent_alone(tmp_path: Path, broker: Mosq
 
 
 @pytest.mark.parametrize("trouble", ("none", "broker away", "printer away", "printer stalls within a ticket"))
-def test_sigterm_ends_the_agent_in_time(tmp_path: Path, broker: Mosquitto, stack: ExitStack, trouble: str) -> None:
+def test_sigterm_ends_the_agent_in_time(tmp_path: Path, mosquitto: Mosquitto, stack: ExitStack, trouble: str) -> None:
     """Within 5 s, whoever does not answer."""
     shop = "term-" + str(["none", "broker away", "printer away", "printer stalls within a ticket"].index(trouble))
     device = stack.enter_context(VirtualPrinter(PrinterSpec(buffer_bytes=64, margin_bytes=64)))
     port = stack.enter_context(serve_tcp(device))
     link = f"tcp://127.0.0.1:{free_port()}" if trouble == "printer away" else port.link
-    server = free_port() if trouble == "broker away" else broker.port
+    server = free_port() if trouble == "broker away" else mosquitto.port
     process = agent(stack, tmp_path, server, f"printers: [{{name: kitchen, link: '{link}'}}]\n", shop=shop)
     process.start()
     wait_log(process, "app.started")
@@ -154,7 +141,7 @@ def test_sigterm_ends_the_agent_in_time(tmp_path: Path, broker: Mosquitto, stack
         wait_log(process, "broker.subscribed")
         device.wait_for(lambda it: it.buffered == 0, 5)
         device.stall()
-        publish(broker.port, 3, shop=shop)
+        publish(mosquitto.port, 3, shop=shop)
         wait_log(process, "intake.order_accepted")
     started = time.monotonic()
     assert process.stop(10) == 0
@@ -162,14 +149,14 @@ def test_sigterm_ends_the_agent_in_time(tmp_path: Path, broker: Mosquitto, stack
 
 
 def test_systemd_is_told_when_it_is_ready_alive_and_stopping(
-    tmp_path: Path, broker: Mosquitto, stack: ExitStack
+    tmp_path: Path, mosquitto: Mosquitto, stack: ExitStack
 ) -> None:
     """READY=1 once everything runs, WATCHDOG=1 while it does, STOPPING=1 at the end."""
     path = tmp_path / "notify"
     listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
     listener.bind(str(path))
     listener.settimeout(20)
-    process = agent(stack, tmp_path, broker.port, shop="notify")
+    process = agent(stack, tmp_path, mosquitto.port, shop="notify")
     process.start(NOTIFY_SOCKET=str(path), WATCHDOG_USEC="1000000", WATCHDOG_PID="")
     heard: list[str] = []
     while heard.count("WATCHDOG=1") < 3:
@@ -181,34 +168,36 @@ def test_systemd_is_told_when_it_is_ready_alive_and_stopping(
 
 
 def test_an_order_for_a_printer_that_is_no_longer_configured_goes_to_the_stations_new_one(
-    tmp_path: Path, broker: Mosquitto, stack: ExitStack
+    tmp_path: Path, mosquitto: Mosquitto, stack: ExitStack
 ) -> None:
     """A change of configuration strands no ticket."""
     away = f"printers: [{{name: old, link: 'tcp://127.0.0.1:{free_port()}'}}]\n"
-    process = agent(stack, tmp_path, broker.port, away, shop="moved")
+    process = agent(stack, tmp_path, mosquitto.port, away, shop="moved")
     process.start()
     wait_log(process, "broker.subscribed")
-    publish(broker.port, 5, shop="moved")
+    publish(mosquitto.port, 5, shop="moved")
     wait_log(process, "intake.order_accepted")
     process.stop()
     device = stack.enter_context(VirtualPrinter())
     port = stack.enter_context(serve_tcp(device))
-    process = agent(stack, tmp_path, broker.port, f"printers: [{{name: new, link: '{port.link}'}}]\n", shop="moved")
+    process = agent(stack, tmp_path, mosquitto.port, f"printers: [{{name: new, link: '{port.link}'}}]\n", shop="moved")
     process.start()
     assert device.wait_for(lambda it: len(it.paper.pieces) == 1, 20)
     assert process.stop() == 0
 
 
-def test_shuffled_and_doubled_orders_are_on_paper_once(tmp_path: Path, broker: Mosquitto, stack: ExitStack) -> None:
+def test_shuffled_and_doubled_orders_are_on_paper_once(tmp_path: Path, mosquitto: Mosquitto, stack: ExitStack) -> None:
     """Through a real broker, each event twice and in any order: every order once, nothing marked, nothing lost."""
     device = stack.enter_context(VirtualPrinter())
     port = stack.enter_context(serve_tcp(device))
-    process = agent(stack, tmp_path, broker.port, f"printers: [{{name: kitchen, link: '{port.link}'}}]\n", shop="mixed")
+    process = agent(
+        stack, tmp_path, mosquitto.port, f"printers: [{{name: kitchen, link: '{port.link}'}}]\n", shop="mixed"
+    )
     process.start()
     wait_log(process, "broker.subscribed")
     numbers = [*range(1, 41)] * 2
     random.Random(7).shuffle(numbers)
-    publish(broker.port, *numbers, shop="mixed")
+    publish(mosquitto.port, *numbers, shop="mixed")
     assert device.wait_for(lambda it: len(it.paper.pieces) >= 40, 30)
     assert process.stop() == 0
     verdict = judge_paper([order_event(n) for n in range(1, 41)], {"kitchen": device.paper.pieces}, STATIONS)

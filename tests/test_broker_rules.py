@@ -3,7 +3,6 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
@@ -22,24 +21,10 @@ from agent.report.bell import Bell
 from agent.report.envelope import new_identity
 from agent.report.publisher import Publisher
 from tests.house import ORDER, REPLAY, SOURCE, UP, House, house, order, replay_end, told, until
-from tests.office import HandClock, Said, listening
+from tests.office import HandClock, Said
 from tests.scripted_broker import Packet, Peer, ScriptedBroker
 
 VERSIONS = ("5", "3.1.1")
-
-
-@pytest.fixture
-def broker() -> Iterator[ScriptedBroker]:
-    """A scripted broker."""
-    with ScriptedBroker() as here:
-        yield here
-
-
-@pytest.fixture
-def said() -> Iterator[Said]:
-    """The log."""
-    with listening() as here:
-        yield here
 
 
 def is_report(packet: Packet) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.config.pairing import Pairing, make_token
 from agent.console.access import Access
-from agent.pairing import Pairing, make_token
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.simulator.stage import Mosquitto, free_port

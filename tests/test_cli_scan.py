@@ -3,7 +3,6 @@
 import functools
 import json
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from agent import finder as finder_module
 from agent.answers import answers
+from agent.answers import finder as finder_module
+from agent.answers.finder import Finder, State
 from agent.cli import cli
 from agent.clock import SystemClock
 from agent.config import Printer, load
 from agent.connectors import connector
 from agent.control import Visit
 from agent.errors import CommandRefused, ConfigError
-from agent.finder import Finder, State
 from agent.journal.store import Journal
 from agent.model.link import parse_link
 from agent.printers import discovery
@@ -55,13 +54,6 @@ def machine(root: Path, stack: ExitStack) -> Machine:
 
 
 @pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """Whatever a test started is ended with it."""
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
 def roots(tmp_path: Path, stack: ExitStack) -> Roots:
     """A machine with two USB printers, and a network with one at 127.0.5.3 and a silent one at 127.0.5.9."""
     here = machine(tmp_path / "machine", stack)
@@ -94,24 +86,26 @@ def agent(config: Path, journal: Journal, roots: Roots, stack: ExitStack) -> Fin
     return finder
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """A ledger."""
-    journal = Journal(tmp_path / "journal.db")
-    journal.start()
-    yield journal
-    journal.stop(5)
-
-
-@pytest.mark.parametrize("runs", [True, False])
-def test_a_scan_shows_what_is_there_whether_or_not_an_agent_runs(
-    config: Path, journal: Journal, roots: Roots, stack: ExitStack, monkeypatch: pytest.MonkeyPatch, runs: bool
-) -> None:
-    """What is in use, what it calls itself, what its paper may be, and what to do next."""
-    if runs:
+@pytest.fixture(params=[True, False], ids=["agent", "alone"])
+def runs(
+    request: pytest.FixtureRequest,
+    config: Path,
+    journal: Journal,
+    roots: Roots,
+    stack: ExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+) -> bool:
+    """Does an agent answer, or does the command look by itself?"""
+    if request.param:
         agent(config, journal, roots, stack)
     else:
         monkeypatch.setattr(discovery, "discover", functools.partial(discovery.discover, roots=roots))
+    return bool(request.param)
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_scan_shows_what_is_there_whether_or_not_an_agent_runs(config: Path) -> None:
+    """What is in use, what it calls itself, what its paper may be, and what to do next."""
     done = run(config, "scan")
     assert done.exit_code == 0, done.output
     first, second, last = done.stdout.splitlines()
@@ -122,15 +116,8 @@ def test_a_scan_shows_what_is_there_whether_or_not_an_agent_runs(
     assert [found["in_use"] for found in told["found"]] == ["kitchen", ""]
 
 
-@pytest.mark.parametrize("runs", [True, False])
-def test_a_scan_of_the_network_says_how_far_it_is(
-    config: Path, journal: Journal, roots: Roots, stack: ExitStack, monkeypatch: pytest.MonkeyPatch, runs: bool
-) -> None:
+def test_a_scan_of_the_network_says_how_far_it_is(config: Path, roots: Roots, runs: bool) -> None:
     """On standard error, so that what was found can be read by a program."""
-    if runs:
-        agent(config, journal, roots, stack)
-    else:
-        monkeypatch.setattr(discovery, "discover", functools.partial(discovery.discover, roots=roots))
     done = run(config, "scan", "--lan", "--json")
     assert done.exit_code == 0, done.output
     links = [found["link"] for found in json.loads(done.stdout)["found"]]

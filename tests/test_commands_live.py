@@ -2,7 +2,6 @@
 
 import json
 import zipfile
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,29 +14,15 @@ from tests.test_settle import TIMEOUT_S, Shop
 SPEC = PrinterSpec(tier=1, line_time_s=0.002)
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    """A real broker of our own."""
-    with Mosquitto(tmp_path_factory.mktemp("broker")) as mosquitto:
-        yield mosquitto
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """Whatever a test started is ended with it."""
-    with ExitStack() as stack:
-        yield stack
-
-
 def send(shop: Shop, command_id: str, kind: str, data: dict[str, object]) -> None:
     """A command from the cloud, once the broker has it."""
     event = {"specversion": "1.0", "id": command_id, "source": "//staff", "type": f"command.{kind}", "data": data}
     shop._commands.publish(shop._topic, json.dumps(event), 1).wait_for_publish(10)
 
 
-def test_a_day_at_the_box(tmp_path: Path, broker: Mosquitto, stack: ExitStack) -> None:
+def test_a_day_at_the_box(tmp_path: Path, mosquitto: Mosquitto, stack: ExitStack) -> None:
     """Pause, test page, resume, reprint, reload, bundle: each says what it did, and the paper shows it."""
-    shop = Shop(stack, tmp_path, broker, "live1", SPEC)
+    shop = Shop(stack, tmp_path, mosquitto, "live1", SPEC)
     assert shop.cli("printers", "pause", "kitchen") == (0, "暂停  paused: kitchen\n")
     shop.order(1)
     shop.until(lambda: bool(shop.ticket(1)), "the ticket")
@@ -73,10 +58,10 @@ def test_a_day_at_the_box(tmp_path: Path, broker: Mosquitto, stack: ExitStack) -
 
 @pytest.mark.parametrize("point", ["intake.before_commit", "intake.after_commit", "intake.after_ack"])
 def test_a_reprint_is_done_once_whenever_the_agent_is_killed(
-    tmp_path: Path, broker: Mosquitto, stack: ExitStack, point: str
+    tmp_path: Path, mosquitto: Mosquitto, stack: ExitStack, point: str
 ) -> None:
     """The broker sends it again where it was not acknowledged: one copy, and each answer is the same."""
-    shop = Shop(stack, tmp_path, broker, f"kill{point[7:].replace('_', '')}", SPEC)
+    shop = Shop(stack, tmp_path, mosquitto, f"kill{point[7:].replace('_', '')}", SPEC)
     shop.order(1)
     shop.printed(1)
     shop.heard(1, "completed", "confirmed")
@@ -97,9 +82,9 @@ def test_a_reprint_is_done_once_whenever_the_agent_is_killed(
     }
 
 
-def test_a_pause_from_the_cloud_outlives_a_kill(tmp_path: Path, broker: Mosquitto, stack: ExitStack) -> None:
+def test_a_pause_from_the_cloud_outlives_a_kill(tmp_path: Path, mosquitto: Mosquitto, stack: ExitStack) -> None:
     """And nothing is lost: all is printed once, unmarked, when it is resumed."""
-    shop = Shop(stack, tmp_path, broker, "live2", SPEC)
+    shop = Shop(stack, tmp_path, mosquitto, "live2", SPEC)
     send(shop, "c-1", "pause", {"printer": "all", "by": "王店长"})
     assert shop.cloud.wait_for(lambda _: bool(shop.answers("c-1")), TIMEOUT_S)
     shop.order(1)
@@ -115,9 +100,9 @@ def test_a_pause_from_the_cloud_outlives_a_kill(tmp_path: Path, broker: Mosquitt
     assert [(ticket.number, ticket.marked) for ticket in shop.tickets()] == [("1", False), ("2", False)]
 
 
-def test_what_the_cloud_may_not_do_is_answered(tmp_path: Path, broker: Mosquitto, stack: ExitStack) -> None:
+def test_what_the_cloud_may_not_do_is_answered(tmp_path: Path, mosquitto: Mosquitto, stack: ExitStack) -> None:
     """A bundle, unless the shop allows it; reload may allow it without a restart."""
-    shop = Shop(stack, tmp_path, broker, "live3", SPEC)
+    shop = Shop(stack, tmp_path, mosquitto, "live3", SPEC)
     send(shop, "c-1", "bundle", {})
     assert shop.cloud.wait_for(lambda _: bool(shop.answers("c-1")), TIMEOUT_S)
     assert "commands.allow" in shop.answers("c-1")[0]["answer"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import Broker, Config, load
-from agent.configwarnings import warnings
+from agent.config.warnings import warnings
 from agent.errors import ConfigError
 from agent.model.link import TcpLink
 from agent.model.station import Station

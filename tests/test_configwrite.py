@@ -16,13 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent import configwrite
-from agent.config import load
-from agent.configchanges import MAX_BYTES, Change, Setting, changes, differences
-from agent.configwrite import edit, install, secret
+from agent.config import load, write
+from agent.config.changes import MAX_BYTES, Change, Setting, changes, differences
+from agent.config.write import edit, install, secret
 from agent.errors import ConfigError
-from agent.yamledit import edit as edit_text
-from agent.yamltext import worded
+from agent.yaml.edit import edit as edit_text
+from agent.yaml.text import worded
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = (ROOT / "config/shop-agent.example.yaml").read_text("utf-8")
@@ -418,7 +417,7 @@ def test_many_writers_lose_nothing(file: Path) -> None:
 
 def test_a_file_that_is_held_is_not_waited_for_for_ever(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another program that writes it and hangs."""
-    monkeypatch.setattr(configwrite, "LOCK_WAIT_S", 0.1)
+    monkeypatch.setattr(write, "LOCK_WAIT_S", 0.1)
     with file.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(ConfigError, match="another program is writing it"):

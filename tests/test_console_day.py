@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from agent.clock import stamp
 from agent.console.chart import HEIGHT, WIDTH, bars
-from agent.console.daybook import MOST_TOP, Daybook, count, limits, waits
+from agent.console.daybook import MOST_TOP, Day, Daybook, count, limits, waits
 from agent.journal import days, notes
 from agent.journal.days import Came, Made
 from agent.journal.file import MIGRATIONS, Tx, open_journal
@@ -191,49 +191,55 @@ def test_an_order_belongs_to_the_day_in_which_it_came_first(tx: Tx) -> None:
 MANY, A_DAY = 100_000, 300
 
 
+def a_day_after(before: int, path: Path) -> Tx:
+    """A journal with so many orders of long ago, and a day's."""
+    tx = open_journal(path).connection
+    last, old = 1000 + before, stamp(NOON - timedelta(days=30))
+    fill = "WITH RECURSIVE n (n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM n WHERE n < ?) "
+    tx.execute("BEGIN")
+    tx.execute(f"{fill} INSERT INTO orders SELECT n, 'c', 'o' || n, n, 1, 0, 'printed' FROM n", (last,))
+    tx.execute(
+        f"{fill} INSERT INTO events (source, id, digest, order_pk, rev, kind, payload, received_at) "
+        "SELECT 's', n, '', n, 1, 'upsert', '{}', ? FROM n",
+        (last, old),
+    )
+    tx.execute(
+        f"{fill} INSERT INTO jobs ({_COLUMNS}) "
+        "SELECT n, 1, 'order', 'wok', 'wok', 'wok', 1, 1, 'processing', '{}', ? FROM n",
+        (last, old),
+    )
+    tx.execute("UPDATE jobs SET state = 'completed'")
+    for pk in range(1, A_DAY + 1):
+        enter(tx, 200_000 + pk, NOON + timedelta(seconds=pk))
+    tx.execute("COMMIT")
+    tx.execute("ANALYZE")
+    return tx
+
+
+def counted(tx: Tx) -> tuple[Day, int]:
+    """The day's numbers, and the steps that they took."""
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 100
+        return 0
+
+    begins_and_ends = limits(DAY, SHANGHAI)
+    tx.set_progress_handler(step, 100)
+    orders, tickets = days.orders(tx, *begins_and_ends), days.tickets(tx, *begins_and_ends)
+    found = count(DAY, SHANGHAI, orders, tickets, days.alarms(tx, *begins_and_ends))
+    tx.set_progress_handler(None, 0)
+    return found, steps
+
+
 def test_a_day_among_100_000_orders_costs_what_that_day_costs(tmp_path: Path) -> None:
     """Counted in steps of SQLite's machine, which no other load on this computer changes."""
     steps: dict[str, int] = {}
     for name, before in (("few", 1), ("many", MANY)):
-        tx = open_journal(tmp_path / f"{name}.db").connection
-        old, at = stamp(NOON - timedelta(days=30)), NOON
-        tx.execute("BEGIN")
-        fill = "WITH RECURSIVE n (n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM n WHERE n < ?) "
-        last = 1000 + before
-        tx.execute(f"{fill} INSERT INTO orders SELECT n, 'c', 'o' || n, n, 1, 0, 'printed' FROM n", (last,))
-        tx.execute(
-            f"{fill} INSERT INTO events (source, id, digest, order_pk, rev, kind, payload, received_at) "
-            "SELECT 's', n, '', n, 1, 'upsert', '{}', ? FROM n",
-            (last, old),
-        )
-        tx.execute(
-            f"{fill} INSERT INTO jobs ({_COLUMNS}) "
-            "SELECT n, 1, 'order', 'wok', 'wok', 'wok', 1, 1, 'processing', '{}', ? FROM n",
-            (last, old),
-        )
-        tx.execute("UPDATE jobs SET state = 'completed'")
-        for pk in range(1, A_DAY + 1):
-            enter(tx, 200_000 + pk, at + timedelta(seconds=pk))
-        tx.execute("COMMIT")
-        tx.execute("ANALYZE")
-        counted = 0
-
-        def step() -> int:
-            nonlocal counted
-            counted += 100
-            return 0
-
-        tx.set_progress_handler(step, 100)
-        found = count(
-            DAY,
-            SHANGHAI,
-            days.orders(tx, *limits(DAY, SHANGHAI)),
-            days.tickets(tx, *limits(DAY, SHANGHAI)),
-            days.alarms(tx, *limits(DAY, SHANGHAI)),
-        )
-        tx.set_progress_handler(None, 0)
+        tx = a_day_after(before, tmp_path / f"{name}.db")
+        found, steps[name] = counted(tx)
         assert (found.orders, found.tickets) == (A_DAY, A_DAY)
-        steps[name] = counted
         plan = [
             row[3] for sql in (days._ORDERS, days._TICKETS) for row in tx.execute(f"EXPLAIN QUERY PLAN {sql}", ("", ""))
         ]

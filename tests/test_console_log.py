@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent import log
-from agent.configchanges import Setting
+from agent.config.changes import Setting
 from agent.console.logbook import WORDS, matching
 from agent.console.settingwords import EVENTS, said
 from agent.lastlines import LastLines, Line

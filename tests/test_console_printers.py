@@ -11,7 +11,7 @@ import pytest
 
 from agent.answers import printers
 from agent.config import load
-from agent.configchanges import changes
+from agent.config.changes import changes
 from agent.console.twowords import parted
 from agent.printers.discovery import Roots
 from agent.printers.lan import Own
@@ -386,7 +386,7 @@ def test_a_new_name_goes_with_its_stations(tmp_path: Path) -> None:
     """The stations that print there know it, and tickets that wait come out there."""
     with window(tmp_path, more=BACKUP.replace(", backup: wok", "")) as here:
         here.devices["bar"].power_off()
-        here.until(lambda: here.agent._printers_seen()["bar"]["state"] == "away", "bar to be missed")
+        here.until(lambda: here.agent._prints.seen()["bar"]["state"] == "away", "bar to be missed")
         here.order(705, items=[{"name": "豆浆", "qty": 1, "category": "热饮"}])
         save(here, "/printers/rename", {"printer": "bar", "name": "吧台", "pick": "前台"})
         config = load(here.config_path)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent.config import load
-from agent.configchanges import changes
+from agent.config.changes import changes
 from agent.journal.dishes import MOST_ORDERS, recent_dishes
 from agent.journal.store import Journal
 from agent.model.station import Match

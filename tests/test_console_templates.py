@@ -17,7 +17,7 @@ from PIL import Image
 
 from agent import templates
 from agent.clock import SystemClock
-from agent.configchanges import changes
+from agent.config.changes import changes
 from agent.errors import CommandRefused
 from agent.simulator.piece import Piece
 from agent.spool.drafts import MOST_SOURCE, start_of

@@ -72,7 +72,9 @@ def press(shop: ShopWindow, page: Answer, ticket: int, label: str) -> Answer:
 def doubt(shop: ShopWindow, number: int) -> int:
     """An order's printer loses its power before it has printed or answered anything; its ticket."""
     device = shop.devices["wok"]
-    shop.until(lambda: device.buffered == 0 and shop.agent._workers["wok"].seen()["state"] == "ready", "a printer")
+    shop.until(
+        lambda: device.buffered == 0 and shop.agent._prints.workers["wok"].seen()["state"] == "ready", "a printer"
+    )
     device.swallow()
     before = device.received
     shop.order(number)
@@ -97,7 +99,7 @@ def drawn(shop: ShopWindow, ticket: int, tx: Tx) -> bytes:
     job = jobs.find(tx, ticket)
     assert job is not None
     return likeness(
-        shop.agent._press, tx, job, shop.agent._config.printer(job.printer), datetime(2026, 1, 1, tzinfo=UTC)
+        shop.agent._prints.press, tx, job, shop.agent._config.printer(job.printer), datetime(2026, 1, 1, tzinfo=UTC)
     )
 
 
@@ -181,7 +183,7 @@ def test_code_of_a_claim_ticket_is_on_no_picture(shop: ShopWindow) -> None:
         link = f"http://192.0.2.7:8480/claim?code={code}"
         notice = Notice("wok", WELCOME, code=code, link=link, checks=("✓ 打印机 printer: wok",))
         shop.write(partial(notices.post_welcome, notice=notice, printer="bar"))
-        shop.agent._workers["bar"].wake()
+        shop.agent._prints.workers["bar"].wake()
         shop.on_paper(f"{code[:4]}-{code[4:]}", "bar")
         shop.until(lambda: not shop.read(lambda tx: tickets.waiting(tx, None, 1)), "it to be printed")
         (ticket,) = [each.id for each in shop.read(lambda tx: tickets.newest(tx, None, 1))]

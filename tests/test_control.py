@@ -29,7 +29,7 @@ from agent.journal.store import Journal
 from agent.model.acquaintance import Facts, Known
 from agent.model.link import parse_link
 from agent.model.printer import Capabilities, Tier
-from agent.overview import LineNow
+from agent.overview.state import LineNow
 from tests.house import until
 from tests.office import listening
 from tests.shopfront import run_cli
@@ -329,14 +329,6 @@ class Box:
 
         threading.Thread(target=run, daemon=True).start()
         return future
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal(tmp_path / "journal.db")
-    journal.start()
-    yield journal
-    journal.stop(5)
 
 
 def test_a_printer_is_shown_with_all_that_is_known_of_it(journal: Journal) -> None:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import DecodeError
-from agent.intake.decode import MAX_BYTES, convert, decode_event
+from agent.intake.decode import convert, decode_event
+from agent.intake.strictjson import MAX_BYTES
 from agent.model.command import Pick, Settle
 from agent.model.order import Cancel, PrintRaw, Upsert
 

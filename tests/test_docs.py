@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.overview import _is_grave
+from agent.overview.state import _is_grave
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import VirtualPrinter
 from agent.simulator.stage import AgentProcess, Mosquitto
@@ -79,7 +79,7 @@ def test_each_threat_has_a_test_that_guards_it() -> None:
     rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
     assert len(rows) > 20
     for row in rows:
-        guards = re.findall(r"`(test_\w+\.py)::(test_\w+)`", row)
+        guards = re.findall(r"`([\w/]*test_\w+\.py)::(test_\w+)`", row)
         assert guards, f"no test guards: {row[:60]}"
         for file, test in guards:
             assert f"def {test}(" in (PROJECT / "tests" / file).read_text(), f"{file} has no {test}"

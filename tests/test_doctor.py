@@ -21,7 +21,7 @@ from agent.doctor import disk, files, line, login, place, printers, running, tab
 from agent.doctor.case import Case, Roots, open_case
 from agent.doctor.finding import MARKS, Finding, Sign, well
 from agent.model.link import parse_link
-from agent.overview import AlarmNow, LineNow, OrdersNow, Overview, PrinterNow, TicketsNow, Words
+from agent.overview.state import AlarmNow, LineNow, OrdersNow, Overview, PrinterNow, TicketsNow, Words
 from agent.printers.link import Connector
 from agent.unixuser import User, may, service_user
 from tests.office import HandClock
@@ -55,7 +55,7 @@ def case(folder: Path, **more: Any) -> Case:
         "clock": HandClock(),
         "connect": nobody,
         "synchronised": lambda: True,
-        "roots": Roots(folder / "sys", folder / "proc", folder / "logs"),
+        "roots": Roots(folder / "sys", folder / "logs"),
     }
     return Case(**{**facts, **more})
 

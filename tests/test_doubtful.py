@@ -41,6 +41,20 @@ def told(here: Brigade, rev: int, *items: dict[str, Any], **facts: Any) -> None:
     here.wait_told(42, kind="order.state", states=("printed", "canceled"), times=rev)
 
 
+def reinstated_after_a_doubtful_void(here: Brigade) -> None:
+    told(here, 1, N)
+    here.idle()
+    here.device.swallow()
+    here.cancel(42, 2)
+    here.wait_told(42, states=("unconfirmed",))
+    here.device.heal()
+    here.device.power_off()
+    here.device.power_on()
+    here.wait_alarm("ticket:2")
+    here.order(42, 3, items=[N, C], table="7")
+    here.wait_told(42, states=("completed",), times=2)
+
+
 def restart(here: Brigade, stations: list[Station]) -> None:
     here.close()
     here._stations = stations
@@ -82,17 +96,7 @@ def test_void_after_reinstated_order(tmp_path: Path) -> None:
 
 def test_void_again_by_a_person(tmp_path: Path) -> None:
     with brigade(tmp_path, {"wok": PrinterSpec()}, printing=ASK) as here:
-        told(here, 1, N)
-        here.idle()
-        here.device.swallow()
-        here.cancel(42, 2)
-        here.wait_told(42, states=("unconfirmed",))
-        here.device.heal()
-        here.device.power_off()
-        here.device.power_on()
-        here.wait_alarm("ticket:2")
-        here.order(42, 3, items=[N, C], table="7")
-        here.wait_told(42, states=("completed",), times=2)
+        reinstated_after_a_doubtful_void(here)
         here.journal.write(lambda tx: decide(tx, Settle("again", ticket=2)))
         here.worker.wake()
         here.device.wait_for(lambda _: False, 3)
@@ -101,17 +105,7 @@ def test_void_again_by_a_person(tmp_path: Path) -> None:
 
 def test_two_unmarked_orders(tmp_path: Path) -> None:
     with brigade(tmp_path, {"wok": PrinterSpec()}, printing=ASK) as here:
-        told(here, 1, N)
-        here.idle()
-        here.device.swallow()
-        here.cancel(42, 2)
-        here.wait_told(42, states=("unconfirmed",))
-        here.device.heal()
-        here.device.power_off()
-        here.device.power_on()
-        here.wait_alarm("ticket:2")
-        here.order(42, 3, items=[N, C], table="7")
-        here.wait_told(42, states=("completed",), times=2)
+        reinstated_after_a_doubtful_void(here)
         assert len([t for t in here.whole(42) if "改单" not in t.text and not t.marked]) == 1
 
 

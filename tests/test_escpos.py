@@ -1,7 +1,7 @@
 """The bytes on the wire: only commands that we mean, whatever an order says."""
 
 import re
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from agent.encode.escpos import Encoded, encode
 from agent.encode.typeset import typeset
 from agent.model.layout import PLAIN, Align, Cut, Gap, Layout, Line, Printed, Row, Rule, Run, Style
 from agent.simulator.paper import Paper
+from tests.stream import taken_apart
 
 NO_FONTS = raster.Fonts(())
 EMPTY_FEED = b"\n\n\n\n\x1dVB\x00"
@@ -36,23 +37,14 @@ BLOCKS = st.one_of(
 LAYOUTS = st.lists(BLOCKS, max_size=6).map(lambda blocks: Layout(tuple(blocks)))
 
 
-def tokens(data: bytes) -> Iterator[bytes]:
-    """A stream taken apart: commands with their parameters, pictures whole, LF, and runs of text."""
-    at = 0
-    while at < len(data):
-        name = data[at : at + 2]
-        if name in COMMANDS:
-            end = at + 2 + COMMANDS[name]
-        elif data[at : at + 4] == b"\x1dv0\x00":
-            end = at + 8 + int.from_bytes(data[at + 4 : at + 6], "little") * data[at + 6]
-        elif data[at] < 0x20:
-            end = at + 1
-        else:
-            text = re.compile(rb"[^\x00-\x1f]+").match(data, at)
-            assert text
-            end = text.end()
-        yield data[at:end]
-        at = end
+def _picture(data: bytes, at: int) -> int:
+    """The bytes of a GS v 0 that begins here."""
+    if data[at : at + 4] != b"\x1dv0\x00":
+        return 0
+    return 8 + int.from_bytes(data[at + 4 : at + 6], "little") * data[at + 6]
+
+
+tokens = partial(taken_apart, COMMANDS, _picture)
 
 
 def printed(*blocks: Line | Rule | Gap | Cut, width: int = 32, fonts: raster.Fonts | None = None) -> Encoded:

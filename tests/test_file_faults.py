@@ -17,7 +17,7 @@ import pytest
 from agent import atomicfile
 from agent.clock import SystemClock
 from agent.config import load
-from agent.configwrite import edit, secret
+from agent.config.write import edit, secret
 from agent.errors import CommandRefused, ConfigError
 from agent.spool.ownfiles import OwnFiles
 from agent.spool.shelf import Shelf

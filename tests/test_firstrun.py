@@ -188,11 +188,11 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from agent import firstrun
-write = firstrun.configwrite.edit
+write = firstrun.write.edit
 def edit(*asked, **how):
     write(*asked, **how)
     os.kill(os.getpid(), signal.SIGKILL)
-firstrun.configwrite.edit = edit
+firstrun.write.edit = edit
 firstrun.begin(Path(sys.argv[1]), ["virtual://kitchen"])
 """
 

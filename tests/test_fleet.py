@@ -441,13 +441,6 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
         yield mosquitto
 
 
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """Whatever a test started is ended with it."""
-    with ExitStack() as stack:
-        yield stack
-
-
 def agent(stack: ExitStack, folder: Path, port: int, prefix: str, shop: str, printer: str) -> AgentProcess:
     """A real agent with one printer that beats every 5 s."""
     config = folder / f"{shop}.yaml"

@@ -314,13 +314,6 @@ def test_agent_prints_lives_and_does_not_grow(siege: Siege, act: Callable[[Siege
 # -- the line alone ---------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def broker() -> Iterator[ScriptedBroker]:
-    """A scripted broker."""
-    with ScriptedBroker() as here:
-        yield here
-
-
 def test_suback_that_never_comes_is_said_and_asked_for_again(broker: ScriptedBroker) -> None:
     """Without it no order comes, though the line is up: a person is told, and it is over once the broker answers."""
     clock = HandClock()

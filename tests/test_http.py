@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.config import load
-from agent.configconsole import Console, Feie, FeiePrinter
-from agent.configwarnings import warnings
+from agent.config.console import Console, Feie, FeiePrinter
+from agent.config.warnings import warnings
 from agent.console.guard import MOST_CONNECTIONS
 from agent.errors import ConfigError
-from agent.intake.decode import MAX_BYTES
+from agent.intake.strictjson import MAX_BYTES
 from agent.journal import orders
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import VirtualPrinter

@@ -19,15 +19,15 @@ from agent.app import AGAIN, Agent
 from agent.cli import cli
 from agent.clock import SystemClock
 from agent.config import Config, load
+from agent.config.lastgood import FILE, keep, load_or_last
 from agent.errors import ConfigError
 from agent.journal import notes
-from agent.lastgood import FILE, keep, load_or_last
-from agent.lookout import Lookout
-from agent.overview import LineNow, Overview, PrinterNow, TicketsNow
+from agent.overview.lookout import Lookout
+from agent.overview.state import LineNow, Overview, PrinterNow, TicketsNow
+from agent.overview.statusline import EACH_S, StatusLine, line_of
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.simulator.stage import AgentProcess
-from agent.statusline import EACH_S, StatusLine, line_of
 from tests.house import until
 
 WAIT_S = 20.0

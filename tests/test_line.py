@@ -4,7 +4,6 @@ import random
 import socket
 import threading
 from bisect import bisect_left
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from importlib.metadata import version
 from pathlib import Path
@@ -19,24 +18,10 @@ from agent.broker.hold import Hold
 from agent.broker.mqtt import Line
 from agent.model.address import BrokerAddress
 from agent.model.wire import Delivery
-from tests.office import ORDER, TOPICS, WILL, HandClock, Office, Said, kinds, listening, office
+from tests.office import ORDER, TOPICS, WILL, HandClock, Office, Said, kinds, office
 from tests.scripted_broker import TIMEOUT_S, Peer, ScriptedBroker, framed
 
 VERSIONS = ("5", "3.1.1")
-
-
-@pytest.fixture
-def broker() -> Iterator[ScriptedBroker]:
-    """A scripted broker."""
-    with ScriptedBroker() as here:
-        yield here
-
-
-@pytest.fixture
-def said() -> Iterator[Said]:
-    """The log."""
-    with listening() as here:
-        yield here
 
 
 @pytest.fixture

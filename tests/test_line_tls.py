@@ -26,19 +26,12 @@ from agent.clock import SystemClock
 from agent.config import Broker
 from agent.simulator.stage import Mosquitto, find_mosquitto
 from tests.house import until
-from tests.office import Said, listening, office
+from tests.office import Said, office
 from tests.scripted_broker import ScriptedBroker
 
 PASSWORD = "s3cret 字"
 # paho leaves the socket of a handshake that failed to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
-
-
-@pytest.fixture
-def said() -> Iterator[Said]:
-    """The log."""
-    with listening() as here:
-        yield here
 
 
 @pytest.fixture(scope="module")

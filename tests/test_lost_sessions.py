@@ -1,30 +1,15 @@
 """What the broker says that it keeps for us, and who is told when it did not."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.house import UP, house, told
-from tests.office import Said, listening, office
+from tests.office import Said, office
 from tests.scripted_broker import Packet, Peer, ScriptedBroker
 
 ASKED_S = 604_800
-
-
-@pytest.fixture
-def broker() -> Iterator[ScriptedBroker]:
-    """A scripted broker."""
-    with ScriptedBroker() as here:
-        yield here
-
-
-@pytest.fixture
-def said() -> Iterator[Said]:
-    """The log."""
-    with listening() as here:
-        yield here
 
 
 def is_beat(packet: Packet) -> bool:

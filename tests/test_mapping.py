@@ -18,13 +18,14 @@ from agent.encode.escpos import encode
 from agent.encode.typeset import typeset
 from agent.errors import ConfigError, DecodeError
 from agent.intake import functions
-from agent.intake.decode import MAX_BYTES, Envelope, decode_data, decode_envelope
+from agent.intake.decode import Envelope, decode_data, decode_envelope
 from agent.intake.draft import LAST_REVISION
 from agent.intake.expressions import parse_expression
 from agent.intake.foreign import NotAnOrder, envelope
 from agent.intake.mappingfile import MappingFile, find, load_all, shipped
 from agent.intake.mappingfile import load as load_mapping
 from agent.intake.rehearsal import rehearse
+from agent.intake.strictjson import MAX_BYTES
 from agent.intake.unread import looks_like_words
 from agent.model.order import Cancel, Upsert
 from agent.model.ticket import Portion, Ticket
@@ -86,7 +87,7 @@ def test_a_shipped_mapping_makes_of_its_fixtures_what_was_seen_to_be_right(name:
 
 
 def test_the_configuration_names_the_mappings_that_are_shipped() -> None:
-    """A new file must be named in agent/config.py too."""
+    """A new file must be named in agent/config/settings.py too."""
     names = [name for option in get_args(get_type_hints(MappedTopic)["name"]) for name in get_args(option)]
     assert sorted(names) == shipped()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from agent.configconsole import Console
+from agent.config.console import Console
 from agent.console.open import open_console
 from agent.console.tally import BUCKETS_S, Tally
 from agent.journal import notes

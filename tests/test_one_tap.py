@@ -36,8 +36,8 @@ def sell(shop: ShopWindow, number: int) -> int:
 
 def line_runs(shop: ShopWindow) -> bool:
     """Does it try to reach the broker?"""
-    assert shop.agent._line is not None
-    return shop.agent._line.alive()
+    assert shop.agent._cloud.line is not None
+    return shop.agent._cloud.line.alive()
 
 
 # -- what a start needs ------------------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ def test_a_virtual_printer_that_can_not_live_is_away_and_the_others_print(shop: 
     shop.until(lambda: "printer:paperless:away" in shop.alarms(), "the alarm")
     assert "can't live there" in shop.alarms()["printer:paperless:away"]
     (shop.folder / "data/virtual").unlink()
-    shop.until(lambda: shop.agent._workers["paperless"].seen()["state"] == "ready", "the printer")
+    shop.until(lambda: shop.agent._prints.workers["paperless"].seen()["state"] == "ready", "the printer")
 
 
 # -- one tap -----------------------------------------------------------------------------------------------------------

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from agent import atomicfile
 from agent.cli import cli
 from agent.config import load
-from agent.configwrite import edit
+from agent.config.pairing import PREFIX, Pairing, make_token, read_token, wanted
+from agent.config.write import edit
 from agent.console.access import Access
 from agent.errors import ConfigError
-from agent.pairing import PREFIX, Pairing, make_token, read_token, wanted
 
 FULL = Pairing("s421", "mqtts://broker.example:8883", "s421-box1", "p@ss:wörd", "emqx", "shops", "box2")
 
@@ -84,10 +84,10 @@ def test_one_for_another_broker_changes_nothing_where_it_is_wrong(tmp_path: Path
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from agent import configwrite, pairing
-configwrite._write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from agent.config import write, pairing
+write._write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 how = pairing.wanted(pairing.Pairing("s1", "mqtts://new.example", password="new", ca="-- new --"))
-configwrite.edit(Path(sys.argv[1]), how.change, by="test", beside=how.beside)
+write.edit(Path(sys.argv[1]), how.change, by="test", beside=how.beside)
 """
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from agent.broker.presets import alpn, client_id, iot_password, password
 from agent.config import Broker, Config, load
-from agent.configwarnings import warnings
+from agent.config.warnings import warnings
 from agent.errors import ConfigError
 from agent.model.preset import PRESETS, preset_of
 from tests.office import WILL, office
@@ -26,13 +25,6 @@ LOGIN = {"aws": "cert_file: c, key_file: k", "alibaba": APSARA, "alibaba-iot": I
 def no_password(monkeypatch: pytest.MonkeyPatch) -> None:
     """None from outside."""
     monkeypatch.delenv("SHOP_AGENT_BROKER_PASSWORD", raising=False)
-
-
-@pytest.fixture
-def broker() -> Iterator[ScriptedBroker]:
-    """A scripted broker."""
-    with ScriptedBroker() as here:
-        yield here
 
 
 def read(folder: Path, line: str, more: str = "") -> Config:

@@ -262,7 +262,7 @@ def test_a_configuration_says_how_it_is_printed(tmp_path: Path) -> None:
     assert "油条" in whole
     assert "04:30" in whole
     assert "there are: wok, drinks" in call(*here, "--station", "grill").stderr
-    assert "there are: hot, bar" in call(*here, "--printer", "grill").stderr
+    assert "there is hot, bar" in call(*here, "--printer", "grill").stderr
 
 
 def test_a_station_that_a_revision_leaves_without_dishes_is_told_so(tmp_path: Path) -> None:

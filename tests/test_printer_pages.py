@@ -9,24 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.answers.finder import print_name, short_name
 from agent.config import Printer
 from agent.connectors import connector
 from agent.encode.escpos import encode
 from agent.encode.typeset import typeset
 from agent.errors import CommandRefused, Unavailable
-from agent.finder import print_name, short_name
 from agent.intake.commands import Commands
 from agent.journal import jobs
 from agent.model.layout import Row
 from agent.model.link import parse_link
 from agent.model.papertest import RULERS, SAMPLES, charset_of, width_of
-from agent.protocol import schemas
 from agent.simulator.paper import Paper
 from agent.simulator.piece import Piece
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.spool.render import paper_test
 from agent.tickets.pages import NARROW, identify_page, paper_page
+from scripts.wire.schemas import schemas
 from tests.kitchen import Kitchen, kitchen
 
 WAIT_S = 20.0

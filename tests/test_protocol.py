@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator, ValidationError
 from paho.mqtt.enums import CallbackAPIVersion
 
-from agent import protocol_examples
 from agent.broker.mqtt import Acknowledged, Session
 from agent.broker.topics import topics
 from agent.clock import SystemClock
@@ -27,13 +26,14 @@ from agent.journal import commands, notes
 from agent.journal.file import Tx
 from agent.journal.store import Journal
 from agent.model.station import Station
-from agent.protocol import CHANNELS, asyncapi, messages, schemas
-from agent.protocol_examples import BOX, JOURNAL, examples
 from agent.report.publisher import Publisher
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.simulator.stage import AgentProcess, Mosquitto
-from scripts.describe import FOLDER, drift
+from scripts.wire import examples as wire_examples
+from scripts.wire.__main__ import FOLDER, drift
+from scripts.wire.examples import BOX, JOURNAL, examples
+from scripts.wire.schemas import CHANNELS, asyncapi, messages, schemas
 from tests.test_commands import Door
 
 WAIT_S = 30.0
@@ -216,15 +216,6 @@ class Ear:
         return self._mid
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """A ledger."""
-    one = Journal(tmp_path / "journal.db")
-    one.start()
-    yield one
-    one.stop(5)
-
-
 def test_every_report_is_what_the_publisher_says(journal: Journal) -> None:
     """Byte for byte but for what a journal gives: its id, its numbers and its times."""
     ear, topic = Ear(), topics("shops", "s421", "box1")
@@ -232,13 +223,13 @@ def test_every_report_is_what_the_publisher_says(journal: Journal) -> None:
     publisher.line = ear  # type: ignore[assignment]  # as much of a line as a publisher sees
 
     def enter(tx: Tx) -> None:
-        for _, report in protocol_examples._UP:
+        for _, report in wire_examples._UP:
             notes.add_report(tx, report)
 
     journal.write(enter)
     publisher.start()
     said: list[dict[str, Any]] = []
-    while len(said) < len(protocol_examples._UP):
+    while len(said) < len(wire_examples._UP):
         where, payload, retain = ear.said.get(timeout=WAIT_S)
         if where == topic.report:
             assert not retain
@@ -257,7 +248,7 @@ def test_birth_beat_and_request_are_what_the_publisher_says(journal: Journal) ->
     seen = {"kitchen": {"state": "ready", "tier": "process_id", "need": None}, "bar": {"state": "away", "reason": "x"}}
     publisher = Publisher(journal, topic, BOX, SystemClock(), 60.0, lambda: seen)
     publisher.line = ear  # type: ignore[assignment]  # as much of a line as a publisher sees
-    journal.write(lambda tx: tx.execute("INSERT INTO cursors VALUES (?, 42, 42)", (protocol_examples.CLOUD,)))
+    journal.write(lambda tx: tx.execute("INSERT INTO cursors VALUES (?, 42, 42)", (wire_examples.CLOUD,)))
     publisher.start()
     publisher.connected(True)
     said: dict[str, tuple[dict[str, Any], bool]] = {}

@@ -1,6 +1,5 @@
 """`ready` with a real agent, a real broker and a kill -9: what the kitchen has finished the cloud hears."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,20 +13,6 @@ from tests.test_settle import TIMEOUT_S, Shop
 SPEC = PrinterSpec(tier=1, line_time_s=0.002)
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    """A real broker of our own."""
-    with Mosquitto(tmp_path_factory.mktemp("broker")) as mosquitto:
-        yield mosquitto
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """Whatever a test started is ended with it."""
-    with ExitStack() as stack:
-        yield stack
-
-
 def heard(shop: Shop) -> list[tuple[str, str]]:
     """What the cloud heard of orders' readiness, and for what reason."""
     states = [(said["state"], said.get("reason", "")) for said in shop.cloud.reported("order.state")]
@@ -36,10 +21,10 @@ def heard(shop: Shop) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("point", ["report.before_publish", "report.after_publish"])
 def test_ready_is_heard_whenever_the_agent_is_killed(
-    tmp_path: Path, broker: Mosquitto, stack: ExitStack, point: str
+    tmp_path: Path, mosquitto: Mosquitto, stack: ExitStack, point: str
 ) -> None:
     """The bump was answered, and then the power went: the report is on disk with it, and leaves at the next start."""
-    shop = Shop(stack, tmp_path, broker, f"ready{point[7:].replace('_', '')}", SPEC)
+    shop = Shop(stack, tmp_path, mosquitto, f"ready{point[7:].replace('_', '')}", SPEC)
     shop.order(1)
     shop.heard(1, "completed", "confirmed")
     assert shop.cloud.wait_for(lambda cloud: "printed" in cloud.order_states.values(), TIMEOUT_S)
@@ -55,10 +40,10 @@ def test_ready_is_heard_whenever_the_agent_is_killed(
 
 
 def test_the_cloud_may_say_so_only_where_the_shop_allows_it(
-    tmp_path: Path, broker: Mosquitto, stack: ExitStack
+    tmp_path: Path, mosquitto: Mosquitto, stack: ExitStack
 ) -> None:
     """Who says that a dish is cooked stands in the kitchen, unless `commands.allow` has it. A recall is heard, too."""
-    shop = Shop(stack, tmp_path, broker, "readycloud", SPEC)
+    shop = Shop(stack, tmp_path, mosquitto, "readycloud", SPEC)
     shop.order(1)
     shop.heard(1, "completed", "confirmed")
     send(shop, "c-1", "ready", {"order": "id-1"})

@@ -38,7 +38,6 @@ CUT = "⟦cut⟧"
 CORPUS = sorted(reference.CORPUS.glob("*.receipt"))
 EACH_DOCUMENT = pytest.mark.parametrize("document", CORPUS, ids=lambda path: path.stem)
 EACH_WIDTH = pytest.mark.parametrize("width", reference.WIDTHS)
-TYPES = {Symbology.EAN13: ("ean", "jan"), Symbology.EAN8: ("ean", "jan"), Symbology.CODABAR: ("codabar", "nw7")}
 _MARK = re.compile(r"⟦(\w+):(.*?)⟧")
 
 

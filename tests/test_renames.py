@@ -44,7 +44,7 @@ TWO_BUNS = {**BUN, "qty": 2}
 def ready(here: ShopWindow, *printers: str) -> None:
     """All of them are well."""
     for name in printers:
-        here.until(lambda name=name: here.agent._workers[name].seen()["state"] == "ready", name)  # type: ignore[misc]
+        here.until(lambda name=name: here.agent._prints.workers[name].seen()["state"] == "ready", name)  # type: ignore[misc]
 
 
 def printed(here: ShopWindow, *numbers: int) -> None:
@@ -160,7 +160,7 @@ def test_what_a_person_moved_stays_with_who_stands_in(tmp_path: Path, how: str) 
         ready(here, "wok", "bar", "hall")
         for name in ("wok", "bar"):
             here.devices[name].run_out_of_paper()
-            here.until(lambda name=name: here.agent._workers[name].seen()["state"] != "ready", name)  # type: ignore[misc]
+            here.until(lambda name=name: here.agent._prints.workers[name].seen()["state"] != "ready", name)  # type: ignore[misc]
         here.order(7, items=[BUN])
         ticket = here.wait_ticket(7, "held")
         assert here.me.do("move", ticket=ticket, printer="bar").status == 200
@@ -194,7 +194,7 @@ def test_a_renamed_printer_is_known_and_has_its_paper(tmp_path: Path) -> None:
 KILL = """
 import os, signal, sys
 from agent.journal import renames
-from agent import configwrite
+from agent.config import write
 import agent.app
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
 def after(real):
@@ -203,8 +203,8 @@ def after(real):
         die()
     return both
 where = {where!r}
-if where == "noted": configwrite._put = die
-if where == "written": configwrite._put = after(configwrite._put)
+if where == "noted": write._put = die
+if where == "written": write._put = after(write._put)
 if where == "carried":
     real = renames._CARRY["station"]
     renames._CARRY["station"] = after(real)

@@ -26,7 +26,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from agent.cli import cli
 from agent.config import PASSWORD_VARIABLE, Config
 from agent.simulator.stage import Mosquitto, find_mosquitto, free_port
-from agent.yamlstruct import is_struct, split_annotated
+from agent.yaml.structs import is_struct, split_annotated
 
 MARK = "canary"
 PLANTED = {
@@ -248,13 +248,6 @@ def test_file_that_can_not_be_a_secret_is_not_shown(folder: Path) -> None:
         (folder / "tls.key").write_text(body)
         box.call("sign", "--key", str(folder / "tls.key"), "--keyid", "h", "--shop", "s1", str(event))
     box.check()
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """Whatever runs is ended."""
-    with ExitStack() as stack:
-        yield stack
 
 
 def mosquitto(folder: Path, port: int, password: str, stack: ExitStack) -> Mosquitto:

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -31,37 +30,23 @@ from tests.kitchen import Ticket, kitchen, read
 TIMEOUT_S = 30.0
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    """A real broker of our own."""
-    with Mosquitto(tmp_path_factory.mktemp("broker")) as mosquitto:
-        yield mosquitto
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """Whatever a test started is ended with it."""
-    with ExitStack() as stack:
-        yield stack
-
-
 class Shop:
     """An agent as its own process, its cloud and its printer; a ticket in doubt waits for a person's word."""
 
-    def __init__(self, stack: ExitStack, folder: Path, broker: Mosquitto, shop: str, spec: PrinterSpec) -> None:
+    def __init__(self, stack: ExitStack, folder: Path, mosquitto: Mosquitto, shop: str, spec: PrinterSpec) -> None:
         self.device = stack.enter_context(VirtualPrinter(spec))
         self.port = stack.enter_context(serve_tcp(self.device))
         self.data = folder / "data"
         self.config = folder / "agent.yaml"
         confirm = "none" if spec.tier == 3 else "auto"  # a new mute printer is waited for
         self.config.write_text(
-            f"shop: {shop}\ndata_dir: {self.data}\nbroker: {{url: 'mqtt://127.0.0.1:{broker.port}'}}\n"
+            f"shop: {shop}\ndata_dir: {self.data}\nbroker: {{url: 'mqtt://127.0.0.1:{mosquitto.port}'}}\n"
             f"printers: [{{name: kitchen, link: '{self.port.link}', confirm: {confirm}}}]\n"
             "printing: {unconfirmed: ask}\n"
         )
-        self.cloud = stack.enter_context(Cloud("127.0.0.1", broker.port, shop=shop))
+        self.cloud = stack.enter_context(Cloud("127.0.0.1", mosquitto.port, shop=shop))
         self._commands = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
-        self._commands.connect("127.0.0.1", broker.port)
+        self._commands.connect("127.0.0.1", mosquitto.port)
         self._commands.loop_start()
         stack.callback(self._commands.loop_stop)
         stack.callback(self._commands.disconnect)
@@ -156,9 +141,11 @@ class Shop:
             self.device.wait_for(lambda _: False, 0.05)
 
 
-def test_at_the_box_a_person_settles_what_nobody_else_can(tmp_path: Path, broker: Mosquitto, stack: ExitStack) -> None:
+def test_at_the_box_a_person_settles_what_nobody_else_can(
+    tmp_path: Path, mosquitto: Mosquitto, stack: ExitStack
+) -> None:
     """The printer never answers and the cable broke: the ticket waits, others go on; then printed, again, discard."""
-    shop = Shop(stack, tmp_path, broker, "settle1", PrinterSpec(tier=3, line_time_s=0.02))
+    shop = Shop(stack, tmp_path, mosquitto, "settle1", PrinterSpec(tier=3, line_time_s=0.02))
     first = shop.doubt(1)
     shop.order(2)
     shop.heard(2, "completed", "presumed")
@@ -205,9 +192,9 @@ def test_at_the_box_a_person_settles_what_nobody_else_can(tmp_path: Path, broker
     assert not (shop.data / "control").exists()
 
 
-def test_from_the_cloud_the_same_and_each_command_once(tmp_path: Path, broker: Mosquitto, stack: ExitStack) -> None:
+def test_from_the_cloud_the_same_and_each_command_once(tmp_path: Path, mosquitto: Mosquitto, stack: ExitStack) -> None:
     """The same command again gets the same answer and prints nothing; its id with another content is refused."""
-    shop = Shop(stack, tmp_path, broker, "settle2", PrinterSpec(tier=2, line_time_s=0.02))
+    shop = Shop(stack, tmp_path, mosquitto, "settle2", PrinterSpec(tier=2, line_time_s=0.02))
     first = shop.doubt(1)
     shop.order(2)
     shop.printed(2)
@@ -237,9 +224,11 @@ def test_from_the_cloud_the_same_and_each_command_once(tmp_path: Path, broker: M
     assert paper == {1: [False], 2: [False], 3: [False, True], 4: [False], 5: [False]}
 
 
-def test_an_exchanged_printer_is_taken_at_a_persons_word(tmp_path: Path, broker: Mosquitto, stack: ExitStack) -> None:
+def test_an_exchanged_printer_is_taken_at_a_persons_word(
+    tmp_path: Path, mosquitto: Mosquitto, stack: ExitStack
+) -> None:
     """Until then nothing is printed on it, and nothing is printed by asking."""
-    shop = Shop(stack, tmp_path, broker, "settle3", PrinterSpec())
+    shop = Shop(stack, tmp_path, mosquitto, "settle3", PrinterSpec())
     shop.order(1)
     shop.printed(1)
     code, said = shop.cli("printers", "list")

@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from agent import atomicfile, bootfile, setupfile
-from agent.bootfile import ERRORS, FOLDERS, NAMES, find, take
+from agent import atomicfile
 from agent.cli import cli, questions
-from agent.config import Config, load
-from agent.configchanges import changes
-from agent.configwords import Fault, faults
+from agent.config import Config, bootfile, load, setupfile
+from agent.config.bootfile import ERRORS, FOLDERS, NAMES, find, take
+from agent.config.changes import changes
+from agent.config.pairing import Pairing, make_token
+from agent.config.setupfile import install
+from agent.config.words import Fault, faults
 from agent.errors import ConfigError
-from agent.pairing import Pairing, make_token
 from agent.printers.discovery import Found
-from agent.setupfile import install
 
 ROOT = Path(__file__).parent.parent
 GOOD = """\

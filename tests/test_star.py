@@ -1,8 +1,8 @@
 """Star Line Mode: the same ticket on paper, and a printer that counts documents."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -20,6 +20,7 @@ from agent.simulator.piece import Piece, Side
 from agent.simulator.printer import PrinterSpec, Reply, Trouble, VirtualPrinter
 from agent.simulator.starpaper import StarPaper
 from agent.tickets.template import kitchen
+from tests.stream import taken_apart
 from tests.test_escpos import HOSTILE, LAYOUTS
 from tests.test_tickets import ticket
 
@@ -42,23 +43,12 @@ def question(first: int = 0x41, second: int = 0x37, s: int = 1) -> bytes:
     return bytes((0x1B, 0x1D, 0x03, s, first, second))
 
 
-def tokens(data: bytes) -> Iterator[bytes]:
-    """A stream taken apart: commands with their parameters, pictures whole, LF, and runs of text."""
-    at = 0
-    while at < len(data):
-        name = data[at : at + 2]
-        if name in COMMANDS:
-            end = at + 2 + COMMANDS[name]
-        elif name == b"\x1bk":
-            end = at + 4 + 24 * data[at + 2]
-        elif data[at] < 0x20:
-            end = at + 1
-        else:
-            text = re.compile(rb"[^\x00-\x1f]+").match(data, at)
-            assert text
-            end = text.end()
-        yield data[at:end]
-        at = end
+def _picture(data: bytes, at: int) -> int:
+    """The bytes of an ESC k that begins here."""
+    return 4 + 24 * data[at + 2] if data[at : at + 2] == b"\x1bk" else 0
+
+
+tokens = partial(taken_apart, COMMANDS, _picture)
 
 
 def star_paper(rows: tuple[Printed, ...], width: int = 32) -> StarPaper:

@@ -16,6 +16,7 @@ import pytest
 
 import agent
 from agent import log
+from agent.answers.standing import Standing
 from agent.cli.status import lines_of
 from agent.config import Config, Printer
 from agent.control import ask
@@ -24,10 +25,9 @@ from agent.journal.waits import Listed, Why
 from agent.lastlines import LastLines
 from agent.model.link import parse_link
 from agent.model.printer import Need
-from agent.overview import Around, LineNow, Overview, Stored, assemble
+from agent.overview.state import Around, LineNow, Overview, Stored, assemble
 from agent.report.alarmtext import sentence
 from agent.simulator.stage import Mosquitto
-from agent.standing import Standing
 from tests.house import until
 from tests.shopfront import WAIT_S, Shopfront, no_broker, shopfront
 from tests.test_app import publish
@@ -160,7 +160,7 @@ def raised() -> Iterator[tuple[str, str]]:
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute | ast.Name):
                 continue
             name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
-            place = {"raise_alarm": 1, "renew_alarm": 1, "set_alarm": 0, "_set_alarm": 0}.get(name)
+            place = {"raise_alarm": 1, "renew_alarm": 1, "set_alarm": 0, "_set_alarm": 0, "show_alarm": 1}.get(name)
             if place is not None:
                 yield f"agent/{file.relative_to(root)}", _begins(_meant(node.args[place], tree))
 
@@ -227,28 +227,21 @@ def test_an_alarm_that_nobody_knows_still_says_whom_to_ask() -> None:
 # -- the whole agent -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    """A real broker."""
-    with Mosquitto(tmp_path_factory.mktemp("broker")) as mosquitto:
-        yield mosquitto
-
-
 @pytest.fixture
-def here(tmp_path: Path, broker: Mosquitto) -> Iterator[Shopfront]:
+def here(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Shopfront]:
     """A shop that works."""
-    with shopfront(tmp_path, f"mqtt://127.0.0.1:{broker.port}") as shop:
+    with shopfront(tmp_path, f"mqtt://127.0.0.1:{mosquitto.port}") as shop:
         shop.until(
             lambda: shop.status()["well"] == "well" and shop.status()["line"]["state"] == "up", "a shop that is well"
         )
         yield shop
 
 
-def test_status_tells_of_paper_out_with_what_to_do_and_that_it_is_over(here: Shopfront, broker: Mosquitto) -> None:
+def test_status_tells_of_paper_out_with_what_to_do_and_that_it_is_over(here: Shopfront, mosquitto: Mosquitto) -> None:
     """From well to trouble, with the waiting ticket and its age, and back."""
     here.device.run_out_of_paper()
     here.until(lambda: here.status()["well"] == "trouble", "trouble")
-    publish(broker.port, 1)
+    publish(mosquitto.port, 1)
     here.until(lambda: here.status()["tickets"]["waiting"] == 1, "a ticket that waits")
     told = here.status()
     assert (told["printers"][0]["state"], told["printers"][0]["need"]) == ("needs_human", "paper")
@@ -286,7 +279,7 @@ def test_watch_shows_it_again_until_ctrl_c(here: Shopfront) -> None:
     assert frames[0]["up_s"] < frames[1]["up_s"]
 
 
-def test_tail_shows_what_happens_as_it_happens(here: Shopfront, broker: Mosquitto) -> None:
+def test_tail_shows_what_happens_as_it_happens(here: Shopfront, mosquitto: Mosquitto) -> None:
     """An object a line, with the fields of the log; it outlives a restart of the agent; Ctrl-C is no error."""
     words = [sys.executable, "-m", "agent", "tail", "-n", "3", "--json", "--config", str(here.config)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as tailing:
@@ -297,7 +290,7 @@ def test_tail_shows_what_happens_as_it_happens(here: Shopfront, broker: Mosquitt
             return next(line for line in map(json.loads, out) if line["event"] == event)["fields"]  # type: ignore[no-any-return]  # JSON
 
         out.readline()
-        publish(broker.port, 2)
+        publish(mosquitto.port, 2)
         assert wait_for("intake.order_accepted")["order"]
         assert wait_for("spool.ticket_completed")["printer"] == "wok"
         assert here.process.stop() == 0

@@ -129,3 +129,5 @@ def test_every_kind_of_printer_is_the_services() -> None:
     allowed = {line.partition("=")[2] for line in unit.splitlines() if line.startswith("DeviceAllow=")}
     assert allowed == set(kinds)
     assert all(rule in rules for rule in kinds.values())
+    drivers = " ".join(f"modprobe@{name}.service" for name in ("usblp", "usbserial", "cdc_acm"))
+    assert {f"Wants={drivers}", f"After={drivers}"} <= set(unit.splitlines())  # without it a kind is not known

@@ -24,7 +24,7 @@ from agent.journal.store import Journal
 from agent.model.command import Dismiss
 from agent.model.station import Station
 from agent.model.wire import Delivery
-from agent.overview import LineNow, OrdersNow, Overview, PrinterNow, TicketsNow
+from agent.overview.state import LineNow, OrdersNow, Overview, PrinterNow, TicketsNow
 from agent.service import running
 from agent.update import back, packages
 from agent.update.back import Last, State, Trial

@@ -1,6 +1,5 @@
 """Orders that wait in a whole agent: a broker that forgot us, kill -9 while they are let go, the staff's words."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,13 +23,6 @@ from tests.scripted_broker import Packet, ScriptedBroker
 from tests.test_broker_rules import is_request
 
 WAIT_S = 30.0
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """Whatever a test started is ended with it."""
-    with ExitStack() as stack:
-        yield stack
 
 
 def test_cursors_survive_a_session_that_the_broker_forgot(tmp_path: Path) -> None:

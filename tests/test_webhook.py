@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 from agent.cli.notices import test as command
 from agent.config import load
-from agent.confignotices import Notice
-from agent.configwarnings import warnings
+from agent.config.notices import Notice
+from agent.config.warnings import warnings
 from agent.errors import CommandRefused, ConfigError
 from agent.journal import notes
 from agent.journal.store import Journal

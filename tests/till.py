@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from agent.clock import SystemClock
-from agent.configconsole import Console, Feie, FeiePrinter
+from agent.config.console import Console, Feie, FeiePrinter
 from agent.console.open import open_console
 from agent.console.rooms import Rooms
 from agent.simulator.stage import free_port

@@ -119,7 +119,7 @@ class ShopWindow:
 
     def _make(self) -> Agent:
         agent = Agent(load(self.config_path), SystemClock(), lambda: load(self.config_path), self.config_path)
-        agent._room.patience = IMPATIENT
+        agent._prints.shop.patience = IMPATIENT
         return agent
 
     def _run(self) -> None:
@@ -156,7 +156,7 @@ class ShopWindow:
         self._mid += 1
         event = {"specversion": "1.0", "id": event_id, "source": "//test", "type": kind, "data": data}
         event |= {} if at is None else {"time": at.isoformat()}
-        topic = self.agent._topics.order
+        topic = self.agent._cloud.topics.order
         self.agent._consumer.receive(Delivery(1, self._mid, topic, json.dumps(event).encode(), 1, False))
         self.write(lambda _: None)
 

@@ -6,13 +6,13 @@ writer. It waits for nothing without an end, nor while the agent stops.
 
 from collections.abc import Callable, Mapping, Sequence
 
+from agent.answers.finder import Finder
 from agent.answers.printers import Hand, PrinterAnswers
 from agent.answers.queue import QueueAnswers
 from agent.answers.word import Word
 from agent.clock import Clock
 from agent.config import Printer
 from agent.control import Handler
-from agent.finder import Finder
 from agent.intake.commands import Commands
 from agent.journal.store import Journal
 

@@ -9,12 +9,12 @@ from typing import Any, Protocol
 import msgspec
 
 from agent import log
+from agent.answers.finder import Finder
 from agent.answers.word import LOOK_S, STOPPING, Word
 from agent.clock import Clock
 from agent.config import Printer
 from agent.control import Handler, Visit
 from agent.errors import CommandRefused
-from agent.finder import Finder
 from agent.journal import jobs, notes
 from agent.journal.file import Tx
 from agent.journal.store import Journal

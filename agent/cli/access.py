@@ -67,8 +67,8 @@ def pair(
 
     The token holds the broker's password: give it to nobody but the shop. TOKEN - reads it from the pipe.
     """
-    from agent.configwrite import edit
-    from agent.pairing import Pairing, faults_of, make_token, read_token, wanted
+    from agent.config.pairing import Pairing, faults_of, make_token, read_token, wanted
+    from agent.config.write import edit
 
     if make:
         if not shop or not url:

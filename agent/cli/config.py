@@ -12,8 +12,8 @@ from agent.cli.options import config_option
 from agent.cli.talk import json_option, show_json
 from agent.cli.templates import faults
 from agent.config import Config, load
-from agent.configschema import schema as schema_of
-from agent.configwarnings import warnings
+from agent.config.schema import schema as schema_of
+from agent.config.warnings import warnings
 from agent.errors import ConfigError
 from agent.intake.keyfile import load_keyring
 from agent.intake.mappingfile import load_all

@@ -14,7 +14,7 @@ from agent.cli.talk import in_use, json_option, plain, show_json
 from agent.clock import SystemClock
 from agent.control import ask
 from agent.errors import AgentNotRunning, CommandRefused, ConfigError, DataDirLocked
-from agent.overview import Overview
+from agent.overview.state import Overview
 
 LOOK_S = 5.0
 

@@ -1,5 +1,6 @@
 """`shop-agent queue kitchen|ready|recall`: what is to be made, and a person's word that it is."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,25 @@ WHERE = {
     "failed": "打不出 can't be printed",
 }
 WORDS = {"ready": "已做好", "recall": "已撤回"}
+Command = Callable[..., None]
 _station = click.option("--station", default="", help="Only what this station makes.")
+
+
+def _which(command: Command) -> Command:
+    """What is spoken of: a ticket by its number, or by what else a person has before him."""
+    for option in reversed(
+        (
+            click.argument("number", type=click.IntRange(min=1), required=False),
+            click.option("--order", default="", help="An order, by its number or id, instead of a ticket."),
+            click.option("--channel", default="", help="Where two channels use the same number."),
+            _station,
+            click.option("--code", default="", help="What a scanner reads from a ticket's barcode."),
+            config_option,
+            json_option,
+        )
+    ):
+        command = option(command)
+    return command
 
 
 @click.command("kitchen")
@@ -38,26 +57,14 @@ def kitchen(station: str, config_path: Path, as_json: bool) -> None:
 
 
 @click.command("ready")
-@click.argument("number", type=click.IntRange(min=1), required=False)
-@click.option("--order", default="", help="An order, by its number or id, instead of a ticket.")
-@click.option("--channel", default="", help="Where two channels use the same number.")
-@_station
-@click.option("--code", default="", help="What a scanner reads from a ticket's barcode.")
-@config_option
-@json_option
+@_which
 def ready(number: int | None, config_path: Path, as_json: bool, **named: str) -> None:
     """Ticket NUMBER is finished: what it says is cooked. An order is ready when all its tickets are."""
     _tell("ready", number, named, config_path, as_json)
 
 
 @click.command("recall")
-@click.argument("number", type=click.IntRange(min=1), required=False)
-@click.option("--order", default="", help="An order, by its number or id, instead of a ticket.")
-@click.option("--channel", default="", help="Where two channels use the same number.")
-@_station
-@click.option("--code", default="", help="What a scanner reads from a ticket's barcode.")
-@config_option
-@json_option
+@_which
 def recall(number: int | None, config_path: Path, as_json: bool, **named: str) -> None:
     """Ticket NUMBER is not finished after all."""
     _tell("recall", number, named, config_path, as_json)

@@ -1,8 +1,12 @@
-"""Options that several commands share."""
+"""Options and arguments that several commands share."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from agent.config import Config, Printer
 
 DEFAULT_CONFIG = Path("/etc/shop-agent/shop-agent.yaml")
 
@@ -16,3 +20,13 @@ config_option = click.option(
     show_envvar=True,
     help="The shop's configuration.",
 )
+
+
+def configured(config: "Config", name: str, param_hint: str = "NAME") -> "Printer":
+    """The printer of that name. Raises BadParameter, which names those that there are."""
+    try:
+        return config.printer(name)
+    except KeyError:
+        there = ", ".join(printer.name for printer in config.printers) or "none"
+        text = f"没有打印机 {name}，现有 {there} there is no printer '{name}'; there is {there}"
+        raise click.BadParameter(text, param_hint=param_hint) from None

@@ -8,7 +8,7 @@ import msgspec
 from agent.cli.setting import Asked, Setting, settle
 from agent.cli.templates import open_book, templates_option
 from agent.cli.told import FILE, read, read_told
-from agent.configwarnings import width_warning
+from agent.config.warnings import width_warning
 from agent.encode import svg
 from agent.encode.grid import render
 from agent.encode.picture import png

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from agent.cli.check import check
-from agent.cli.options import config_option
+from agent.cli.options import config_option, configured
 from agent.cli.scan import READ_PAPER, add, identify, scan, tell_page
 from agent.cli.talk import LOOK_S, NEEDS, PRINTER_STATES, PROBE_S, SETTLE_S, in_use, json_option, plain, show_json
 from agent.config import Config, Printer
@@ -61,7 +61,7 @@ def probe(name: str, config_path: Path, as_json: bool) -> None:
     Where no agent runs the printer is asked over a link of this command's own.
     """
     config = in_use(config_path)
-    printer = _configured(config, name)
+    printer = configured(config, name)
     try:
         answer = ask(config.data_dir, {"do": "probe", "printer": name}, PROBE_S)
     except AgentNotRunning:
@@ -76,7 +76,7 @@ def probe(name: str, config_path: Path, as_json: bool) -> None:
 def accept(name: str, config_path: Path, as_json: bool) -> None:
     """Whatever stands in the place of the printer NAME is that printer from now on: it was exchanged."""
     config = in_use(config_path)
-    printer = _configured(config, name)
+    printer = configured(config, name)
     _tell(ask(config.data_dir, {"do": "accept", "printer": name}, PROBE_S), printer, as_json)
 
 
@@ -90,7 +90,7 @@ def accept(name: str, config_path: Path, as_json: bool) -> None:
 def test(name: str, page: str, config_path: Path, as_json: bool) -> None:
     """Print a test page on the printer NAME, and say what became of it. It is printed also while NAME is paused."""
     config = in_use(config_path)
-    printer = _configured(config, name)
+    printer = configured(config, name)
     try:
         answer = ask(config.data_dir, {"do": "test", "printer": name, "page": page}, PROBE_S)
     except AgentNotRunning as exc:
@@ -124,21 +124,12 @@ def resume(name: str, config_path: Path, as_json: bool) -> None:
 
 def _direct(what: str, name: str, config_path: Path, as_json: bool) -> None:
     config = in_use(config_path)
-    printer = name if name == "all" else _configured(config, name).name
+    printer = name if name == "all" else configured(config, name).name
     answer = ask(config.data_dir, {"do": what, "printer": printer}, SETTLE_S)
     if as_json:
         show_json(answer)
     else:
         click.echo(plain(DIRECTED[what], answer["answer"]))
-
-
-def _configured(config: Config, name: str) -> Printer:
-    try:
-        return config.printer(name)
-    except KeyError:
-        there = ", ".join(printer.name for printer in config.printers) or "none"
-        text = f"没有打印机 {name}，现有 {there} there is no printer '{name}'; there is {there}"
-        raise click.BadParameter(text, param_hint="NAME") from None
 
 
 def _ask_directly(config: Config, printer: Printer) -> dict[str, Any]:

@@ -6,17 +6,16 @@ from typing import Any, TypeVar
 
 import click
 
-from agent import configedits, pairing
-from agent.config import Broker, Config, load
-from agent.configconsole import PORT
-from agent.configwords import faults
-from agent.configwrite import Wanted, fresh, secret
+from agent.config import Broker, Config, edits, load, pairing
+from agent.config.console import PORT
+from agent.config.words import faults
+from agent.config.write import Wanted, fresh, secret
 from agent.doctor.times import machine_zone
 from agent.errors import AgentError, ConfigError
 from agent.model.address import parse_broker_url
 from agent.model.link import parse_link
 from agent.printers.discovery import Found, discover
-from agent.yamltext import as_block
+from agent.yaml.text import as_block
 
 NO_CLOUD = "off"
 _CHINAS_TIME, _NO_ZONE = "Asia/Shanghai", ("", "UTC", "UCT", "GMT", "Universal", "Zulu")
@@ -32,10 +31,10 @@ def ask(now: Config | None) -> Wanted:
     page, zone = _page(now), _zone(now)
 
     def change(tree: Any) -> None:
-        configedits.set_shop(tree, shop=shop)
+        edits.set_shop(tree, shop=shop)
         tree.update(page | zone)
         for printer in printers:
-            configedits.add_printer(tree, **printer)
+            edits.add_printer(tree, **printer)
         cloud.change(tree)
 
     return Wanted(change, cloud.beside)
@@ -107,7 +106,7 @@ def _cloud(before: Broker | None) -> Wanted:
     where = "云端：配对码，或 mqtts://主机；没有就写 off cloud: a pairing token, or mqtts://HOST; off for none"
     text = _until_right(where, before.url if before else NO_CLOUD, _cloud_address)
     if text == NO_CLOUD:
-        return Wanted(configedits.no_broker, {})
+        return Wanted(edits.no_broker, {})
     if pairing.PREFIX in text:
         return pairing.wanted(pairing.read_token(text))
     user = click.prompt("用户名，没有就回车 user, Enter for none", before.username if before else "")
@@ -116,7 +115,7 @@ def _cloud(before: Broker | None) -> Wanted:
     file = fresh(pairing.PASSWORD)
 
     def change_line(tree: Any) -> None:
-        configedits.set_broker(tree, text, file if password else None, username=user or None)
+        edits.set_broker(tree, text, file if password else None, username=user or None)
 
     return Wanted(change_line, {file: secret(password)} if password else {})
 

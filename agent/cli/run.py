@@ -9,8 +9,8 @@ import click
 from agent import log
 from agent.cli.options import config_option
 from agent.config import load
-from agent.configwarnings import warnings
-from agent.lastgood import load_or_last
+from agent.config.lastgood import load_or_last
+from agent.config.warnings import warnings
 
 _log = log.get("config")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from agent.cli.options import config_option
+from agent.cli.options import config_option, configured
 from agent.cli.talk import LOOK_S, PROBE_S, json_option, plain, show_json
 from agent.config import Config, Printer, load
 from agent.control import ask
@@ -83,8 +83,8 @@ def add(
     as_json: bool,
 ) -> None:
     """Write the printer at LINK into the configuration, under a NAME; comments and all else stay as they are."""
-    from agent.configedits import add_printer  # only who writes pays for them
-    from agent.configwrite import edit
+    from agent.config.edits import add_printer  # only who writes pays for them
+    from agent.config.write import edit
 
     config = _config(config_path)
     if config is None:
@@ -219,15 +219,15 @@ def _print_directly(config: Config | None, target: str) -> dict[str, Any]:
     """While no agent works here."""
     from contextlib import nullcontext
 
+    from agent.answers.finder import NARROW, print_name, short_name
     from agent.connectors import connector
     from agent.datadir import unattended
-    from agent.finder import NARROW, print_name, short_name
     from agent.printers.discovery import owner_of
 
     link = parse_link(target) if ":" in target else None
     name = target if link is None else owner_of(link, _known(config))
     if name and config is not None:
-        printer = _configured(config, name)
+        printer = configured(config, name)
     else:
         assert link is not None
         printer = Printer(name=short_name(link), link=link, width=NARROW)
@@ -235,12 +235,3 @@ def _print_directly(config: Config | None, target: str) -> dict[str, Any]:
         raise CommandRefused(f"{printer.link} lives in the agent: start it, and ask again")
     with unattended(config.data_dir) if config is not None else nullcontext():
         return print_name(printer, connector(printer, Path()), threading.Event())
-
-
-def _configured(config: Config, name: str) -> Printer:
-    try:
-        return config.printer(name)
-    except KeyError:
-        there = ", ".join(printer.name for printer in config.printers) or "none"
-        text = f"没有打印机 {name}，现有 {there} there is no printer '{name}'; there is {there}"
-        raise click.BadParameter(text, param_hint="NAME") from None

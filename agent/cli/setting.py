@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 import click
 import msgspec
 
+from agent.cli.options import configured
 from agent.clock import SystemClock
-from agent.config import Config, Printer, load
+from agent.config import Config, load
 from agent.model.order import Order
 from agent.model.station import Station
 from agent.model.ticket import Language, Portion
@@ -62,7 +63,7 @@ def settle(asked: Asked) -> Setting:
         raise click.UsageError(text)
     here, stations = _stations(asked, config)
     name = asked.printer or (here.printer if asked.station is not None else None)
-    paper = None if config is None or name is None else _printer(config, name)
+    paper = None if config is None or name is None else configured(config, name, "--printer")
     return Setting(
         here=here,
         stations=stations,
@@ -94,15 +95,6 @@ def _stations(asked: Asked, config: Config | None) -> tuple[Station, tuple[Stati
     if asked.template is not None:
         here = stations[here.name] = msgspec.structs.replace(here, template=asked.template)
     return here, tuple(stations.values())
-
-
-def _printer(config: Config, name: str) -> Printer:
-    try:
-        return config.printer(name)
-    except KeyError:
-        there = ", ".join(printer.name for printer in config.printers) or "none"
-        text = f"没有打印机 {name}，现有 {there} there is no printer '{name}'; there are: {there}"
-        raise click.BadParameter(text, param_hint="--printer") from None
 
 
 def _zone(name: str | None, config: Config | None) -> tzinfo:

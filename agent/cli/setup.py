@@ -9,8 +9,8 @@ import click
 
 from agent.cli.options import DEFAULT_CONFIG, config_option
 from agent.config import Config, load
+from agent.config.setupfile import SYSTEM_FOLDER, install, prepare_folder
 from agent.errors import ConfigError
-from agent.setupfile import SYSTEM_FOLDER, install, prepare_folder
 
 
 @click.command()
@@ -34,7 +34,7 @@ def setup(config_path: Path, source: Path | None, from_boot: bool) -> None:
 
 
 def _from_boot(config_path: Path) -> None:
-    from agent.bootfile import find, take
+    from agent.config.bootfile import find, take
 
     if (source := find()) is None:
         click.echo("启动分区上没有 shop-agent.yaml  no shop-agent.yaml on the boot partition")
@@ -54,8 +54,8 @@ def _install(source: Path, target: Path, by: str) -> None:
 
 def _ask(path: Path) -> None:
     """All questions first, then the writing: whoever stops half-way has changed nothing."""
-    from agent import configwrite
     from agent.cli import questions
+    from agent.config import write
 
     prepare_folder(path)
     if not os.access(path.parent, os.W_OK):
@@ -69,7 +69,7 @@ def _ask(path: Path) -> None:
         if now is None and path.parent != SYSTEM_FOLDER:
             tree["data_dir"] = "./data"
 
-    configwrite.edit(path, change, by=f"setup, {_user()}", beside=wanted.beside)
+    write.edit(path, change, by=f"setup, {_user()}", beside=wanted.beside)
     _say_what_next(path, load(path))
 
 

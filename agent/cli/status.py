@@ -15,7 +15,7 @@ from agent.cli.talk import LOOK_S, NEEDS, PRINTER_STATES, in_use, json_option, l
 from agent.config import Config
 from agent.control import ask
 from agent.errors import AgentNotRunning
-from agent.overview import AlarmNow, Overview, PrinterNow, size
+from agent.overview.state import AlarmNow, Overview, PrinterNow, size
 from agent.report.alarmtext import more
 
 EACH_S = 1.0

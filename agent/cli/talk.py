@@ -10,8 +10,8 @@ import click
 import msgspec
 
 from agent.config import Config
+from agent.config.lastgood import load_or_last
 from agent.control import ask
-from agent.lastgood import load_or_last
 
 LOOK_S, SETTLE_S, PROBE_S, ERRAND_S = 15.0, 30.0, 45.0, 60.0
 """How long an answer is waited for: longer than the agent itself waits before it gives one."""

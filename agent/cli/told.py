@@ -8,7 +8,8 @@ import click
 import msgspec
 
 from agent.errors import ConfigError, DecodeError
-from agent.intake.decode import decode_data, decode_envelope, decode_tree
+from agent.intake.decode import decode_data, decode_envelope
+from agent.intake.strictjson import decode_tree
 from agent.model.order import Cancel, PrintRaw, Upsert
 
 Told = Upsert | Cancel | PrintRaw

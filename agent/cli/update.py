@@ -22,7 +22,7 @@ from agent.errors import AgentNotRunning, CommandRefused, JournalError
 from agent.journal import jobs
 from agent.journal.file import newest_schema
 from agent.journal.store import look_into
-from agent.overview import Overview
+from agent.overview.state import Overview
 from agent.update import back, packages, procedure
 from agent.update.packages import PackageError
 from agent.update.rules import Decision, Moment, Offer, Verdict, in_hours, may_now, worth

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from agent import configwrite, log
-from agent.config import Config
-from agent.configwords import faults
+from agent import log
+from agent.config import Config, write
+from agent.config.words import faults
 from agent.console.app import address_of
 from agent.console.rights import local
 from agent.errors import AgentError, ConfigError
@@ -39,7 +39,7 @@ class Changes:
     async def save(
         self, request: Request, change: Callable[[Any], None], to: str, beside: Mapping[str, bytes] = _NOTHING
     ) -> Response:
-        """Change the file as configwrite.edit does, and put it into use; `to` is the page that is shown after a new
+        """Change the file as write.edit does, and put it into use; `to` is the page that is shown after a new
         start. Answered with what became of it, as a part of a page.
         """
         said = self._view.pages.said
@@ -68,7 +68,7 @@ class Changes:
             if needs_start(differ):
                 try_start(config)
 
-        return await anyio.to_thread.run_sync(lambda: configwrite.edit(path, change, by=by, beside=beside, look=look))
+        return await anyio.to_thread.run_sync(lambda: write.edit(path, change, by=by, beside=beside, look=look))
 
     def _look(self, request: Request) -> Response:
         """Is it another agent than the one that was asked before? Then the page goes on."""

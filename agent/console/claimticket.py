@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agent.config import Config, Printer
-from agent.configconsole import PORT, Console
+from agent.config.console import PORT, Console
 from agent.console.rooms import Refusal, Seen
 from agent.errors import JournalError
 from agent.journal import notices

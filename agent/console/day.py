@@ -21,7 +21,7 @@ from agent.console.ticketwords import ORDERS
 from agent.journal import days
 from agent.journal.days import Came, Made, Raised
 from agent.model.job import Mark
-from agent.overview import Words
+from agent.overview.state import Words
 from agent.tickets.kitchenboard import DAY_BEGINS
 
 if TYPE_CHECKING:

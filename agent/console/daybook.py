@@ -149,11 +149,7 @@ def count(
         hours[(datetime.fromisoformat(order.at).astimezone(zone).hour - first_hour) % 24] += 1
         if order.payload is not None and not order.canceled:
             dishes.add(order.payload)
-    places, unprinted = defaultdict[tuple[str, str], list[Made]](list), 0
-    for ticket in tickets:
-        unprinted += ticket.state not in FINAL or ticket.state is JobState.ABORTED
-        if ticket.printed or ticket.doubted:
-            places[ticket.station, ticket.printer].append(ticket)
+    places, unprinted = _by_place(tickets)
     made = [ticket for group in places.values() for ticket in group]
     again = Counter(ticket.mark is Mark.ASKED for ticket in made if ticket.mark is not None and ticket.printed)
     since, _ = limits(day, zone)
@@ -175,6 +171,16 @@ def count(
         dishes=dishes.top(),
         alarms=list(alarms),
     )
+
+
+def _by_place(tickets: Iterable[Made]) -> tuple[dict[tuple[str, str], list[Made]], int]:
+    """What was or may have been printed, by station and printer; and how many tickets nobody has."""
+    places, unprinted = defaultdict[tuple[str, str], list[Made]](list), 0
+    for ticket in tickets:
+        unprinted += ticket.state not in FINAL or ticket.state is JobState.ABORTED
+        if ticket.printed or ticket.doubted:
+            places[ticket.station, ticket.printer].append(ticket)
+    return places, unprinted
 
 
 def waits(tickets: Iterable[Made]) -> Waits:

@@ -136,11 +136,8 @@ class Editor:
         draft = self.files.draft(sent.get("name", ""), _text(sent))
         if not self.files.is_name(draft.name):
             return self._gone(request)
-        book = drafts.book_with(self._view.window.shelf.book(), draft)
         try:
-            if problem := drafts.fault(book, draft):
-                raise problem
-            picture = self._drawn(book, draft, sent)
+            picture = self._drawn(self._book(draft), draft, sent)
         except TemplateError as exc:
             return self._wrong(request, draft, exc)
         except TooLong as exc:
@@ -148,6 +145,13 @@ class Editor:
             return self._view.pages.said(request, False, *said, 422)
         shown = base64.b64encode(picture).decode()
         return self._view.pages.page(request, "templates-shown.html", picture=shown)
+
+    def _book(self, draft: Draft) -> Book:
+        """All templates, with this one as it is typed. Raises TemplateError where it can't be used."""
+        book = drafts.book_with(self._view.window.shelf.book(), draft)
+        if problem := drafts.fault(book, draft):
+            raise problem
+        return book
 
     def _drawn(self, book: Book, draft: Draft, sent: dict[str, str]) -> bytes:
         width = next((each for each in self._widths() if str(each) == sent.get("width")), self._widths()[0])
@@ -173,11 +177,9 @@ class Editor:
         draft = self.files.draft(sent.get("name", ""), _text(sent))
         if not self.files.is_name(draft.name):
             return self._gone(request)
-        book = drafts.book_with(self._view.window.shelf.book(), draft)
         try:
-            if problem := drafts.fault(book, draft):
-                raise problem
-            drafts.sample(book, draft, 0, self._language(), max(self._widths()))  # TooLong: nobody could look at it
+            # TooLong: nobody could look at it
+            drafts.sample(self._book(draft), draft, 0, self._language(), max(self._widths()))
             self.files.save(draft.name, draft.text, sent.get("was", ""), f"console {address_of(request)}")
         except TemplateError as exc:
             return self._wrong(request, draft, exc)

@@ -20,14 +20,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from agent import log
-from agent.configconsole import Feie
+from agent.config.console import Feie
 from agent.console.app import address_of, read_body, say
 from agent.console.form import read_form
 from agent.console.porter import Porter
 from agent.console.rooms import Refusal, Rooms
 from agent.console.throttle import Throttle
 from agent.errors import ConfigError
-from agent.intake.decode import MAX_BYTES
+from agent.intake.strictjson import MAX_BYTES
 from agent.journal import local, orders
 from agent.model.order import MAX_RAW_COPIES, raw_channel
 

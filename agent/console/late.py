@@ -22,7 +22,7 @@ from agent.journal import undecided, waits
 from agent.journal.undecided import Undecided
 from agent.journal.waits import Why
 from agent.model.order import READ_UPSERT, Order
-from agent.overview import age_s
+from agent.overview.state import age_s
 
 if TYPE_CHECKING:
     from agent.console.window import View

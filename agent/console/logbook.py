@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from agent import configchanges, people
-from agent.configchanges import Change, Setting
+from agent import people
+from agent.config import changes
+from agent.config.changes import Change, Setting
 from agent.console.settingwords import EVENTS, Said, said
 from agent.errors import AgentError
 from agent.lastlines import Line
@@ -127,7 +128,7 @@ def matching(lines: list[Line], level: str, word: str) -> list[Line]:
 
 def rows(data_dir: Path, word: str = "") -> list[Row]:
     """What people changed and did, the newest first."""
-    found = [_changed(each) for each in configchanges.changes(data_dir, MOST_DEEDS)]
+    found = [_changed(each) for each in changes.changes(data_dir, MOST_DEEDS)]
     found += [
         Row(each.at, each.by, WORDS.get(each.what, (each.what, each.what)), each.fields)
         for each in people.deeds(data_dir, MOST_DEEDS)

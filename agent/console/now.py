@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from agent.configedits import NEW_SHOP
+from agent.config.edits import NEW_SHOP
 
 if TYPE_CHECKING:
     from agent.console.window import View

@@ -7,8 +7,8 @@ from functools import partial
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from agent.configconsole import PORT
-from agent.configconsole import Console as Settings
+from agent.config.console import PORT
+from agent.config.console import Console as Settings
 from agent.console.app import build
 from agent.console.feie import FeieDoor
 from agent.console.health import Health

@@ -20,7 +20,7 @@ from agent.console.rooms import Refusal
 from agent.console.throttle import Throttle
 from agent.errors import ConfigError, DecodeError
 from agent.intake.acceptance import Taken
-from agent.intake.decode import MAX_BYTES, decode_tree
+from agent.intake.strictjson import MAX_BYTES, decode_tree
 
 MOST_EVENTS = 100
 STRUCTURED, BATCH, PLAIN = "application/cloudevents+json", "application/cloudevents-batch+json", "application/json"

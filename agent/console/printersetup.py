@@ -10,8 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from agent import configedits
-from agent.config import Config, Printer
+from agent.config import Config, Printer, edits
 from agent.console.change import Changes
 from agent.console.pages import fields
 from agent.console.printerforms import (
@@ -87,7 +86,7 @@ class PrinterSetup:
             return self._view.pages.said(request, False, *problem, 422)
         unusual = {key: value for key, value in settings.items() if value not in ("48", "generic")}
         return await self._changes.save(
-            request, lambda tree: configedits.add_printer(tree, name, link, **unusual), _page("paper", name)
+            request, lambda tree: edits.add_printer(tree, name, link, **unusual), _page("paper", name)
         )
 
     # -- its settings --------------------------------------------------------------------------------------------------
@@ -128,9 +127,7 @@ class PrinterSetup:
         """The dots that were typed for another width do not outlive it."""
         more = {"dots": None} if "width" in changed else {}
         settings = {**changed, **more}
-        return await self._changes.save(
-            request, lambda tree: configedits.change_printer(tree, printer.name, **settings), to
-        )
+        return await self._changes.save(request, lambda tree: edits.change_printer(tree, printer.name, **settings), to)
 
     async def _rename(self, request: Request) -> Response:
         sent = dict(await fields(request))
@@ -141,7 +138,7 @@ class PrinterSetup:
             return self._view.pages.said(request, False, *problem, 409)
 
         def change(tree: Any) -> None:
-            configedits.rename_printer(tree, old, new)
+            edits.rename_printer(tree, old, new)
             self._view.rooms.journal.write(lambda tx: renames.note(tx, "printer", old, new))
 
         return await self._changes.save(request, change, _LIST)
@@ -163,8 +160,8 @@ class PrinterSetup:
 
         def change(tree: Any) -> None:
             if heir:
-                configedits.put_station(tree, self._config.effective_stations()[0].name)  # the implicit one stays
-            configedits.remove_printer(tree, name, heir or None)
+                edits.put_station(tree, self._config.effective_stations()[0].name)  # the implicit one stays
+            edits.remove_printer(tree, name, heir or None)
             if heir:
                 self._view.rooms.journal.write(lambda tx: renames.note(tx, "heir", name, heir))
 

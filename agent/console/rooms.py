@@ -13,7 +13,7 @@ from agent.control import Handler
 from agent.intake.acceptance import Taken
 from agent.journal.store import Journal
 from agent.model.wire import Delivery
-from agent.overview import Overview
+from agent.overview.state import Overview
 from agent.spool.render import Press
 from agent.spool.shelf import Shelf
 
@@ -62,7 +62,6 @@ class Window:
     config_path: Path | None
     press: Press
     shelf: Shelf
-    log_text: Callable[[], str]
     restart: Callable[[], None]
     print_code: Callable[[Callable[[], str]], str]
     alarm: Callable[[str, str], None]

@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from agent.configchanges import Setting
+from agent.config.changes import Setting
 
 Words = tuple[str, str]
 _OF = re.compile(r"(?P<kind>printers|stations)\[(?P<name>[^\]]*)\](?:\.(?P<rest>.+))?")

@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from agent import log, pairing
+from agent import log
 from agent.clock import stamp
-from agent.config import Broker, Config
-from agent.configedits import NEW_SHOP, no_broker, set_broker, set_group, set_shop
-from agent.configwrite import Wanted, fresh, secret
+from agent.config import Broker, Config, pairing
+from agent.config.edits import NEW_SHOP, no_broker, set_broker, set_group, set_shop
+from agent.config.write import Wanted, fresh, secret
 from agent.console.app import address_of
 from agent.console.change import Changes
 from agent.console.pages import fields

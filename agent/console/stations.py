@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from agent import configedits
-from agent.configedits import Claim
+from agent.config import edits
+from agent.config.edits import Claim
 from agent.console.change import Changes
 from agent.console.pages import fields
 from agent.journal.dishes import recent_dishes
@@ -112,10 +112,10 @@ def write_rules(tree: Any, stations: Sequence[Station], rules: dict[str, Match])
         after = {(name, word): None for name, match in now.items() for word in getattr(match, kind)}
         changed = {word for _, word in before.symmetric_difference(after)}
         for word in sorted(changed - {word for _, word in after}):
-            configedits.release(tree, kind, word)
+            edits.release(tree, kind, word)
         for name, word in after:
             if word in changed:
-                configedits.claim(tree, name, kind, word)
+                edits.claim(tree, name, kind, word)
 
 
 def _moves(sent: list[tuple[str, str]]) -> dict[str, str]:

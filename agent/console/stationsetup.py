@@ -7,10 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from agent import configedits
-from agent.config import Config
-from agent.configconsole import Console
-from agent.configrules import MAX_COPIES, NO_STATIONS_OWN
+from agent.config import Config, edits
+from agent.config.console import Console
+from agent.config.rules import MAX_COPIES, NO_STATIONS_OWN
 from agent.console.change import Changes
 from agent.console.pages import fields
 from agent.console.printerforms import Problem, chosen_name, name_problem
@@ -113,9 +112,9 @@ class StationSetup:
         more = {"default": True} if sent.get("default") and not station.default else {}
 
         def change(tree: Any) -> None:
-            configedits.put_station(tree, station.name, **{**differ, **more})
+            edits.put_station(tree, station.name, **{**differ, **more})
             for kind, word in gone or ():
-                configedits.release(tree, kind, word)
+                edits.release(tree, kind, word)
 
         return await self._changes.save(request, change, PAGE)
 
@@ -128,7 +127,7 @@ class StationSetup:
             return self._view.pages.said(request, False, *problem, 409)
 
         def change(tree: Any) -> None:
-            configedits.rename_station(tree, old, new)
+            edits.rename_station(tree, old, new)
             self._view.rooms.journal.write(lambda tx: renames.note(tx, "station", old, new))
 
         return await self._changes.save(request, change, PAGE)
@@ -148,7 +147,7 @@ class StationSetup:
             )
         if problem:
             return self._view.pages.said(request, False, *problem, 409)
-        return await self._changes.save(request, lambda tree: configedits.remove_station(tree, name), PAGE)
+        return await self._changes.save(request, lambda tree: edits.remove_station(tree, name), PAGE)
 
     # -- what all of them need -----------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from agent.journal.file import Tx
 from agent.journal.tickets import FoundOrder, Seen
 from agent.model.job import FINAL, JobKind, JobState
 from agent.model.ticket import READ_NOTICE
-from agent.overview import Overview, PrinterNow, age_s
+from agent.overview.state import Overview, PrinterNow, age_s
 
 if TYPE_CHECKING:
     from agent.console.window import View

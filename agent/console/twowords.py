@@ -4,7 +4,7 @@ Pure.
 
 import re
 
-from agent.configwords import faults
+from agent.config.words import faults
 from agent.spool.drafts import MOST_SOURCE
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")

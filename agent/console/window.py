@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from starlette.routing import BaseRoute
 
-from agent.configedits import NEW_SHOP
+from agent.config.edits import NEW_SHOP
 from agent.console.act import Acts
 from agent.console.change import Changes
 from agent.console.day import DayPage

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from agent.clock import Clock
-from agent.overview import Overview, Words
+from agent.overview.state import Overview, Words
 
 STEADY_S = 15
 """An agent that falls over does so before that."""

@@ -8,10 +8,10 @@ import msgspec
 
 from agent.clock import Clock, SystemClock, is_synchronised
 from agent.config import Config, Printer, load
+from agent.config.lastgood import load_or_last
 from agent.control import ask
 from agent.errors import AgentNotRunning, CommandRefused, ConfigError
-from agent.lastgood import load_or_last
-from agent.overview import Overview
+from agent.overview.state import Overview
 from agent.printers.link import Connector
 from agent.unixuser import User, service_user
 
@@ -23,7 +23,6 @@ class Roots(msgspec.Struct, frozen=True):
     """Where the machine is looked at; tests have folders of their own."""
 
     sys: Path = Path("/sys")
-    proc: Path = Path("/proc")
     logs: Path = Path("/var/log/journal")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent.doctor.case import Case
 from agent.doctor.finding import Finding, bad, look, well
-from agent.overview import size as shown
+from agent.overview.state import size as shown
 
 LEAST_FREE, LITTLE_FREE = 64 << 20, 512 << 20
 LARGE_WAL, LARGE_LOG = 64 << 20, 512 << 20

@@ -3,8 +3,8 @@
 import os
 from collections.abc import Iterable
 
-from agent.configwarnings import warnings
-from agent.configwords import WRONG, faults
+from agent.config.warnings import warnings
+from agent.config.words import WRONG, faults
 from agent.doctor.case import Case
 from agent.doctor.disk import no_writing
 from agent.doctor.finding import Finding, bad, look, well

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from agent.overview import Words
+from agent.overview.state import Words
 
 NOTHING = Words("", "")
 

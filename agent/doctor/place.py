@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Iterable
 
-from agent.configconsole import PORT
+from agent.config.console import PORT
 from agent.doctor.case import Case
 from agent.doctor.finding import Finding, bad, look, well
 from agent.model.address import parse_host_port

@@ -19,7 +19,7 @@ from agent.model.link import SerialLink, TcpLink, UsblpLink, VirtualLink
 from agent.model.printer import Identity, Need, PrinterStatus
 from agent.model.profile import PROFILES
 from agent.model.ticket import Language
-from agent.overview import PrinterNow, Words
+from agent.overview.state import PrinterNow, Words
 from agent.printers.dialogue import Dialogue
 from agent.printers.link import Link
 from agent.printers.star import StarDialogue

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from agent.doctor.case import Case
 from agent.doctor.finding import Finding, Sign, bad, look, well
-from agent.overview import AlarmNow, Words
+from agent.overview.state import AlarmNow, Words
 from agent.report.alarmtext import more
 
 _ELSEWHERE = ("line", "broker", "printer", "console", "disk")

@@ -122,11 +122,8 @@ class Admission:
         kept = notes.get_meta(tx, key)
         seen = note_number(None if kept is None else _NUMBERS.decode(kept), int(number[:9]), self._times.business_day())
         notes.set_meta(tx, key, msgspec.json.encode(seen).decode())
-        if seen.missing:
-            names = ", ".join(f"#{each}" for each in seen.missing)
-            notes.raise_alarm(tx, key, f"{names} not seen: ask the platform whether there is such an order")
-        else:
-            notes.clear_alarm(tx, key)
+        names = ", ".join(f"#{each}" for each in seen.missing)
+        notes.show_alarm(tx, key, f"{names} not seen: ask the platform whether there is such an order" if names else "")
 
 
 def _still(waiting: Wait, until: datetime | None) -> Why | None:

@@ -1,16 +1,12 @@
 """Bytes from the wire become an Event, or a DecodeError that names the path of the fault. Pure.
 
 CloudEvents 1.0 in structured mode (one JSON object) and, on MQTT 5, in binary mode (attributes as user properties).
-What JSON leaves open is refused here: NaN, a key twice in an object, lone surrogates, too deep, too large.
-
 What the kitchen cooks from must be sound, or the event is parked. A time that can't be read is not worth an order's
 paper: it is taken out, and what was written there is printed in the order's note, so that nobody loses it. A null is
 what many serializers write for a field that is not there: it is taken out too.
 """
 
 import hashlib
-import json
-import math
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -21,6 +17,7 @@ import msgspec
 
 from agent.errors import DecodeError
 from agent.intake.faultwords import in_words
+from agent.intake.strictjson import check_tree, parse
 from agent.model.order import (
     DIALECTS,
     MAX_ITEMS,
@@ -34,15 +31,11 @@ from agent.model.order import (
     raw_channel,
 )
 
-MAX_BYTES = 256 * 1024
-MAX_DEPTH = 32
 T = TypeVar("T")
 _TIMES = ("due_at", "release_at", "expires_at", "placed_at")
 _NO_TIME = ("0001-", "1970-01-01", "1969-12-31")
 """How the times begin that platforms write for "none": year 1, and second 0 of Unix in any zone."""
 _QUANTITY = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?", re.ASCII)
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _VALIDATION = re.compile(r"(.*?)(?: - at `(.*)`)?", re.DOTALL)
 
 
@@ -71,10 +64,6 @@ class Envelope(msgspec.Struct, frozen=True):
         return said, hashlib.sha256(self.type.encode() + b"\0" + said).hexdigest()
 
 
-class _DuplicateKey(ValueError):
-    pass
-
-
 def decode_event(payload: bytes, attributes: dict[str, str] | None = None) -> tuple[Event, bytes]:
     """The event and its data as canonical JSON, for the ledger.
 
@@ -92,10 +81,10 @@ def decode_envelope(payload: bytes, attributes: dict[str, str] | None = None) ->
     Raises:
         DecodeError: park the message.
     """
-    tree, escapes = _parse(payload)
+    tree, escapes = parse(payload)
     if attributes is not None:
         tree, escapes = {**attributes, "data": tree}, True
-    _check_tree(tree, escapes)
+    check_tree(tree, escapes)
     envelope = convert(tree, Envelope, "$")
     if envelope.specversion != "1.0":
         raise DecodeError("$.specversion", f"CloudEvents 1.0 is understood, not {envelope.specversion[:20]!r}")
@@ -122,17 +111,6 @@ def decode_data(envelope: Envelope) -> tuple[Event, bytes]:
     time, number = _moment(envelope.time), envelope.number
     flaws = tuple(_flaws(envelope, time is None, number is None))
     return Event(envelope.id, envelope.source, envelope.type, data, digest, time, number, flaws), said
-
-
-def decode_tree(payload: bytes) -> Any:
-    """Any JSON, as strictly as an event is read.
-
-    Raises:
-        DecodeError: it names the path of the fault.
-    """
-    tree, escapes = _parse(payload)
-    _check_tree(tree, escapes)
-    return tree
 
 
 def _data(envelope: Envelope, tree: Any) -> Upsert | Cancel | PrintRaw | None:
@@ -230,113 +208,6 @@ def _moment(value: object) -> datetime | None:
 
 def _is_no_time(value: object) -> bool:
     return type(value) is str and value.startswith(_NO_TIME)
-
-
-def _parse(payload: bytes) -> tuple[Any, bool]:
-    """JSON, strictly; and whether it holds escapes. A byte order mark is passed over (RFC 8259 section 8.1)."""
-    if len(payload) > MAX_BYTES:
-        raise DecodeError("$", f"{len(payload)} bytes; at most {MAX_BYTES} are taken")
-    if b"\\u" not in payload:
-        try:
-            tree = msgspec.json.decode(payload)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return _parse_slowly(payload)
-        if _STRING.sub(b"", payload).count(b":") == _count_keys(tree):
-            return tree, False
-    return _parse_slowly(payload)
-
-
-def _count_keys(tree: Any) -> int:
-    """Keys in all objects; fewer than there are colons in the text when one stands twice in an object, and -1 with
-    a number beyond 63 bits.
-    """
-    count = 0
-    pending = [tree]
-    while pending:
-        node = pending.pop()
-        if type(node) is dict:
-            count += len(node)
-            pending += node.values()
-        elif type(node) is list:
-            pending += node
-        elif (type(node) is int or type(node) is float) and not abs(node) < 2**63:
-            return -1
-    return count
-
-
-def _parse_slowly(payload: bytes) -> tuple[Any, bool]:
-    """The same, three times slower; it names the fault, and takes what the fast way is too strict for."""
-    try:
-        text = payload.decode("utf-8").removeprefix("\ufeff")
-        tree = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_constant=_no_constant,
-            parse_int=_integer,
-            parse_float=_real,
-        )
-    except UnicodeDecodeError as exc:
-        raise DecodeError("$", f"not UTF-8 at byte {exc.start}") from exc
-    except RecursionError as exc:
-        raise DecodeError("$", f"nested deeper than {MAX_DEPTH}") from exc
-    except json.JSONDecodeError as exc:
-        raise DecodeError("$", f"not JSON: {exc.msg} at character {exc.pos}") from exc
-    except ValueError as exc:
-        raise DecodeError("$", str(exc)) from exc
-    return tree, "\\u" in text
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # None
-        raise _DuplicateKey(f"the key {twice!r} stands twice in one object")
-    return found
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _real(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError(f"the number {digits[:20]} is too large")
-    return value
-
-
-def _integer(digits: str) -> int | float:
-    """An integer past 64 bits becomes a float: no field of ours takes it, but one that we ignore may hold it."""
-    value = _real(digits) if len(digits) > 18 else 0.0
-    return int(digits) if abs(value) < 2**63 else value
-
-
-def _check_tree(tree: Any, escapes: bool) -> None:
-    """Depth, and characters that no text may hold: a lone surrogate can only come from an escape."""
-    if escapes and type(tree) is str and _SURROGATE.search(tree):
-        raise DecodeError("$", "half a character (a lone surrogate)")
-    pending = [(tree, "$", 1)]
-    while pending:
-        node, path, depth = pending.pop()
-        if depth > MAX_DEPTH:
-            raise DecodeError(path, f"nested deeper than {MAX_DEPTH}")
-        if type(node) is dict:
-            for key, value in node.items():
-                if escapes and _SURROGATE.search(key):
-                    raise DecodeError(path, "a key holds half a character (a lone surrogate)")
-                if type(value) is str:
-                    if escapes and _SURROGATE.search(value):
-                        raise DecodeError(f"{path}.{key}", "half a character (a lone surrogate)")
-                elif type(value) is dict or type(value) is list:
-                    pending.append((value, f"{path}.{key}", depth + 1))
-        elif type(node) is list:
-            for index, value in enumerate(node):
-                if type(value) is str:
-                    if escapes and _SURROGATE.search(value):
-                        raise DecodeError(f"{path}[{index}]", "half a character (a lone surrogate)")
-                elif type(value) is dict or type(value) is list:
-                    pending.append((value, f"{path}[{index}]", depth + 1))
 
 
 def convert(tree: Any, kind: type[T], path: str) -> T:

@@ -14,8 +14,8 @@ from jmespath.visitor import Options, TreeInterpreter
 
 from agent.errors import ConfigError, DecodeError
 from agent.intake import functions
-from agent.intake.decode import decode_tree
-from agent.yamlstruct import did_you_mean
+from agent.intake.strictjson import decode_tree
+from agent.yaml.structs import did_you_mean
 
 MOST_CHARACTERS = 2000
 _FAULTS = (JMESPathError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)

@@ -5,10 +5,11 @@ import re
 from typing import Any
 
 from agent.errors import DecodeError
-from agent.intake.decode import Envelope, decode_envelope, decode_tree
+from agent.intake.decode import Envelope, decode_envelope
 from agent.intake.draft import map_payload
 from agent.intake.expressions import Reader
 from agent.intake.mapping import Mapping
+from agent.intake.strictjson import decode_tree
 from agent.intake.unread import few, unread_words
 
 _MOST_ID = 500

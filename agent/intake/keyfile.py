@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from agent.broker.topics import Topics
 from agent.config import Config, SignatureKey
+from agent.config.signatures import time_of
 from agent.errors import ConfigError
 from agent.intake.signature import NO_KEYS, Key, Keyring
-from agent.linerules import time_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey

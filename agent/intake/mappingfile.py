@@ -17,8 +17,8 @@ from agent.intake import functions
 from agent.intake.expressions import Expression, parse_expression
 from agent.intake.mapping import EventFields, Mapping, OrderFields
 from agent.intake.unread import ignored
-from agent.yamlmarks import Reading, parse
-from agent.yamlstruct import StructReader, did_you_mean
+from agent.yaml.marks import Reading, parse
+from agent.yaml.structs import StructReader, did_you_mean
 
 SHIPPED = Path(agent.__file__).parent / "mappings"
 _MOST_BYTES = 256 * 1024

@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 
 from agent.errors import ConfigError, DecodeError
-from agent.intake.decode import decode_data, decode_tree
+from agent.intake.decode import decode_data
 from agent.intake.draft import Lacking
 from agent.intake.expressions import Expression, Reader
 from agent.intake.foreign import NotAnOrder, read
 from agent.intake.mappingfile import SHIPPED, MappingFile
+from agent.intake.strictjson import decode_tree
 from agent.intake.unread import ignored
 
 _SHOWN = 160

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from agent.errors import DecodeError
-from agent.intake.decode import decode_tree
 from agent.intake.expressions import Reader
+from agent.intake.strictjson import decode_tree
 
 MOST_CHARACTERS = 200
 """Of one text; a page of terms is not for the kitchen."""

@@ -89,6 +89,14 @@ def clear_alarm(tx: Tx, key: str, why: str = "") -> bool:
     return True
 
 
+def show_alarm(tx: Tx, key: str, reason: str) -> None:
+    """Up with a reason, down without."""
+    if reason:
+        raise_alarm(tx, key, reason)
+    else:
+        clear_alarm(tx, key)
+
+
 def alarms(tx: Tx) -> dict[str, str]:
     """What needs a person now: key and reason."""
     return {str(key): str(reason) for key, reason in tx.execute("SELECT key, reason FROM alarms ORDER BY since")}

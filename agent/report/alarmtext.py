@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from agent.confignotices import Topic
+from agent.config.notices import Topic
 from agent.model.ticket import Language
 from agent.tickets.words import remedy, said_in, trouble
 

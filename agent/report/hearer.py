@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from agent.confignotices import Topic
+from agent.config.notices import Topic
 from agent.report.alarmtext import after_s, grows, topic_of
 
 AGAIN_AFTER_S = 600.0

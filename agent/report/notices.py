@@ -15,7 +15,7 @@ import msgspec
 
 from agent import log
 from agent.clock import Clock, stamp
-from agent.confignotices import Notice
+from agent.config.notices import Notice
 from agent.journal import notes
 from agent.journal.file import Tx
 from agent.journal.store import Journal

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from agent.confignotices import Kind
+from agent.config.notices import Kind
 from agent.errors import ConfigError
 
 _LONGEST_ANSWER = 200

@@ -5,7 +5,7 @@ import re
 import ssl
 from datetime import datetime
 
-from agent.confignotices import Notice
+from agent.config.notices import Notice
 from agent.errors import AgentError, ConfigError
 from agent.log import BLACK
 from agent.report.robots import Call, call, refusal

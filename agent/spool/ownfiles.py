@@ -11,8 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from agent import atomicfile, configchanges
+from agent import atomicfile
 from agent.clock import stamp
+from agent.config import changes
 from agent.errors import CommandRefused
 from agent.spool.drafts import Draft, book_with, book_without, fault, shipped
 from agent.spool.shelf import MAX_FILES, Shelf, trial
@@ -152,7 +153,7 @@ class OwnFiles:
     def _changed(self, file: str, before: bytes | None, after: bytes | None, by: str) -> None:
         self._shelf.reload()
         was, now = ({} if data is None else {file: _about(data)} for data in (before, after))
-        configchanges.note(self._data_dir, self._folder() / file, {"templates": was}, {"templates": now}, by=by)
+        changes.note(self._data_dir, self._folder() / file, {"templates": was}, {"templates": now}, by=by)
 
     def _folder(self) -> Path:
         folder = self._shelf.folder

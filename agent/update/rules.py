@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from agent.overview import Overview, Words
+from agent.overview.state import Overview, Words
 
 CALM_S = 600
 """So long no order has come: a shop that just sold something may sell more."""

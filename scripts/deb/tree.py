@@ -23,6 +23,8 @@ _PLACES = {
     "systemd/shop-agent-update.timer": "usr/lib/systemd/system",
     "systemd/60-shop-agent-printers.rules": "usr/lib/udev/rules.d",
     "systemd/journald-shop-agent.conf": "usr/lib/systemd/journald.conf.d/60-shop-agent.conf",
+    "systemd/watchdog-shop-agent.conf": "usr/lib/systemd/system.conf.d/60-shop-agent.conf",
+    "systemd/sysctl-shop-agent.conf": "usr/lib/sysctl.d/60-shop-agent.conf",
     "systemd/avahi-shop-agent.xml": "etc/avahi/services/shop-agent.service",
     "systemd/fstab.read-only": "usr/share/doc/shop-agent/examples",
     "packaging/lintian-overrides": "usr/share/lintian/overrides/shop-agent",

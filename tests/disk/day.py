@@ -161,7 +161,7 @@ class Day:
             living = threading.Thread(target=self._live, name="day")
             living.start()
             try:
-                self._until(lambda: self._agent is not None and self._agent._line_is_up())
+                self._until(lambda: self._agent is not None and self._agent._cloud.up())
                 for events in story:
                     for event in events:
                         self._cloud.publish(self._shop, event)
@@ -185,8 +185,8 @@ class Day:
         while not self._stop.is_set():
             try:
                 agent = Agent(self._config, SystemClock())
-                if agent._line is not None:
-                    agent._line._backoff = Backoff(pace=0.001)
+                if agent._cloud.line is not None:
+                    agent._cloud.line._backoff = Backoff(pace=0.001)
                 self._agent = agent
                 self.codes.append(agent.run(self._stop))
             except JournalError:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import config
+from agent.config.pairing import Pairing, make_token, read_token
 from agent.console.act import as_request
 from agent.console.form import read_pairs
 from agent.errors import ConfigError
@@ -15,8 +16,7 @@ from agent.intake.mappingfile import load as load_mapping
 from agent.model.address import parse_broker_url, parse_host_port
 from agent.model.link import parse_link
 from agent.model.readycode import is_ready_code, ready_code
-from agent.pairing import Pairing, make_token, read_token
-from agent.yamledit import edit
+from agent.yaml.edit import edit
 from tests.fuzz.target import Target
 
 _HOME = Path(__file__).parents[2]

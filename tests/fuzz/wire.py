@@ -32,6 +32,15 @@ from tests.fuzz.target import Target
 from tests.house import order, replay_end
 from tests.scripted_broker import framed, packed
 
+MQTT_LENGTHS = [
+    b"\xff\xff\xff\x7f",
+    b"\xff\xff\xff\xff\x01",
+    b"\0\0",
+    b"\x26\0\x01a\0\x01b",
+    b"\x23\0\x01",
+    b"\x0b\x01",
+]
+_RAW = json.dumps({"raw": {"dialect": "feie", "content": "<CB>豆浆</CB>", "station": "wok", "copies": 1}})
 JSON_WORDS = [
     *(
         b'"',
@@ -222,20 +231,20 @@ def _certificate() -> list[bytes]:
     return [made.public_bytes(Encoding.PEM)]
 
 
-def targets() -> list[Target]:
-    """All of them."""
-    unread = (DecodeError,)
-    raw = json.dumps({"raw": {"dialect": "feie", "content": "<CB>豆浆</CB>", "station": "wok", "copies": 1}})
+def _envelope(kind: str, data: Any) -> bytes:
+    """An event, or a command."""
+    head = {"specversion": "1.0", "id": "c1", "source": "//s", "time": datetime(2026, 1, 1, tzinfo=UTC).isoformat()}
+    return json.dumps({**head, "type": kind, "data": data}).encode()
+
+
+def _events() -> list[bytes]:
     cancel = {"order": {"id": "1", "rev": 2, "channel": "c"}, "reason": "x", "by": "y"}
     example = (_HOME / "docs/wire.md").read_bytes().partition(b"```json\n")[2].partition(b"```")[0]
-    head = {"specversion": "1.0", "id": "c1", "source": "//s", "time": datetime(2026, 1, 1, tzinfo=UTC).isoformat()}
-    events = [
-        *(order(1), order("x", 41), example),
-        *(
-            json.dumps({**head, "type": kind, "data": data}).encode()
-            for kind, data in (("order.cancel", cancel), ("print.raw", json.loads(raw)), ("ping", None))
-        ),
-    ]
+    kinds = (("order.cancel", cancel), ("print.raw", json.loads(_RAW)), ("ping", None))
+    return [order(1), order("x", 41), example, *(_envelope(kind, data) for kind, data in kinds)]
+
+
+def _commands() -> list[bytes]:
     asks: list[tuple[str, Any]] = [
         ("settle", {"decision": "printed", "ticket": 12, "order": "8812", "channel": "alipay", "by": "王"}),
         ("release", {"orders": ["1"], "why": "old", "all": True}),
@@ -243,9 +252,14 @@ def targets() -> list[Target]:
         ("pause", {"printer": "wok"}),
         ("bundle", None),
     ]
-    commands = [json.dumps({**head, "type": f"command.{kind}", "data": data}).encode() for kind, data in asks]
+    return [_envelope(f"command.{kind}", data) for kind, data in asks]
+
+
+def targets() -> list[Target]:
+    """All of them."""
+    unread = (DecodeError,)
     binary = [b"specversion\t1.0\tid\te1\tsource\t//s\ttype\tping\n{}"]
-    binary += [b"specversion\t1.0\tid\te2\tsource\t//s\ttype\tprint.raw\tsequence\t7\n" + raw.encode()]
+    binary += [b"specversion\t1.0\tid\te2\tsource\t//s\ttype\tprint.raw\tsequence\t7\n" + _RAW.encode()]
     beats = [
         b'{"online":true,"boot":"b","version":"1"}',
         b'{"at":"2026-01-01T00:00:00Z","boot":"b","printers":{"wok":{"state":"well"}},"waiting":{"wok":2},"alarms":{"a":"b"}}',
@@ -255,34 +269,18 @@ def targets() -> list[Target]:
         b'multipart/form-data; boundary=x\n--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n',
     ]
     found = [
-        Target("event", _event, events, JSON_WORDS, unread, 4),
+        Target("event", _event, _events(), JSON_WORDS, unread, 4),
         Target("event, binary mode", _binary_event, binary, JSON_WORDS, unread, 2),
-        Target("command", _command, commands, JSON_WORDS, unread, 2),
+        Target("command", _command, _commands(), JSON_WORDS, unread, 2),
         Target("replay's end", _end, [replay_end(9), replay_end(2**40)], JSON_WORDS, weight=2),
         Target("beat and status", _told, beats, JSON_WORDS),
         Target("form of a till", _form, forms, [b"%", b"=", b"&", b"--x", b"\r\n"], (ValueError,)),
         Target("certificate", lambda data: str(ends_at(data.decode("latin-1"))), _certificate(), [], (ValueError,), 1),
     ]
     for name in shipped():
-        mapping = load(find(name), zone="Asia/Shanghai").mapping
-        found.append(
-            Target(
-                f"mapping {name}",
-                partial(_mapped, mapping),
-                [*fixtures(name), order(1)],
-                JSON_WORDS,
-                unread,
-            )
-        )
+        mapped = partial(_mapped, load(find(name), zone="Asia/Shanghai").mapping)
+        found.append(Target(f"mapping {name}", mapped, [*fixtures(name), order(1)], JSON_WORDS, unread))
     for protocol in ("5", "3.1.1"):
         ear = _Ear(protocol)
-        lengths = [
-            b"\xff\xff\xff\x7f",
-            b"\xff\xff\xff\xff\x01",
-            b"\0\0",
-            b"\x26\0\x01a\0\x01b",
-            b"\x23\0\x01",
-            b"\x0b\x01",
-        ]
-        found.append(Target(f"MQTT {protocol}", ear.feed, _packets(protocol == "5"), lengths, (), 3))
+        found.append(Target(f"MQTT {protocol}", ear.feed, _packets(protocol == "5"), MQTT_LENGTHS, (), 3))
     return found

@@ -61,16 +61,13 @@ def main(
             write_section(EVIDENCE, "A year", f"{_command()}, {machine()}:\n\n{text}")
         _leave(code)
     wanted = [seed] if seed is not None else list(range(first, first + seeds))
-    began, played, failed = time.monotonic(), [], []
+    began, played = time.monotonic(), []
     for one in _play_all(wanted, jobs if len(wanted) > 1 else 1, verbose):
         played.append(one)
-        if trace:
-            print(f"seed {one.seed}: trace {one.trace}")
-        if one.findings:
-            failed.append(one)
-            _tell(one)
-            if until_found:
-                break
+        _tell(one, trace)
+        if one.findings and until_found:
+            break
+    failed = [one for one in played if one.findings]
     text = _summary(played, failed, time.monotonic() - began)
     print(text)
     if evidence:
@@ -93,7 +90,11 @@ def _play_all(seeds: list[int], jobs: int, verbose: bool) -> Iterator[Played]:
         yield from pool.imap(play, seeds)
 
 
-def _tell(one: Played) -> None:
+def _tell(one: Played, trace: bool) -> None:
+    if trace:
+        print(f"seed {one.seed}: trace {one.trace}")
+    if not one.findings:
+        return
     print(f"seed {one.seed}: again by  scripts/prove --simulate 1 --seed {one.seed}")
     for finding in one.findings:
         print(f"  {finding}")

@@ -49,7 +49,6 @@ class Broker:
         self.up = True
         self.deaf = False
         """It takes what comes and says nothing: a line that is half open."""
-        self.forgets_retained = False
         self.heard: Callable[[str, bytes], None] = lambda _topic, _payload: None
         self.acknowledged: Callable[[int], None] = lambda _key: None
 
@@ -164,9 +163,8 @@ class Connection:
 class Client:
     """What `agent.broker.mqtt.Line` uses of paho's client, on this broker. Callbacks come on a thread of its own."""
 
-    def __init__(self, broker: Broker, life: int) -> None:
+    def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._life = life
         self._mids = 0
         self._again_s = 1.0
         self._connection: Connection | None = None

@@ -19,6 +19,7 @@ import agent.journal.file
 import agent.journal.notes
 import agent.report.publisher
 import agent.tickets.engine
+import agent.wiring.printroom
 from agent.config import Config, Printer
 from agent.errors import JournalError
 from agent.printers.link import Connector
@@ -129,11 +130,11 @@ def wired(place: Place) -> Iterator[None]:
 
     replaced: list[tuple[Any, str, Any]] = [
         (agent.app, "Control", _Idle),
-        (agent.app, "connector", cable),
+        (agent.wiring.printroom, "connector", cable),
         (agent.app, "is_synchronised", lambda: place.wall.synchronised),
         (agent.report.publisher, "is_synchronised", lambda: place.wall.synchronised),
         (agent.intake.timekeeper, "_boot_id", lambda: f"boot {place.wall.boot}"),
-        (agent.broker.mqtt, "new_client", lambda *_, **__: Client(place.broker, place.baton.life)),
+        (agent.broker.mqtt, "new_client", lambda *_, **__: Client(place.broker)),
         (agent.tickets.engine._Environment, "compile", _compile),
         (agent.journal.notes, "datetime", Now),
         (agent.journal.file, "datetime", Now),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from agent.errors import LinkBroken, Unavailable
 from agent.model.printer import Identity, Need
-from agent.simulator.printer import PrinterSpec, VirtualPrinter
+from agent.simulator.printer import VirtualPrinter
 from tests.sim.baton import Baton, Task
 
 LATENCY_S = 0.002
@@ -59,7 +59,6 @@ class SimLink:
     def __init__(self, cable: Cable) -> None:
         self._cable, self._baton = cable, cable.baton
         self.identity = Identity(port=f"02:00:00:00:00:{len(cable.name):02x}", device="")
-        self._life = cable.baton.life
         self._out, self._in = bytearray(), bytearray()
         self._waiting: list[Task] = []
         self._broken = self._closed = self._pumping = self._orphaned = False
@@ -190,8 +189,3 @@ class SimLink:
         if self._cable.link is self:
             self._cable.link = None
         self._cable.device.detach(self)
-
-
-def a_printer(name: str, spec: PrinterSpec) -> VirtualPrinter:
-    """A device whose time is the baton's (see stand_ins)."""
-    return VirtualPrinter(spec, name=name)

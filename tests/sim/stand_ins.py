@@ -50,10 +50,6 @@ class Queue:
         baton().live()
         return not self._items
 
-    def qsize(self) -> int:
-        """See queue.SimpleQueue."""
-        return len(self._items)
-
 
 class Thread:
     """threading.Thread; of the life of whoever makes it."""

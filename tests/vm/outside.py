@@ -41,11 +41,11 @@ class Outside:
     def __init__(self, folder: Path, broker: Mosquitto, device: VirtualPrinter, printer_port: int) -> None:
         self.folder, self.broker, self.device = folder, broker, device
         self.web = free_port()
-        self.station = "kitchen"
+        self.station, self.link = "kitchen", "usblp:/dev/usb/lp0"
         self.settings = "printing: {reprint_after_s: 2}\n"
         self.events: list[dict[str, object]] = []
         self.states: list[bytes] = []
-        self._printer_port = printer_port
+        self.printer_port = printer_port
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -65,7 +65,7 @@ class Outside:
         """A box that was set up long ago."""
         return (
             f'shop: s1\nagent: box1\nbroker: {{url: "{self.url}"}}\nconsole: {{listen: "0.0.0.0:8480"}}\n'
-            'printers:\n  - {name: kitchen, link: "usblp:/dev/usb/lp0"}\n' + self.settings
+            f'printers:\n  - {{name: kitchen, link: "{self.link}"}}\n{self.settings}'
         )
 
     def hardware(self, *drives: Path, words: str, packages: tuple[Path, ...] = (), **more: object) -> Hardware:
@@ -74,7 +74,7 @@ class Outside:
         if not brought.exists():
             tools(brought, ROOT, *packages)
         whole = Hardware(
-            memory_mb=MEMORY_MB, drives=(brought, *drives), words=words, ports={"printer": self._printer_port}
+            memory_mb=MEMORY_MB, drives=(brought, *drives), words=words, ports={"printer": self.printer_port}
         )
         return msgspec.structs.replace(whole, **{"extra": self.network(), **more})
 

@@ -70,6 +70,13 @@ class Machine:
             self._process.wait(STOP_TIMEOUT_S)
             self._process = None
 
+    def ended(self, timeout_s: float) -> bool:
+        """Wait until it is off by itself, which here is also how it would start again."""
+        try:
+            return self._process is None or self._process.wait(timeout_s) is not None
+        except subprocess.TimeoutExpired:
+            return False
+
     def monitor(self, execute: str, **arguments: Any) -> Any:
         """One command of qemu's monitor (QMP), as `device_del`; what it returned."""
         with socket.socket(socket.AF_UNIX) as connection:

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from agent.pairing import Pairing, make_token
+from agent.config.pairing import Pairing, make_token
 from tests.scan import scan_piece
 from tests.vm.box import powered
 from tests.vm.outside import PATIENCE_S, PLAIN, outside, plug_in, shell, until

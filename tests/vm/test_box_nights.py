@@ -10,7 +10,7 @@ import pytest
 from agent.simulator.printer import PrinterSpec
 from tests.vm.box import Box, powered
 from tests.vm.evening import Evening, evening, night
-from tests.vm.outside import PATIENCE_S, Outside, outside
+from tests.vm.outside import PATIENCE_S, Outside, outside, plug_in
 from tests.vm.packages import package
 from tests.vm.system import system
 
@@ -49,7 +49,7 @@ def a_night(kept: Evening, around: Outside, disk: Path, chance: random.Random, *
     booting = around.hardware(disk, words=BOOTED)
     with powered(kept.image, booting) if boots else night(kept, around, disk) as box:
         if boots:
-            box.start(["python", "-m", "tests.vm.relay"])
+            plug_in(box)
         if not boots and chance.random() < 0.3:
             after_s = chance.uniform(0.0, 20.0)
             time.sleep(after_s)  # how far it got is the night's luck

@@ -3,7 +3,6 @@
 from agent.model.printer import Tier
 from agent.printers.conformance.bench import Bench
 from agent.printers.conformance.talk import (
-    TOKEN_ANSWER_BYTES,
     Talk,
     realtime,
     token_answer,
@@ -11,7 +10,7 @@ from agent.printers.conformance.talk import (
     tokens_in,
 )
 from agent.printers.conformance.verdict import Failed, Passed, Skipped, Verdict
-from agent.printers.dialogue import REALTIME_TIMEOUT_S, STATUS_FENCE
+from agent.printers.dialogue import REALTIME_TIMEOUT_S
 
 ROUNDS = 50
 TOKENS = ("000A", "ZZZZ", "7K2P", "7K2P", "~001", "0000", "Q9XV", "AB12", "~002", "00ZZ", "M3M3", "9999")
@@ -72,7 +71,7 @@ def realtime_forms(bench: Bench) -> Verdict:
 
 def stays_in_step(bench: Bench) -> Verdict:
     """After 50 quick rounds of questions no answer is missing, and none is left that could be taken for a later one."""
-    question, size = _round(bench)
+    question, size = bench.question(every=True)
     if not size:
         return Skipped("it answers nothing")
     counted = slow = 0
@@ -110,20 +109,6 @@ def echoes_tokens(bench: Bench) -> Verdict:
     return Failed(
         f"not echoed: {' '.join(wrong) or 'none'}; {abs(more)} bytes {'less' if more < 0 else 'more'} than due"
     )
-
-
-def _round(bench: Bench) -> tuple[bytes, int]:
-    """One round of questions, and how many bytes answer it."""
-    known = bench.capabilities
-    if known.realtime:
-        return b"".join(map(realtime, known.realtime)), len(known.realtime)
-    match known.tier:
-        case Tier.PROCESS_ID:
-            return token_request(bench.token()), TOKEN_ANSWER_BYTES
-        case Tier.STATUS:
-            return STATUS_FENCE, 1
-        case Tier.NONE:
-            return b"", 0
 
 
 def _listed(found: tuple[str, ...] | None) -> str:

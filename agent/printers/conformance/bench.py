@@ -9,11 +9,12 @@ import msgspec
 from agent.clock import Clock
 from agent.errors import LinkBroken, Unavailable
 from agent.model.job import token
-from agent.model.printer import Capabilities, Confirmed, Identity, NeedsHuman, Outcome, Presumed
+from agent.model.printer import Capabilities, Confirmed, Identity, NeedsHuman, Outcome, Presumed, Tier
 from agent.printers.conformance.slip import Slip
-from agent.printers.conformance.talk import RESET, Talk
+from agent.printers.conformance.talk import RESET, TOKEN_ANSWER_BYTES, Talk, realtime, token_request
 from agent.printers.conformance.tap import Meter, Tap
 from agent.printers.conformance.verdict import Failed, Passed, Person, Verdict, Words
+from agent.printers.dialogue import STATUS_FENCE
 from agent.printers.link import Connector, Link
 from agent.printers.meeting import Patience
 from agent.printers.session import Session
@@ -120,6 +121,20 @@ class Bench:
         """One that no ticket of the last days had, so that a late answer to one is not taken for ours."""
         self._tokens += 1
         return token(self._tokens)
+
+    def question(self, *, every: bool = False) -> tuple[bytes, int]:
+        """What this printer answers, or `every` such question that it does, and with how many bytes."""
+        known = self.capabilities
+        if known.realtime:
+            asked = known.realtime if every else known.realtime[:1]
+            return b"".join(map(realtime, asked)), len(asked)
+        match known.tier:
+            case Tier.PROCESS_ID:
+                return token_request(self.token()), TOKEN_ANSWER_BYTES
+            case Tier.STATUS:
+                return STATUS_FENCE, 1
+            case Tier.NONE:
+                return b"", 0
 
     def wait(self, for_s: float) -> None:
         """Do nothing for so long."""

@@ -5,9 +5,7 @@ from agent.model.printer import Identity, Tier
 from agent.printers.conformance.bench import Bench
 from agent.printers.conformance.talk import (
     RESET,
-    TOKEN_ANSWER_BYTES,
     Talk,
-    realtime,
     token_answer,
     token_request,
     tokens_in,
@@ -44,7 +42,7 @@ def opens(bench: Bench) -> Verdict:
 
 def second_open(bench: Bench) -> Verdict:
     """Whoever opens it besides is refused or has to wait, and takes nothing from the first."""
-    question, size = _question(bench)
+    question, size = bench.question()
     with bench.talk() as first:
         try:
             second = bench.connect(bench.other)
@@ -122,7 +120,7 @@ def port_status(bench: Bench) -> Verdict:
 
 def reopens(bench: Bench) -> Verdict:
     """Closing and opening works again and again, and each link reaches the printer."""
-    question, size = _question(bench)
+    question, size = bench.question()
     slowest_s = 0.0
     for turn in range(REOPENINGS):
         started = bench.clock.monotonic()
@@ -138,20 +136,6 @@ def reopens(bench: Bench) -> Verdict:
             return Failed(f"at the {turn + 1}. time it opened and did not answer")
     unproved = "" if size else "; it answers nothing, so only the opening is proved"
     return Passed(f"{REOPENINGS} times, the slowest in {slowest_s:.2f} s{unproved}")
-
-
-def _question(bench: Bench) -> tuple[bytes, int]:
-    """What this printer answers, and with how many bytes."""
-    known = bench.capabilities
-    if known.realtime:
-        return realtime(known.realtime[0]), 1
-    match known.tier:
-        case Tier.PROCESS_ID:
-            return token_request(bench.token()), TOKEN_ANSWER_BYTES
-        case Tier.STATUS:
-            return STATUS_FENCE, 1
-        case Tier.NONE:
-            return b"", 0
 
 
 def _stream(bench: Bench, size: int) -> tuple[bytes, bytes]:

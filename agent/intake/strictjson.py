@@ -1,0 +1,143 @@
+"""JSON from outside, strictly. What the standard leaves open is refused: NaN, a key twice in an object, half
+characters (lone surrogates), too deep, too large. Pure.
+"""
+
+import json
+import math
+import re
+from typing import Any
+
+import msgspec
+
+from agent.errors import DecodeError
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 32
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+
+
+def decode_tree(payload: bytes) -> Any:
+    """Any JSON, as strictly as an event is read.
+
+    Raises:
+        DecodeError: it names the path of the fault.
+    """
+    tree, escapes = parse(payload)
+    check_tree(tree, escapes)
+    return tree
+
+
+def parse(payload: bytes) -> tuple[Any, bool]:
+    """JSON, strictly; and whether it holds escapes. A byte order mark is passed over (RFC 8259 section 8.1).
+
+    Raises:
+        DecodeError: it is none, or more than anybody sends.
+    """
+    if len(payload) > MAX_BYTES:
+        raise DecodeError("$", f"{len(payload)} bytes; at most {MAX_BYTES} are taken")
+    if b"\\u" not in payload:
+        try:
+            tree = msgspec.json.decode(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return _parse_slowly(payload)
+        if _STRING.sub(b"", payload).count(b":") == _count_keys(tree):
+            return tree, False
+    return _parse_slowly(payload)
+
+
+def check_tree(tree: Any, escapes: bool) -> None:
+    """Depth, and characters that no text may hold: a lone surrogate can only come from an escape.
+
+    Raises:
+        DecodeError: it names the path of the fault.
+    """
+    if escapes and type(tree) is str and _SURROGATE.search(tree):
+        raise DecodeError("$", "half a character (a lone surrogate)")
+    pending = [(tree, "$", 1)]
+    while pending:
+        node, path, depth = pending.pop()
+        if depth > MAX_DEPTH:
+            raise DecodeError(path, f"nested deeper than {MAX_DEPTH}")
+        if type(node) is dict:
+            for key, value in node.items():
+                if escapes and _SURROGATE.search(key):
+                    raise DecodeError(path, "a key holds half a character (a lone surrogate)")
+                if type(value) is str:
+                    if escapes and _SURROGATE.search(value):
+                        raise DecodeError(f"{path}.{key}", "half a character (a lone surrogate)")
+                elif type(value) is dict or type(value) is list:
+                    pending.append((value, f"{path}.{key}", depth + 1))
+        elif type(node) is list:
+            for index, value in enumerate(node):
+                if type(value) is str:
+                    if escapes and _SURROGATE.search(value):
+                        raise DecodeError(f"{path}[{index}]", "half a character (a lone surrogate)")
+                elif type(value) is dict or type(value) is list:
+                    pending.append((value, f"{path}[{index}]", depth + 1))
+
+
+def _count_keys(tree: Any) -> int:
+    """Keys in all objects; fewer than there are colons in the text when one stands twice in an object, and -1 with
+    a number beyond 63 bits.
+    """
+    count = 0
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        if type(node) is dict:
+            count += len(node)
+            pending += node.values()
+        elif type(node) is list:
+            pending += node
+        elif (type(node) is int or type(node) is float) and not abs(node) < 2**63:
+            return -1
+    return count
+
+
+def _parse_slowly(payload: bytes) -> tuple[Any, bool]:
+    """The same, three times slower; it names the fault, and takes what the fast way is too strict for."""
+    try:
+        text = payload.decode("utf-8").removeprefix("\ufeff")
+        tree = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_no_constant,
+            parse_int=_integer,
+            parse_float=_real,
+        )
+    except UnicodeDecodeError as exc:
+        raise DecodeError("$", f"not UTF-8 at byte {exc.start}") from exc
+    except RecursionError as exc:
+        raise DecodeError("$", f"nested deeper than {MAX_DEPTH}") from exc
+    except json.JSONDecodeError as exc:
+        raise DecodeError("$", f"not JSON: {exc.msg} at character {exc.pos}") from exc
+    except ValueError as exc:
+        raise DecodeError("$", str(exc)) from exc
+    return tree, "\\u" in text
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # None
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _real(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {digits[:20]} is too large")
+    return value
+
+
+def _integer(digits: str) -> int | float:
+    """An integer past 64 bits becomes a float: no field of ours takes it, but one that we ignore may hold it."""
+    value = _real(digits) if len(digits) > 18 else 0.0
+    return int(digits) if abs(value) < 2**63 else value
