@@ -49,7 +49,7 @@ def _play(shop: ShopWindow, folder: Path) -> list[Image.Image]:
     with phone(shop.port, folder, PHONE, session=shop.me.session) as person:
         page = person.go("/")
         for name in shop.devices:
-            shop.until(lambda name=name: shop.agent._workers[name].seen()["state"] == "ready", name)  # type: ignore[misc]
+            shop.until(lambda name=name: shop.agent._prints.workers[name].seen()["state"] == "ready", name)  # type: ignore[misc]
         page.get_by_text("一切正常").wait_for()
         shots = [shot(page.screenshot())]
         shop.devices["wok"].run_out_of_paper()
