@@ -94,7 +94,11 @@ class Cloud:
     def __init__(self, port: int) -> None:
         self.port = port
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"day-{os.getpid()}", protocol=mqtt.MQTTv5)
+        self.born: set[str] = set()
+        """Shops that have subscribed: what is published to one before, no broker keeps."""
+        self._client.on_message = lambda _client, _data, message: self.born.add(message.topic.split("/")[1])
         self._client.connect("127.0.0.1", port)
+        self._client.subscribe("shops/+/up/+/state", 1)
         self._client.loop_start()
 
     def publish(self, shop: str, event: dict[str, Any]) -> None:
@@ -164,7 +168,9 @@ class Day:
             living = threading.Thread(target=self._live, name="day")
             living.start()
             try:
-                self._until(lambda: self._agent is not None and self._agent._cloud.up())
+                self._until(
+                    lambda: self._agent is not None and self._agent._cloud.up() and self._shop in self._cloud.born
+                )
                 for events in story:
                     for event in events:
                         self._cloud.publish(self._shop, event)
