@@ -268,6 +268,15 @@ def test_misprinted_quantity_or_name_is_wrong() -> None:
     assert faults(judge([upsert({**BUNS, "qty": "2"})], [print_ticket(upsert({**BUNS, "qty": "2.5"}))])) == ["wrong"]
 
 
+def test_number_of_another_dish_counts_for_none() -> None:
+    """Each dish has its own, and a dish that is ordered twice stands there twice."""
+    bread, pie = {"name": "油条", "qty": "3"}, {"name": "葱油饼", "qty": "2"}
+    swapped = print_ticket(upsert({**bread, "qty": "2"}, {**pie, "qty": "3"}))
+    assert faults(judge([upsert(bread, pie)], [swapped])) == [Fault.WRONG]
+    assert faults(judge([upsert(bread, bread)], [print_ticket(upsert(bread))])) == [Fault.WRONG]
+    assert judge([upsert(bread, bread, pie)], [print_ticket(upsert(bread, bread, pie))]).fine
+
+
 def test_set_meal_is_read_with_its_totals_at_both_stations() -> None:
     """2 sets with 1.5 each are 3; the part that drinks claims is looked for there."""
     order = upsert(MEAL)
