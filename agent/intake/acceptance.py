@@ -71,16 +71,16 @@ class Acceptance:
         reached = list(dict.fromkeys(station for station, _ in past.told))
         order_pk = orders.put_order(tx, event, known, "accepted")
         event_pk = orders.add_event(tx, event, canonical, order_pk)
+        mark = self.mark(tx, event, known, replayed)
         if isinstance(data, Upsert):
-            mark = self.mark(tx, event, known, replayed)
             routed = route(data.order, self._stations)
             new = self._tickets(data.order, routed, past, mark, arrival)
             new += [self._void(tx, order_pk, name) for name in reached if name not in routed]
         elif isinstance(data, PrintRaw):
-            new = self._ready_made(data.raw)
+            new = self._ready_made(data.raw, mark)
         else:
             new = [self._void(tx, order_pk, station) for station in reached]
-        if not isinstance(data, Upsert) and forgotten.was_known(tx, event.source, event.sequence, replayed):
+        if isinstance(data, Cancel) and forgotten.was_known(tx, event.source, event.sequence, replayed):
             new = [msgspec.structs.replace(job, mark=Mark.JOURNAL_REBUILT) for job in new]
         rev = 0 if data is None else data.order.rev
         if not new and isinstance(data, Upsert) and known is not None and known.state == "rejected":
@@ -93,7 +93,7 @@ class Acceptance:
         """An order that waited, and never had a ticket, becomes tickets, as it was told last."""
         event_pk, event_id, data = orders.newest_event(tx, order_pk)
         if isinstance(data, PrintRaw):
-            new = self._ready_made(data.raw)
+            new = self._ready_made(data.raw, mark)
         else:
             new = self._tickets(data.order, route(data.order, self._stations), _Past(), mark, arrival)
         orders.set_order_state(tx, order_pk, "accepted")
@@ -187,12 +187,12 @@ class Acceptance:
         """The station of that name, or the default one."""
         return self._by_name.get(name or "") or next(station for station in self._stations if station.default)
 
-    def _ready_made(self, raw: Raw) -> list[jobs.NewJob]:
+    def _ready_made(self, raw: Raw, mark: Mark | None) -> list[jobs.NewJob]:
         station = self._station(raw.station)
         copies = min(max(raw.copies, parse(raw.content, raw.dialect).copies), MAX_RAW_COPIES)
         share = msgspec.json.encode(raw)
         return [
-            jobs.NewJob(station.name, station.printer or "", JobKind.RAW, share, copy, copies)
+            jobs.NewJob(station.name, station.printer or "", JobKind.RAW, share, copy, copies, mark)
             for copy in range(1, copies + 1)
         ]
 
