@@ -225,6 +225,16 @@ class TestWhatIsNoRestAndNoCopy:
         assert faults(found) == [Fault.PARTIAL]
 
 
+def test_mark_on_another_stations_ticket_answers_for_nothing() -> None:
+    """Two stations at one printer: drinks' copy says nothing to the kitchen's cook, whose ticket came out again."""
+    order = upsert(BUNS, SOY)
+    kitchen, drinks = print_ticket(order), print_ticket(order, "drinks")
+    copy = print_ticket(order, "drinks", mark=Mark.POSSIBLE_DUPLICATE, attempt=2)
+    assert faults(judge([order], [torn(kitchen, 6), drinks, copy, kitchen])) == [Fault.PARTIAL]
+    marked = print_ticket(order, mark=Mark.POSSIBLE_DUPLICATE, attempt=2)
+    assert judge([order], [torn(kitchen, 6), drinks, copy, marked]).fine
+
+
 def test_mark_on_another_order_answers_for_nothing() -> None:
     """The marked ticket must be the same order's."""
     other = upsert(SOY, BUNS, no="43")

@@ -18,13 +18,16 @@ def misleading(printed: Sequence[Printed], everywhere: Sequence[Printed], guests
     owner: Printed | None = None
     for at, part in enumerate(printed):
         owner = _owner(part, owner, everywhere)
-        if owner is None or any(_answers(later, owner) for later in printed[at + 1 :]):
+        if owner is None:
+            continue
+        stations = _stations(owner, everywhere)
+        if any(_answers(later, owner, stations) for later in printed[at + 1 :]):
             continue
         if owner.marked and any(_begins_or_ends(part, whole) for whole in _newest(owner.number, printed[:at])):
             continue
         guest = bool(owner.printed_for) or owner.number in guests
         elsewhere = (other for other in everywhere if other.printer != owner.printer and (guest or other.printed_for))
-        if not any(_answers(other, owner) for other in elsewhere):
+        if not any(_answers(other, owner, stations) for other in elsewhere):
             yield part
 
 
@@ -62,9 +65,18 @@ def _ends(rest: Printed, whole: Printed) -> bool:
     return _TIME_AND_AFTER.sub("", rest.words) in whole.words and rest.running in (0, whole.running)
 
 
-def _answers(later: Printed, part: Printed) -> bool:
-    """Is this a whole ticket that tells the cook to throw that part away?"""
+def _stations(part: Printed, everywhere: Sequence[Printed]) -> set[str]:
+    """Whose tickets of its order begin as the part does; none where that shows nothing. Lines are as long as paper."""
+    begins = part.body.replace("-", "")
+    same = (ticket for ticket in everywhere if ticket.whole and part.number and ticket.number == part.number)
+    return {ticket.station for ticket in same if ticket.body.replace("-", "").startswith(begins)}
+
+
+def _answers(later: Printed, part: Printed, stations: set[str]) -> bool:
+    """Is this a whole ticket that tells the cook to throw that part away? Another station's tells that to others."""
     if not later.whole or (part.number and later.number != part.number):
+        return False
+    if stations and later.station not in stations:
         return False
     replaces = later.banner is Banner.AMEND and later.rev > part.rev and not later.only_changes
     return later.marked or later.banner is Banner.VOID or replaces
