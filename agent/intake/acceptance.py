@@ -1,5 +1,6 @@
 """An event that is news becomes tickets: routed, compared with what its stations were told before, and entered."""
 
+from collections.abc import Collection
 from datetime import UTC
 
 import msgspec
@@ -95,23 +96,36 @@ class Acceptance:
         if isinstance(data, PrintRaw):
             new = self._ready_made(data.raw, mark)
         else:
-            new = self._tickets(data.order, route(data.order, self._stations), _Past(), mark, arrival)
+            routed = route(data.order, self._stations)
+            new = self._tickets(data.order, routed, _Past(), mark, arrival)
+            was = None if mark is None else orders.snapshot(tx, order_pk, data.order.rev)
+            new += [] if was is None else self._voids_of(was, but=routed)
         orders.set_order_state(tx, order_pk, "accepted")
         return self._enter(tx, "order_released", order_pk, event_pk, data.order.rev, new, event_id)
 
     def void_unseen(self, tx: Tx, event: Event, canonical: bytes, known: orders.KnownOrder) -> Taken:
         """Void what another journal may have printed of an order that was cancelled since."""
         assert isinstance(event.data, Upsert)
-        routed = route(event.data.order, self._stations)
         orders.add_event(tx, event, canonical, known.pk)
-        new = []
-        for name, portions in routed.items():
-            share = msgspec.json.encode(Share(tuple(portions), tuple(routed)))
-            new.append(jobs.NewJob(name, self._by_name[name].printer or "", JobKind.CANCEL, share))
+        new = self._voids_of(event.data.order)
         cancel_pk = orders.newest_cancel(tx, known.pk)
         orders.name_order(tx, known.pk, event.data.order.number)  # a cancel does not say what people call it
         orders.set_order_state(tx, known.pk, "accepted")  # it is off once its voids are settled
         return self._enter(tx, "order_canceled", known.pk, cancel_pk, known.rev, new, event.id)
+
+    def _voids_of(self, order: Order, but: Collection[str] = ()) -> list[jobs.NewJob]:
+        """For what another journal may have printed: a void for each of its stations."""
+        routed = route(order, self._stations)
+        return [
+            jobs.NewJob(
+                name,
+                self._by_name[name].printer or "",
+                JobKind.CANCEL,
+                msgspec.json.encode(Share(tuple(portions), tuple(routed))),
+            )
+            for name, portions in routed.items()
+            if name not in but
+        ]
 
     def _enter(
         self,
