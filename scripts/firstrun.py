@@ -53,15 +53,15 @@ def _play(paper: VirtualPrinter, port: int, folder: Path) -> list[Image.Image]:
         page = person.go(f"/claim?{link.partition('?')[2]}&next=/setup")
         page.fill("[name=pin]", PIN)
         page.fill("[name=again]", PIN)
-        shots.append(_shot(page.screenshot()))
+        shots.append(shot(page.screenshot()))
         page.click("form[action='/claim'] button")
         page.wait_for_selector("#step-demo")
-        shots.append(_shot(page.screenshot()))
+        shots.append(shot(page.screenshot()))
         page.click("#step-demo button")
         page.wait_for_selector("#said-demo .said")
         shots.append(picture.draw(_piece(paper, "DEMO")))
         person.go("/").wait_for_selector("main")
-        shots.append(_shot(page.screenshot()))
+        shots.append(shot(page.screenshot()))
     return shots
 
 
@@ -76,7 +76,8 @@ def _piece(paper: VirtualPrinter, word: str) -> Piece:
     return found()[-1]
 
 
-def _shot(data: bytes) -> Image.Image:
+def shot(data: bytes) -> Image.Image:
+    """A page's picture."""
     return Image.open(BytesIO(data)).convert("RGB")
 
 
