@@ -235,6 +235,14 @@ def test_mark_on_another_stations_ticket_answers_for_nothing() -> None:
     assert judge([order], [torn(kitchen, 6), drinks, copy, marked]).fine
 
 
+def test_a_head_may_be_any_stations() -> None:
+    """Of an order that was taken back, only the other station's ticket came out whole."""
+    order = upsert(BUNS, SOY)
+    void = print_ticket(order, kind=JobKind.CANCEL, number=2)
+    away = [print_ticket(order, "drinks"), print_ticket(order, "drinks", kind=JobKind.CANCEL, number=2)]
+    assert judge([order, cancel()], [torn(print_ticket(order), 2), void], away).fine
+
+
 def test_mark_on_another_order_answers_for_nothing() -> None:
     """The marked ticket must be the same order's."""
     other = upsert(SOY, BUNS, no="43")

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from agent.simulator.reading import Banner, Printed
 
 _TIME_AND_AFTER = re.compile(r"(打印|printed)+(\d\d-\d\d)?\d\d:\d\d:\d\d.*$")
+_DISH = re.compile(r"x\d")
 
 
 def misleading(printed: Sequence[Printed], everywhere: Sequence[Printed], guests: set[str]) -> Iterator[Printed]:
@@ -66,8 +67,12 @@ def _ends(rest: Printed, whole: Printed) -> bool:
 
 
 def _stations(part: Printed, everywhere: Sequence[Printed]) -> set[str]:
-    """Whose tickets of its order begin as the part does; none where that shows nothing. Lines are as long as paper."""
+    """Whose tickets of its order begin as the part does; none where it has no dish yet, by its number: the heads of all
+    are alike. A rule across the paper is as long as that is wide.
+    """
     begins = part.body.replace("-", "")
+    if not _DISH.search(begins):
+        return set()
     same = (ticket for ticket in everywhere if ticket.whole and part.number and ticket.number == part.number)
     return {ticket.station for ticket in same if ticket.body.replace("-", "").startswith(begins)}
 
