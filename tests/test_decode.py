@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agent.errors import DecodeError
 from agent.intake.decode import convert, decode_event
-from agent.intake.strictjson import MAX_BYTES
+from agent.intake.strictjson import MAX_BYTES, decode_tree
 from agent.model.command import Pick, Settle
 from agent.model.order import Cancel, PrintRaw, Upsert
 
@@ -285,6 +285,13 @@ def test_byte_order_mark_is_passed_over() -> None:
     """Some platforms put one before everything they send; RFC 8259 lets a reader ignore it."""
     payload = json.dumps(UPSERT).encode()
     assert decode_event(b"\xef\xbb\xbf" + payload) == decode_event(payload)
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, 1 - 2**63, 2**63, -(2**63), 10**25])
+def test_a_number_is_read_alike_the_fast_and_the_slow_way(number: int) -> None:
+    """An escape elsewhere in the event changes none."""
+    fast, slow = (decode_tree(text % number) for text in (b'["A", %d]', b'["\\u0041", %d]'))
+    assert repr(fast) == repr(slow)
 
 
 @pytest.mark.parametrize("number", [2**63 - 1, 2**63, 10**25, -(10**25)])

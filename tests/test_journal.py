@@ -527,6 +527,44 @@ def test_power_cut_while_a_file_is_set_aside(path: Path) -> None:
         assert journal.rebuilt
 
 
+@pytest.mark.parametrize("empty", [True, False])
+def test_what_a_lost_file_left_behind_gets_into_no_new_one(path: Path, tmp_path: Path, empty: bool) -> None:
+    """Its rollback journal would be played into the journal that takes its place."""
+    old = tmp_path / "old.db"
+    with contextlib.closing(sqlite3.connect(old, isolation_level=None)) as writer:
+        writer.execute("CREATE TABLE old(a)")
+        writer.execute("PRAGMA cache_size=1")
+        writer.execute("BEGIN")
+        for _ in range(100):
+            writer.execute("INSERT INTO old VALUES (zeroblob(500))")
+        left = path.with_name(f"{path.name}-journal")
+        shutil.copy(old.with_name("old.db-journal"), left)
+    if empty:
+        path.touch()
+    with opened(path) as journal:
+        assert journal.rebuilt
+    (folder,) = path.parent.glob("broken-*")
+    assert (folder / left.name).stat().st_size > 0
+    assert not left.exists()
+
+
+def test_a_link_to_a_journal_stays_a_link(path: Path, tmp_path: Path) -> None:
+    """On a disk of its own: while that is away nothing is made in its place, for what was printed stands there."""
+    disk = tmp_path / "disk"
+    path.symlink_to(disk / "here.db")
+    with pytest.raises(JournalError, match="mount its disk"):
+        Journal(path)
+    assert path.is_symlink()
+    disk.mkdir()
+    with opened(path) as journal:
+        journal.write(note("kept"))
+    assert known(disk / "here.db") == {"kept"}
+    emptied(disk / "here.db")
+    with opened(path) as journal:
+        assert journal.rebuilt
+    assert path.is_symlink()
+
+
 def test_rebuilt_is_not_before_the_broken_file(path: Path) -> None:
     """A box whose clock went back since takes the broken file's last change."""
     folder = path.with_name("broken-20261122T000000000000")

@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.clock import SystemClock
+from agent.config import Intake
 from agent.intake.consumer import Consumer
+from agent.intake.gate import Gate
 from agent.intake.sequence import Numbers, Place, Verdict, judge_event, judge_place, judge_revision, note_number
 from agent.intake.timekeeper import TimeKeeper
 from agent.journal import dismissals, jobs, notes, orders
@@ -621,6 +623,55 @@ def test_order_from_before_the_rebuild_is_marked(rebuilt_shop: Shop, told_at: ob
     rebuilt_shop.send(upsert(1, [DRINK], time=told_at), topic)
     mark = "journal_rebuilt" if marked else None
     assert rebuilt_shop.live() == [("drinks", 1, "order", mark)]
+
+
+def let_go(shop: Shop) -> None:
+    """What need not wait any longer becomes tickets."""
+    gate = Gate(shop.journal, STATIONS, Intake(), TimeKeeper(SystemClock(), UTC, lambda: False))
+    shop.journal.write(lambda tx: gate.let_go(tx, None))
+
+
+def ready_made(event_id: str, sequence: int, **more: Any) -> dict[str, Any]:
+    raw = {"dialect": "feie", "content": "hello<BR>", "station": "drinks"}
+    told = {"id": event_id, "type": "print.raw", "data": {"raw": raw}, "sequence": f"{sequence:020}"}
+    return {**upsert(1), **told, **more}
+
+
+@pytest.mark.parametrize(("told_at", "topic", "marked"), TOLD)
+def test_ready_made_content_from_before_the_rebuild_is_marked(
+    rebuilt_shop: Shop, told_at: object, topic: str, marked: bool
+) -> None:
+    """It may be on paper as well as any order."""
+    rebuilt_shop.send(ready_made("r1", 1, time=told_at), topic)
+    assert rebuilt_shop.live() == [("drinks", 0, "raw", "journal_rebuilt" if marked else None)]
+
+
+def test_ready_made_content_that_waited_keeps_its_mark(rebuilt_shop: Shop) -> None:
+    """Behind a gap it waits; when the gap is filled, it is still from before."""
+    rebuilt_shop.send(ready_made("r2", 2, time=None), "replay")
+    assert rebuilt_shop.live() == []
+    rebuilt_shop.send(ready_made("r1", 1, time=None), "replay")
+    let_go(rebuilt_shop)
+    assert [mark for *_, mark in rebuilt_shop.live()] == ["journal_rebuilt", "journal_rebuilt"]
+
+
+def test_what_waits_and_may_be_on_paper_is_taken_back(rebuilt_shop: Shop) -> None:
+    """The journal that is gone may have printed it; here it waits behind a gap when its cancel comes."""
+    rebuilt_shop.send({**upsert(1, [DRINK]), "sequence": f"{5:020}"}, "replay")
+    assert rebuilt_shop.live() == []
+    rebuilt_shop.send({**cancel(1), "sequence": f"{6:020}"}, "replay")
+    assert [(station, kind) for station, _, kind, _ in rebuilt_shop.live()] == [("drinks", "cancel")]
+
+
+def test_what_waits_and_may_be_on_paper_is_taken_back_where_a_revision_drops_it(rebuilt_shop: Shop) -> None:
+    """The station whose part is gone by the time it is let go."""
+    rebuilt_shop.send({**upsert(1, [WOK, DRINK]), "sequence": f"{5:020}"}, "replay")
+    rebuilt_shop.send({**upsert(2, [WOK]), "sequence": f"{6:020}"}, "replay")
+    assert rebuilt_shop.live() == []
+    rebuilt_shop.journal.write(lambda tx: tx.execute("UPDATE waits SET why = 'freed'").rowcount)
+    let_go(rebuilt_shop)
+    live = {(station, kind, mark) for station, _, kind, mark in rebuilt_shop.live()}
+    assert live == {("wok", "order", "journal_rebuilt"), ("drinks", "cancel", None)}
 
 
 def test_what_is_taken_back_unseen_has_its_number_and_is_not_off_yet(rebuilt_shop: Shop) -> None:

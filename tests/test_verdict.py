@@ -167,6 +167,82 @@ def test_the_rest_of_a_torn_ticket_is_taken_back_with_its_head() -> None:
     assert faults(judge([order], [marked], [rest])) == [Fault.PARTIAL]
 
 
+def rest(piece: Piece, lines: int = 2) -> Piece:
+    """What comes out where a printer missed the beginning."""
+    return Piece(piece.width_dots, list(piece.items[lines:]))
+
+
+class TestWhatIsNoRestAndNoCopy:
+    """A part is taken for another's rest, or for a copy, only where it says nothing else."""
+
+    first, second = upsert(BUNS), upsert({"name": "葱油饼", "qty": "3"}, no="43")
+    whole, other = print_ticket(first), print_ticket(second, number=2)
+    marked = print_ticket(first, mark=Mark.POSSIBLE_DUPLICATE, attempt=2)
+
+    def test_another_orders_end_behind_a_torn_copy(self) -> None:
+        """A cook would make it again. The copy's own rest is none."""
+        torn_copy = torn(self.marked, 5)
+        events = [self.first, self.second]
+        assert faults(judge(events, [self.whole, torn_copy, rest(self.other), self.other])) == [Fault.PARTIAL]
+        assert judge(events, [self.whole, torn_copy, rest(self.marked, 5), self.other]).fine
+
+    def test_words_of_nobody_behind_a_torn_copy(self) -> None:
+        """No ticket says them."""
+        roll = Paper(576)
+        roll.feed("锟斤拷锟斤拷\n".encode("gbk") + b"\x1dV\x00")
+        assert faults(judge([self.first], [self.whole, torn(self.marked, 5), *roll.pieces])) == [Fault.PARTIAL]
+
+    def test_another_orders_end_behind_a_torn_ticket(self) -> None:
+        """What takes back the one above does not take back this one, which names its number; its own copy does."""
+        paper = [torn(self.whole), rest(self.other)]
+        events = [self.first, self.second]
+        assert faults(judge(events, [*paper, self.other, self.marked])) == [Fault.PARTIAL]
+        again = print_ticket(self.second, number=2, mark=Mark.POSSIBLE_DUPLICATE, attempt=2)
+        assert judge(events, [*paper, again, self.marked]).fine
+
+    def test_an_end_and_the_next_ticket_without_a_cut(self) -> None:
+        """The end is no beginning of that ticket."""
+        uncut = Piece(576, [*rest(self.other).items, *self.whole.items])
+        assert faults(judge([self.first, self.second], [self.other, uncut])) == [Fault.PARTIAL]
+
+    def test_a_torn_copy_of_what_no_longer_holds(self) -> None:
+        """After it was taken back or amended, the copy tells a cook to make it again."""
+        void = print_ticket(self.first, kind=JobKind.CANCEL, number=2)
+        late = torn(self.marked, 8)
+        assert faults(judge([self.first, cancel()], [self.whole, void, late])) == [Fault.PARTIAL]
+        new = upsert({**BUNS, "qty": "3"}, rev=2)
+        amended = print_ticket(new, kind=JobKind.AMEND, number=2)
+        assert faults(judge([self.first, new], [self.whole, amended, late])) == [Fault.PARTIAL]
+
+    def test_a_torn_copy_of_another_stations_ticket(self) -> None:
+        """Two stations at one printer: the order's other ticket does not say what is on the part."""
+        order = upsert(BUNS, SOY)
+        copy = print_ticket(order, "drinks", mark=Mark.POSSIBLE_DUPLICATE, attempt=2)
+        part, guest = torn(copy, 9), print_ticket(order, "drinks", printed_for="drinks")
+        assert "现磨豆浆" in part.text
+        papers = {"one": [print_ticket(order), part], "two": [guest]}
+        found = judge_paper([order], papers, STATIONS, {"kitchen": "one", "drinks": "one"})
+        assert faults(found) == [Fault.PARTIAL]
+
+
+def test_mark_on_another_stations_ticket_answers_for_nothing() -> None:
+    """Two stations at one printer: drinks' copy says nothing to the kitchen's cook, whose ticket came out again."""
+    order = upsert(BUNS, SOY)
+    kitchen, drinks = print_ticket(order), print_ticket(order, "drinks")
+    copy = print_ticket(order, "drinks", mark=Mark.POSSIBLE_DUPLICATE, attempt=2)
+    assert faults(judge([order], [torn(kitchen, 6), drinks, copy, kitchen])) == [Fault.PARTIAL]
+    marked = print_ticket(order, mark=Mark.POSSIBLE_DUPLICATE, attempt=2)
+    assert judge([order], [torn(kitchen, 6), drinks, copy, marked]).fine
+
+
+def test_a_head_may_be_any_stations() -> None:
+    """Of an order that was taken back, only the other station's ticket came out whole."""
+    order = upsert(BUNS, SOY)
+    void = print_ticket(order, kind=JobKind.CANCEL, number=2)
+    away = [print_ticket(order, "drinks"), print_ticket(order, "drinks", kind=JobKind.CANCEL, number=2)]
+    assert judge([order, cancel()], [torn(print_ticket(order), 2), void], away).fine
+
+
 def test_mark_on_another_order_answers_for_nothing() -> None:
     """The marked ticket must be the same order's."""
     other = upsert(SOY, BUNS, no="43")
@@ -208,6 +284,15 @@ def test_misprinted_quantity_or_name_is_wrong() -> None:
     for other in ({**BUNS, "qty": "20"}, {**BUNS, "qty": "0.2"}, {**BUNS, "name": "鲜肉小馄饨"}):
         assert faults(judge([upsert(other)], printed)) == [Fault.WRONG]
     assert faults(judge([upsert({**BUNS, "qty": "2"})], [print_ticket(upsert({**BUNS, "qty": "2.5"}))])) == ["wrong"]
+
+
+def test_number_of_another_dish_counts_for_none() -> None:
+    """Each dish has its own, and a dish that is ordered twice stands there twice."""
+    bread, pie = {"name": "油条", "qty": "3"}, {"name": "葱油饼", "qty": "2"}
+    swapped = print_ticket(upsert({**bread, "qty": "2"}, {**pie, "qty": "3"}))
+    assert faults(judge([upsert(bread, pie)], [swapped])) == [Fault.WRONG]
+    assert faults(judge([upsert(bread, bread)], [print_ticket(upsert(bread))])) == [Fault.WRONG]
+    assert judge([upsert(bread, bread, pie)], [print_ticket(upsert(bread, bread, pie))]).fine
 
 
 def test_set_meal_is_read_with_its_totals_at_both_stations() -> None:

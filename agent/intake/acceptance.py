@@ -1,5 +1,6 @@
 """An event that is news becomes tickets: routed, compared with what its stations were told before, and entered."""
 
+from collections.abc import Collection
 from datetime import UTC
 
 import msgspec
@@ -71,16 +72,16 @@ class Acceptance:
         reached = list(dict.fromkeys(station for station, _ in past.told))
         order_pk = orders.put_order(tx, event, known, "accepted")
         event_pk = orders.add_event(tx, event, canonical, order_pk)
+        mark = self.mark(tx, event, known, replayed)
         if isinstance(data, Upsert):
-            mark = self.mark(tx, event, known, replayed)
             routed = route(data.order, self._stations)
             new = self._tickets(data.order, routed, past, mark, arrival)
             new += [self._void(tx, order_pk, name) for name in reached if name not in routed]
         elif isinstance(data, PrintRaw):
-            new = self._ready_made(data.raw)
+            new = self._ready_made(data.raw, mark)
         else:
             new = [self._void(tx, order_pk, station) for station in reached]
-        if not isinstance(data, Upsert) and forgotten.was_known(tx, event.source, event.sequence, replayed):
+        if isinstance(data, Cancel) and forgotten.was_known(tx, event.source, event.sequence, replayed):
             new = [msgspec.structs.replace(job, mark=Mark.JOURNAL_REBUILT) for job in new]
         rev = 0 if data is None else data.order.rev
         if not new and isinstance(data, Upsert) and known is not None and known.state == "rejected":
@@ -93,25 +94,38 @@ class Acceptance:
         """An order that waited, and never had a ticket, becomes tickets, as it was told last."""
         event_pk, event_id, data = orders.newest_event(tx, order_pk)
         if isinstance(data, PrintRaw):
-            new = self._ready_made(data.raw)
+            new = self._ready_made(data.raw, mark)
         else:
-            new = self._tickets(data.order, route(data.order, self._stations), _Past(), mark, arrival)
+            routed = route(data.order, self._stations)
+            new = self._tickets(data.order, routed, _Past(), mark, arrival)
+            was = None if mark is None else orders.snapshot(tx, order_pk, data.order.rev)
+            new += [] if was is None else self._voids_of(was, but=routed)
         orders.set_order_state(tx, order_pk, "accepted")
         return self._enter(tx, "order_released", order_pk, event_pk, data.order.rev, new, event_id)
 
     def void_unseen(self, tx: Tx, event: Event, canonical: bytes, known: orders.KnownOrder) -> Taken:
         """Void what another journal may have printed of an order that was cancelled since."""
         assert isinstance(event.data, Upsert)
-        routed = route(event.data.order, self._stations)
         orders.add_event(tx, event, canonical, known.pk)
-        new = []
-        for name, portions in routed.items():
-            share = msgspec.json.encode(Share(tuple(portions), tuple(routed)))
-            new.append(jobs.NewJob(name, self._by_name[name].printer or "", JobKind.CANCEL, share))
+        new = self._voids_of(event.data.order)
         cancel_pk = orders.newest_cancel(tx, known.pk)
         orders.name_order(tx, known.pk, event.data.order.number)  # a cancel does not say what people call it
         orders.set_order_state(tx, known.pk, "accepted")  # it is off once its voids are settled
         return self._enter(tx, "order_canceled", known.pk, cancel_pk, known.rev, new, event.id)
+
+    def _voids_of(self, order: Order, but: Collection[str] = ()) -> list[jobs.NewJob]:
+        """For what another journal may have printed: a void for each of its stations."""
+        routed = route(order, self._stations)
+        return [
+            jobs.NewJob(
+                name,
+                self._by_name[name].printer or "",
+                JobKind.CANCEL,
+                msgspec.json.encode(Share(tuple(portions), tuple(routed))),
+            )
+            for name, portions in routed.items()
+            if name not in but
+        ]
 
     def _enter(
         self,
@@ -187,12 +201,12 @@ class Acceptance:
         """The station of that name, or the default one."""
         return self._by_name.get(name or "") or next(station for station in self._stations if station.default)
 
-    def _ready_made(self, raw: Raw) -> list[jobs.NewJob]:
+    def _ready_made(self, raw: Raw, mark: Mark | None) -> list[jobs.NewJob]:
         station = self._station(raw.station)
         copies = min(max(raw.copies, parse(raw.content, raw.dialect).copies), MAX_RAW_COPIES)
         share = msgspec.json.encode(raw)
         return [
-            jobs.NewJob(station.name, station.printer or "", JobKind.RAW, share, copy, copies)
+            jobs.NewJob(station.name, station.printer or "", JobKind.RAW, share, copy, copies, mark)
             for copy in range(1, copies + 1)
         ]
 

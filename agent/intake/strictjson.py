@@ -155,5 +155,5 @@ def _real(digits: str) -> float:
 
 def _integer(digits: str) -> int | float:
     """An integer past 64 bits becomes a float: no field of ours takes it, but one that we ignore may hold it."""
-    value = _real(digits) if len(digits) > 18 else 0.0
-    return int(digits) if abs(value) < 2**63 else value
+    value = int(digits) if len(digits) <= 20 else 2**63
+    return value if abs(value) < 2**63 else _real(digits)

@@ -45,12 +45,19 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 def open_journal(path: Path, migrations: Path = MIGRATIONS) -> Opened:
-    """Open the journal, or make a new one where there is none or where the one there is broken.
+    """Open the journal, or make a new one where there is none or where the one there is broken. A link to it stays one:
+    a new journal is made where it leads to, and not in its place.
 
     Raises:
         JournalNewer: a newer program left it in a shape that this one can't go on with.
-        JournalError: the disk can't be used.
+        JournalError: the disk can't be used, or is not the one that a link leads to.
     """
+    if path.is_symlink():
+        path = path.resolve()
+        if not path.parent.is_dir():
+            raise JournalBroken(
+                f"the link to the journal leads to {path}, and that folder is not there: mount its disk"
+            )
     try:
         return _open(path, migrations)
     except JournalBroken as exc:
@@ -69,7 +76,7 @@ def suspect(path: Path) -> None:
 
 
 def _suspect(path: Path) -> Path:
-    return path.with_suffix(".suspect")
+    return path.resolve().with_suffix(".suspect")
 
 
 def _open(path: Path, migrations: Path) -> Opened:
@@ -95,11 +102,13 @@ def _open(path: Path, migrations: Path) -> Opened:
 
 
 def _require_whole(path: Path) -> None:
-    """A journal is made under another name: one that is empty, or of which there is only the WAL, was lost since."""
+    """A journal is made under another name: one that is empty, or of which there is only the WAL or a rollback journal,
+    was lost since.
+    """
     if not path.exists():
-        wal = path.with_name(f"{path.name}-wal")
-        if wal.exists() and wal.stat().st_size:  # its pages would get into the new one
-            raise JournalBroken("malformed: the file is gone, and its WAL is here")
+        for left in (path.with_name(path.name + suffix) for suffix in ("-wal", "-journal")):
+            if left.exists() and left.stat().st_size:  # its pages would get into the new one
+                raise JournalBroken(f"malformed: the file is gone, and {left.name} is here")
     elif path.stat().st_size == 0:  # SQLite would take it for a new one, and delete its WAL
         raise JournalBroken("malformed: the file is empty")
 
@@ -289,10 +298,15 @@ def _forget_copies(path: Path) -> None:
 
 
 def _set_aside(path: Path) -> Path:
-    """Move a broken journal with its WAL away together; it is never deleted."""
+    """Move a broken journal away with its WAL, or what else SQLite would play into the new one; none is deleted."""
     folder = path.with_name(f"broken-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
     folder.mkdir()
-    for suffix in ("", "-wal", "-shm"):  # the file itself first: without its WAL it would look whole, and be too old
+    for suffix in (
+        "",
+        "-wal",
+        "-shm",
+        "-journal",
+    ):  # the file itself first: without its WAL it would look whole, and be too old
         part = path.with_name(path.name + suffix)
         if part.exists():
             shutil.move(part, folder / part.name)

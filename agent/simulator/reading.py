@@ -48,7 +48,7 @@ class Printed(msgspec.Struct):
     the time of printing (`at`) at the end. `only_changes`: a revision that does not say what stays as it was.
     `printed_for` is whom this printer stands in for (代打). `late`: it says that it is out of turn, or old. `notice`:
     no ticket, but an alarm to the staff, or a list of orders (`listing`). `behind_part`: what came before it is no
-    whole ticket, and may be its head.
+    whole ticket, and may be its head. `body` are the words from the head on.
     """
 
     printer: str
@@ -70,6 +70,7 @@ class Printed(msgspec.Struct):
     listing: bool = False
     behind_part: bool = False
     words: str = ""
+    body: str = ""
 
 
 def read_paper(printer: str, pieces: Iterable[Piece]) -> list[Printed]:
@@ -104,7 +105,8 @@ def _begins(line: Line, current: Printed) -> bool:
         return bool(current.words) and not (current.whole and reprint.group(1) == current.number)
     if (stands_in := _STANDS_IN.search(black)) and current.whole and stands_in.group(1) == current.station:
         return False  # its last line
-    return current.has_head and (_is_banner(line) or (_is_large_head(line) and not current.listing))
+    known = current.has_head or current.running  # an end without its head says at least its number
+    return bool(known) and (_is_banner(line) or (_is_large_head(line) and not current.listing))
 
 
 def _is_banner(line: Line) -> bool:
@@ -130,7 +132,8 @@ def _black(line: Line) -> str:
 
 def _read_line(line: Line, ticket: Printed) -> None:
     text = line.text
-    ticket.words += "".join(text.split())
+    words = "".join(text.split())
+    ticket.words += words
     if not ticket.has_head:
         _read_top(line, ticket)
     elif not ticket.running and (footer := _FOOTER.match(text)):
@@ -144,6 +147,7 @@ def _read_line(line: Line, ticket: Printed) -> None:
     # A copy's number stands in the banner's line of a reprint, else in the last lines.
     if (ticket.marked or ticket.running) and (copy := _COPY.search(text)):
         ticket.copy = copy.group(1)
+    ticket.body += words if ticket.has_head else ""
 
 
 def _read_top(line: Line, ticket: Printed) -> None:
@@ -167,3 +171,5 @@ def _read_top(line: Line, ticket: Printed) -> None:
         ticket.late = True
     elif (number := _head(line)) is not None:
         ticket.has_head, ticket.number = True, number
+    elif footer := _FOOTER.match(line.text):
+        ticket.station, ticket.running = footer.group(1), int(footer.group(2))

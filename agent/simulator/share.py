@@ -1,5 +1,6 @@
 """What each station must be told of an order, worked out once more and on its own, to judge the paper by."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -9,6 +10,7 @@ import msgspec
 
 from agent.simulator.reading import PICTURE
 
+_QUANTITY = re.compile(r"x(\d+(?:\.\d+)?)")
 CELLS_AT_MOST_IN_ONE_LINE = 48
 CELLS_SURELY_IN_ONE_LINE = 14
 """A name up to this length is never broken, even on 58 mm paper within a set meal."""
@@ -59,12 +61,32 @@ def _walk(item: Mapping[str, Any], here: str, sets: Decimal, stations: Stations)
         yield from _walk(child, stations.claim(child) or here, total, stations)
 
 
+def says_all(words: str, dishes: Sequence[Dish]) -> bool:
+    """Does a ticket, as its characters without blanks, name each dish with its quantity, as often as it was ordered?"""
+    return all(_times(words, dish) >= times or _drawn(words, dish) for dish, times in Counter(dishes).items())
+
+
 def shows(words: str, dish: Dish) -> bool:
-    """Does a ticket, as its characters without blanks, name the dish and its quantity?"""
+    """Does it name the dish with its quantity?"""
+    return _times(words, dish) > 0 or _drawn(words, dish)
+
+
+def _times(words: str, dish: Dish) -> int:
+    """How often the dish stands there; its number is the first one behind its name, or behind the name's first line."""
+    name = "".join(dish.name.split())
+    if not named(words, dish.name):
+        return 0
+    if not name or not all(map(_printable, name)):
+        return len(words) if any(_counted(words, quantity) for quantity in dish.quantities) else 0
+    starts = re.finditer(re.escape(_longest_start(words, name)), words)
+    numbers = (_QUANTITY.search(words, start.end()) for start in starts)
+    return sum(number is not None and number[1] in dish.quantities for number in numbers)
+
+
+def _drawn(words: str, dish: Dish) -> bool:
+    """Is its name in a picture, or a part of it?"""
     counted = any(_counted(words, quantity) for quantity in dish.quantities)
-    return (counted and named(words, dish.name)) or any(
-        counted or not start for start in _drawn_starts(words, "".join(dish.name.split()))
-    )
+    return any(counted or not start for start in _drawn_starts(words, "".join(dish.name.split())))
 
 
 def shows_changes(words: str, was: Sequence[Dish], now: Sequence[Dish]) -> bool:
