@@ -417,7 +417,8 @@ def test_a_station_without_a_printer_is_a_warning(tmp_path: Path) -> None:
     """Its tickets would wait for ever; with no printers at all that alone is said."""
     stations = "stations: [{name: wok, printer: k}, {name: cold}]\n"
     (text,) = (line for line in warnings(read(tmp_path, START + PRINTER + stations)) if "stations" in line)
-    assert text.startswith("stations[1]: cold has no printer") and "write for example printer: k" in text
+    assert text.startswith("stations[1]: cold has no printer")
+    assert "write for example printer: k" in text
     assert not any("stations" in line for line in warnings(read(tmp_path, START + "stations: [{name: cold}]\n")))
 
 
