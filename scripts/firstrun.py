@@ -1,5 +1,5 @@
-"""The pictures of docs/install.md and docs/console.md: a new box, its welcome ticket, what a phone shows from there to the
-first order; and a shop's window on a day.
+"""The pictures of docs/install.md and docs/console.md: a new box, its welcome ticket, what a phone shows from there to
+the first order; and a shop's window.
 
 `.venv/bin/python -m scripts.firstrun [FOLDER]` plays it with a real agent, a virtual printer and Debian's Chromium.
 """
