@@ -36,7 +36,7 @@ from agent.overview.lookout import Lookout
 from agent.overview.statusline import StatusLine
 from agent.people import People
 from agent.reload import Reload, try_start
-from agent.service import Service, Watchdog, keep_heaps_few, running, sd_notify, watchdog_period_s
+from agent.service import Service, Signalled, Stop, Watchdog, keep_heaps_few, running, sd_notify, watchdog_period_s
 from agent.wiring.cloud import Cloud
 from agent.wiring.ledger import prepare, tidy
 from agent.wiring.printroom import PrintRoom
@@ -68,7 +68,7 @@ def run_agent(
     """
     keep_heaps_few(1)
     os.umask(0o077)  # customers' names are in the journal and on virtual paper
-    stop = threading.Event()
+    stop = Signalled()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with locked(config.data_dir):
@@ -213,7 +213,7 @@ class Agent:
 
     # -- its life ------------------------------------------------------------------------------------------------
 
-    def run(self, stop: threading.Event) -> int:
+    def run(self, stop: Stop) -> int:
         """Start everything, feed the watchdog, and stop everything when told to or when the journal fails."""
         watchdog = Watchdog(self._services, self._clock, period_s=watchdog_period_s())
         with running([self._journal], JOURNAL_STOP_S, self._clock):
@@ -245,7 +245,7 @@ class Agent:
                 tx, "journal", "the journal was broken and set aside; the cloud is asked for everything again"
             )
 
-    def _watch(self, stop: threading.Event, watchdog: Watchdog) -> int:
+    def _watch(self, stop: Stop, watchdog: Watchdog) -> int:
         """Until told to stop: feed the watchdog, forget what is old, and end when a thread of ours has ended."""
         tidied_at = self._clock.monotonic()
         shown = StatusLine(self.lookout.now, self._clock)

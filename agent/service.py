@@ -4,6 +4,7 @@ The watchdog is fed only while every service turns: a process that is up but has
 """
 
 import os
+import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +46,42 @@ class Service(Protocol):
 
     def progress(self) -> float:
         """When its loop last turned, on the monotonic clock; before the first turn, when it was started."""
+
+
+class Stop(Protocol):
+    """Says that it is time to stop: an Event does, too."""
+
+    def is_set(self) -> bool:
+        """Was it said?"""
+
+    def wait(self, timeout: float) -> bool:
+        """Until it is said, but no longer than this; was it?"""
+
+
+class Signalled:
+    """A `Stop` for the handler of a signal. An Event is none: the handler runs on the main thread, which may just then
+    hold the Event's lock, and would wait for itself.
+    """
+
+    def __init__(self) -> None:
+        self._said: queue.SimpleQueue[None] = queue.SimpleQueue()  # whose put may come in the middle of its get
+        self._set = False
+
+    def set(self) -> None:
+        """Say it."""
+        self._set = True
+        self._said.put(None)
+
+    def is_set(self) -> bool:
+        """Was it said?"""
+        return self._set
+
+    def wait(self, timeout: float) -> bool:
+        """Until it is said, but no longer than this; was it?"""
+        if not self._set:
+            with suppress(queue.Empty):
+                self._said.get(timeout=timeout)
+        return self._set
 
 
 class ServiceThread:

@@ -1,5 +1,4 @@
-"""The pictures of docs/install.md and docs/console.md: a new box, its welcome ticket, what a phone shows from there to
-the first order; and a shop's window.
+"""The pictures of docs/install.md: a new box, its welcome ticket, and what a phone shows from there to the first order.
 
 `.venv/bin/python -m scripts.firstrun [FOLDER]` plays it with a real agent, a virtual printer and Debian's Chromium.
 """
@@ -20,34 +19,16 @@ from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.simulator.stage import free_port
 from tests.browser import PHONE, phone
 from tests.scan import scan_piece
-from tests.window import window
 
 WAIT_S = 30.0
 PIN = "246810"
 HEIGHT = 620
 _GAP, _DESK = 12, 205
 _TONES = 64
-_MORNING = (
-    [{"name": "鲜肉小笼包", "qty": "2", "unit": "笼"}, {"name": "皮蛋瘦肉粥", "qty": "1", "note": "少盐"}],
-    [{"name": "煎饼馃子", "qty": "2"}, {"name": "豆浆", "qty": "2", "unit": "杯", "category": "热饮"}],
-    [{"name": "油条", "qty": "1"}, {"name": "豆浆", "qty": "1", "category": "热饮"}],
-)
 
 
 def main(folder: Path) -> None:
-    """Write `install.png`: ticket, claim, set-up, the demo order, and that all is well; and `console.png`."""
-    _save(_first_run(), folder / "install.png")
-    with tempfile.TemporaryDirectory() as work:
-        _save(_window(Path(work)), folder / "console.png")
-
-
-def _save(shots: list[Image.Image], file: Path) -> None:
-    palette = row(shots).quantize(_TONES, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    palette.save(file, optimize=True)
-    print(file)
-
-
-def _first_run() -> list[Image.Image]:
+    """Write `install.png`: ticket, claim, set-up, the demo order, and that all is well."""
     port = free_port()
     with VirtualPrinter(PrinterSpec()) as paper, serve_tcp(paper) as line, tempfile.TemporaryDirectory() as work:
         here = Path(work)
@@ -55,9 +36,13 @@ def _first_run() -> list[Image.Image]:
         command = [sys.executable, "-m", "agent", "run", "--first-run", "--printer", str(line.link), *options]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as agent:
             try:
-                return _play(paper, port, here)
+                shots = _play(paper, port, here)
             finally:
                 agent.terminate()
+    row(shots).quantize(_TONES, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        folder / "install.png", optimize=True
+    )
+    print(f"{folder}/install.png")
 
 
 def _play(paper: VirtualPrinter, port: int, folder: Path) -> list[Image.Image]:
@@ -68,37 +53,15 @@ def _play(paper: VirtualPrinter, port: int, folder: Path) -> list[Image.Image]:
         page = person.go(f"/claim?{link.partition('?')[2]}&next=/setup")
         page.fill("[name=pin]", PIN)
         page.fill("[name=again]", PIN)
-        shots.append(_shot(page.screenshot()))
+        shots.append(shot(page.screenshot()))
         page.click("form[action='/claim'] button")
         page.wait_for_selector("#step-demo")
-        shots.append(_shot(page.screenshot()))
+        shots.append(shot(page.screenshot()))
         page.click("#step-demo button")
         page.wait_for_selector("#said-demo .said")
         shots.append(picture.draw(_piece(paper, "DEMO")))
         person.go("/").wait_for_selector("main")
-        shots.append(_shot(page.screenshot()))
-    return shots
-
-
-def _window(folder: Path) -> list[Image.Image]:
-    """All is well, no paper, tickets, kitchen, stations."""
-    shots = []
-    with window(folder) as shop, phone(shop.port, folder, session=shop.me.session) as person:
-        for number, items in enumerate(_MORNING, 41):
-            shop.order(number, items=items)
-            shop.wait_ticket(number)
-        page = person.go("/")
-        page.wait_for_selector(".well.well")
-        shots.append(_shot(page.screenshot()))
-        shop.devices["wok"].run_out_of_paper()
-        shop.order(44, items=_MORNING[0])
-        page.wait_for_selector(".well.trouble")
-        shots.append(_shot(page.screenshot()))
-        shop.devices["wok"].load_paper()
-        shop.wait_ticket(44)
-        for path in ("/tickets", "/kitchen", "/stations"):
-            person.go(path).wait_for_load_state("networkidle" if path == "/tickets" else "load")
-            shots.append(_shot(page.screenshot()))
+        shots.append(shot(page.screenshot()))
     return shots
 
 
@@ -113,7 +76,8 @@ def _piece(paper: VirtualPrinter, word: str) -> Piece:
     return found()[-1]
 
 
-def _shot(data: bytes) -> Image.Image:
+def shot(data: bytes) -> Image.Image:
+    """A page's picture."""
     return Image.open(BytesIO(data)).convert("RGB")
 
 

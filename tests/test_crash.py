@@ -14,7 +14,7 @@ def test_a_kill_loses_nothing_and_doubles_nothing_unmarked(tmp_path: Path, point
     """Every order on paper; again only under the banner; no piece of paper that is not answered."""
     outcome = campaign(point, 3, 15, 1, tmp_path, PrinterSpec(line_time_s=0.002), "tcp")
     assert outcome.kills == 3, "the agent never came to this point"
-    assert outcome.verdict.owed == 15
+    assert outcome.verdict.owed == outcome.orders >= 15
     assert outcome.verdict.findings == []
 
 

@@ -1,6 +1,6 @@
 """Every file operation of the journal fails once, through a small day of a whole shop: a spread of them.
 
-All of them, in an hour: `python -m tests.disk.day`.
+All of them, for a release, in some 75 minutes: `python -m tests.disk.day`.
 """
 
 from collections.abc import Iterator

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.powercut.__main__ import after_cuts, migrated, planted
+from tests.powercut.__main__ import after_cuts, began, migrated, planted
 from tests.powercut.device import missing
 from tests.powercut.shop import workplace
 
@@ -32,3 +32,8 @@ def test_a_journal_that_is_not_synced_is_found_out(work: Path) -> None:
 def test_a_cut_within_a_migration_leaves_old_or_new(work: Path) -> None:
     """Every step of the schema is there or is not, with all rows; a copy that has its name is whole."""
     assert migrated(work, 60, random.Random(1)) == []
+
+
+def test_a_cut_within_a_first_start_leaves_none_or_a_whole_one(work: Path) -> None:
+    """No empty file that would be taken for a broken journal, and no doubt about the orders that come then."""
+    assert began(work, 60, random.Random(1)) == []

@@ -7,8 +7,10 @@ import pytest
 
 from agent.journal.decisions import decide
 from agent.model.command import Settle
+from agent.printers import dialogue
 from agent.simulator.faults import Reply, Trouble
 from agent.simulator.printer import PrinterSpec
+from agent.spool import worker
 from tests.kitchen import Kitchen, kitchen
 
 CABLES = ("tcp", "pty")
@@ -342,6 +344,28 @@ def test_what_follows_a_ticket_that_a_person_settled_is_a_piece_of_its_own(tmp_p
             (True, False),
             (False, True),
         ]
+
+
+def test_a_printer_that_does_not_tell_its_counters_any_more_gets_no_ticket_until_it_answers_a_fence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It swallows all that is to be printed and says in real time that it is well; then it prints a ticket's tail."""
+    monkeypatch.setattr(worker, "LOOK_EACH_S", 0.2)
+    monkeypatch.setattr(dialogue, "COUNTER_TIMEOUT_S", 0.2)
+    with kitchen(tmp_path, "pty", PrinterSpec(bytes_per_s=1920)) as here:
+        for number in (1, 2):
+            here.order(number)
+            settled(here, number)
+        here.idle()
+        here.device.swallow()
+        asked = here.device.received + 60
+        assert here.device.wait_for(lambda device: device.received > asked, 10)  # a look, the counters, a look again
+        here.order(3)
+        sent = here.device.received + 200
+        here.device.wait_for(lambda device: device.received > sent, 2)
+        here.device.swallow(False)
+        assert settled(here, 3, 60)[-1] == ("completed", "confirmed")
+        assert [ticket.marked for ticket in here.whole(3)] == [False]
 
 
 def test_counters_that_never_count_prove_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from agent import service
+
+ROOT = Path(__file__).parents[1]
 
 
 class FakeClock:
@@ -196,3 +200,31 @@ def test_broken_service_does_not_keep_the_others_from_stopping(breaks: str) -> N
     with pytest.raises(RuntimeError, match="second"), service.running([first, second], 10, clock):
         pass
     assert said[-2:] == ["stop second in 10", "stop first in 10"]
+
+
+IN_A_STORM = """
+import signal, sys
+from agent.service import Signalled
+told = 0
+def handler(*_):
+    global told
+    told += 1
+    stop.set()
+stop = Signalled()
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+while told < 2000:
+    stop.wait(0.00005)
+    stop = Signalled()
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert Signalled().wait(0.001) is False
+stop.set()
+assert stop.is_set() and stop.wait(60.0)
+"""
+
+
+def test_a_signal_at_any_moment_is_heard_and_never_stops_the_main_thread() -> None:
+    """Its handler runs between any two steps of whoever waits for it; an Event's lock would be held by then, once in
+    some thousand times.
+    """
+    subprocess.run([sys.executable, "-c", IN_A_STORM], check=True, timeout=60, cwd=ROOT)

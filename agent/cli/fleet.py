@@ -3,7 +3,6 @@
 import shutil
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +24,7 @@ from agent.fleet.view import BEAT_S, SLOW_S, STALE_BEATS
 from agent.fleet.watch import CONNECTING, Watch
 from agent.model.address import parse_host_port
 from agent.model.preset import PRESETS
+from agent.service import Signalled
 
 UNREACHABLE = 69
 NOT_HEARD = 3
@@ -99,9 +99,9 @@ def fleet(
 
 
 @contextmanager
-def _until_told() -> Iterator[threading.Event]:
+def _until_told() -> Iterator[Signalled]:
     """Set by SIGINT and SIGTERM."""
-    stop = threading.Event()
+    stop = Signalled()
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
@@ -120,7 +120,7 @@ def _exporter(host: str, port: int, watch: Watch, box_series: int) -> Exporter:
 
 
 def _once(
-    watch: Watch, stop: threading.Event, longest_s: float, language: Language, as_json: bool, check: bool, all_: bool
+    watch: Watch, stop: Signalled, longest_s: float, language: Language, as_json: bool, check: bool, all_: bool
 ) -> int:
     """Listen until every box that is there has sent a beat, or the time is over; the exit code."""
     deadline = time.monotonic() + longest_s
@@ -148,7 +148,7 @@ def _once(
     return 1 if look.summary.need_a_person else NOT_HEARD if look.summary.boxes[Trouble.UNKNOWN] else 0
 
 
-def _live(watch: Watch, stop: threading.Event, language: Language) -> None:
+def _live(watch: Watch, stop: Signalled, language: Language) -> None:
     """Redraw in place; what stood there before is back at the end, and the last table below it."""
     last = ""
     sys.stdout.write(_FIRST)
@@ -167,7 +167,7 @@ def _live(watch: Watch, stop: threading.Event, language: Language) -> None:
         sys.stdout.flush()
 
 
-def _lines(watch: Watch, stop: threading.Event, language: Language) -> None:
+def _lines(watch: Watch, stop: Signalled, language: Language) -> None:
     """One line for each change: of the line, of a box. Those that are well from the beginning are not mentioned."""
     changes = Changes(language)
     up: bool | None = None

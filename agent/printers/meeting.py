@@ -133,7 +133,8 @@ class Meeting:
         if self.capabilities.realtime:
             if self._dialogue.ask_status() is None:
                 raise Unavailable("no answer to a status request")
-            self._well_at = self._clock.monotonic()
+            if self._well_at is not None:  # who swallows all that is to be printed says that it is well, too
+                self._well_at = self._clock.monotonic()
             self.counters = None  # whoever stood at the printer since may have fed and cut
         elif self._dialogue.status.need and self._fence(self._patience.fence_s):
             self._dialogue.status = PrinterStatus()  # who answers a fence is not offline
@@ -173,6 +174,7 @@ class Meeting:
         self._dialogue.say(RESET + reports)
         if not self._fence(self._patience.fence_s):
             raise Unavailable("no answer to a fence")
+        self._counts |= self.capabilities.counters
         self.refresh_counters()
         self._well_at = self._clock.monotonic()
         return self._dialogue.status.need
@@ -188,6 +190,8 @@ class Meeting:
         self.counters = self._dialogue.ask_counters()
         self._counting_s = self._clock.monotonic() - started
         self._counts = self.counters is not None
+        if not self._counts:
+            self._well_at = None  # it did not get that far: a fence must say whether it does
         if self._trial is not None and self.counters is not None:
             self.capabilities = replace(self.capabilities, counters=self._trial.fits(self.counters))
         self._trial = None

@@ -156,7 +156,8 @@ class Session(Sending):
                 return Unknown("a fence was answered, but not the one after it")
         elif first.intent.token not in self._dialogue.tokens:
             return Unknown("what came behind it was answered, and it was not")
-        took_s = self._clock.monotonic() - first.at
+        self._well_at = self._clock.monotonic()
+        took_s = self._well_at - first.at
         if len(self._flight) == 1:
             self._trial = None if self._before is None else replace(first.intent, baseline=self._before)
             with suppress(LinkBroken, Unavailable):  # then the answer must do
@@ -176,7 +177,6 @@ class Session(Sending):
             self._stall_s = STALL_S
         if first.lines > 0:  # how long it takes; twice that is slow
             self._line_s = min(SLOWEST_LINE_S, 2 * took_s / first.lines)
-        self._well_at = self._clock.monotonic()
         return Confirmed(self.capabilities.tier.name.lower())
 
     def _settle_presumed(self) -> Outcome:

@@ -86,6 +86,15 @@ def migrated(work: Path, count: int, chance: random.Random) -> list[str]:
     return found if {migration.OLD, migration.NEW} <= set(seen) else [*found, "not both schemas were seen"]
 
 
+def began(work: Path, count: int, chance: random.Random) -> list[str]:
+    """A new box's first journal: in every state it is not there or whole, and both are seen."""
+    run = migration.first(work)
+    seen: Counter[bool] = Counter()
+    found = examine(work, run, drawn(chance, count, run), chance, lambda at, _: migration.wrong_first(at, seen))
+    print(f"  there or not after the cuts: {dict(sorted(seen.items()))}")
+    return found if {False, True} <= set(seen) else [*found, "not both were seen"]
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--states", "count", default=300, show_default=True, help="So many cuts.")
 @click.option("--seed", default=1, show_default=True, help="Of the moments and of what survives.")
@@ -103,6 +112,7 @@ def main(count: int, seed: int, orders: int, papers: int) -> None:
         (f"{count} cuts, {papers} papers", False, lambda work: after_cuts(work, count, papers, chance, orders)),
         ("planted NORMAL", True, lambda work: planted(work, chance)),
         (f"{count // 5} cuts of a migration", False, lambda work: migrated(work, count // 5, chance)),
+        (f"{count // 5} cuts of a first start", False, lambda work: began(work, count // 5, chance)),
     ]
     for name, must_find, job in jobs:
         begun = time.monotonic()

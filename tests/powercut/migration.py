@@ -1,4 +1,4 @@
-"""An older journal on a recorded disk, brought up to date by a newer agent."""
+"""An older journal on a recorded disk, brought up to date by a newer agent; and a new box's first one."""
 
 import shutil
 import sqlite3
@@ -36,6 +36,29 @@ def live(work: Path) -> Run:
             subprocess.run([sys.executable, "-c", _OPEN, str(path)], check=True, stdout=subprocess.DEVNULL)
         before, count = sectors_of(disk.before), disk.position()
     return Run(before, read_log(disk.log, count), acknowledged, [], 0)
+
+
+def first(work: Path) -> Run:
+    """Make a journal where there was none."""
+    with recorded(work) as disk:
+        subprocess.run([sys.executable, "-c", _OPEN, str(disk.folder / "journal.db")], check=True, capture_output=True)
+        before, count = sectors_of(disk.before), disk.position()
+    return Run(before, read_log(disk.log, count), {}, [], 0)
+
+
+def wrong_first(folder: Path, seen: Counter[bool]) -> str:
+    """What is wrong after a cut while the first journal was made: it is not there, or has its schema, and the next
+    start accuses nobody. `seen` counts both.
+    """
+    path = folder / "journal.db"
+    seen[path.exists()] += 1
+    if path.exists():
+        with closing(sqlite3.connect(path)) as connection:
+            if connection.execute("PRAGMA user_version").fetchone()[0] != NEW:
+                return "a journal without its schema"
+    opened = open_journal(path)
+    opened.connection.close()
+    return "the journal was set aside" if opened.rebuilt_at is not None else ""
 
 
 def wrong(folder: Path, seen: Counter[int]) -> str:
