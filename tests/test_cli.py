@@ -174,7 +174,8 @@ def test_config_check_for_programs(tmp_path: Path) -> None:
     done = run_cli(file, "config", "check", "--json")
     said = json.loads(done.stdout)
     assert (said["ok"], said["errors"], done.exit_code) == (True, [], 0)
-    assert any("millimetres" in text for text in said["warnings"])
+    (text,) = (text for text in said["warnings"] if "millimetres" in text)
+    assert "宽度是字符数" in text
     file.write_text("shop: S 1\nbrokr: 1\n")
     done = run_cli(file, "config", "check", "--json")
     said = json.loads(done.stdout)

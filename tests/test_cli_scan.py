@@ -238,6 +238,14 @@ def test_what_can_not_be_added_is_refused_and_nothing_is_written(config: Path, w
     assert config.read_text() == FILE
 
 
+def test_a_width_in_millimetres_is_written_and_named(config: Path) -> None:
+    """80 mm paper has 48 characters; a printer with 80 may be out there."""
+    done = run(config, "add", "tcp://h", "--name", "bar", "--width", "80")
+    assert done.exit_code == 0
+    assert "宽度是字符数" in done.stderr
+    assert "not millimetres" in done.stderr
+
+
 def test_before_there_is_a_file_setup_is_named(tmp_path: Path) -> None:
     """A printer alone is no configuration."""
     done = run(tmp_path / "none.yaml", "add", "tcp://h", "--name", "bar")

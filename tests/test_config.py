@@ -413,6 +413,15 @@ def test_millimetres_as_width_are_a_warning(tmp_path: Path, width: int) -> None:
     assert not any("millimetres" in text for text in warnings(read(tmp_path, START + PRINTER)))
 
 
+def test_a_station_without_a_printer_is_a_warning(tmp_path: Path) -> None:
+    """Its tickets would wait for ever; with no printers at all that alone is said."""
+    stations = "stations: [{name: wok, printer: k}, {name: cold}]\n"
+    (text,) = (line for line in warnings(read(tmp_path, START + PRINTER + stations)) if "stations" in line)
+    assert text.startswith("stations[1]: cold has no printer")
+    assert "write for example printer: k" in text
+    assert not any("stations" in line for line in warnings(read(tmp_path, START + "stations: [{name: cold}]\n")))
+
+
 def test_two_stations_with_one_word_and_a_foreign_topic_are_warnings(tmp_path: Path) -> None:
     """The first station gets the dishes; the broker may not let this box read elsewhere."""
     text = (

@@ -109,6 +109,36 @@ def test_a_device_that_the_service_may_not_open(tmp_path: Path) -> None:
     line.unplug()
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file to somebody else")
+def test_a_configuration_that_root_copied_is_named_as_closed_to_the_service(tmp_path: Path) -> None:
+    """From another box, by root: the service can't read it, though root can."""
+    config = write(tmp_path)
+    config.chmod(0o600)
+    tmp_path.chmod(0o755)
+    (tmp_path / "data").mkdir(mode=0o700)
+    os.chown(tmp_path / "data", NOBODY, NOBODY)
+    found = run_cli(config, "doctor", "--json")
+    assert f"sudo chown -R nobody: {tmp_path}" in found.stdout
+    os.chown(config, NOBODY, -1)
+    found = run_cli(config, "doctor", "--json")
+    assert "chown -R" not in found.stdout
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_a_first_run_that_may_not_look_says_so(tmp_path: Path) -> None:
+    """A folder that is closed to the service is no new box, and no traceback."""
+    config = write(tmp_path)
+    tmp_path.chmod(0o700)
+    run_cli(config, "run", "--help")  # what it imports is read as root
+    os.seteuid(NOBODY)
+    try:
+        done = run_cli(config, "run", "--first-run")
+    finally:
+        os.seteuid(0)
+    assert isinstance(done.exception, ConfigError)
+    assert "may not read it" in str(done.exception)
+
+
 # -- 3: wrong baud ---------------------------------------------------------------------------------------------------
 
 

@@ -30,11 +30,14 @@ def reset_pin(config_path: Path, as_json: bool) -> None:
         show_json({"code": code})
         return
     click.echo(f"代码 code: {code[:4]}-{code[4:]}")
-    address = page_address(config) or "http://ADDRESS:8480"
+    found = page_address(config)
+    address = found or "http://ADDRESS:8480"
     click.echo(f"在手机上打开 {address}/claim，输入代码，选新密码。代码只能用一次。")
     click.echo(f"Open {address}/claim on a phone, type the code, choose a PIN. It works once.")
-    if not page_address(config):
+    if config.console == "off" or not config.console.pages:
         click.echo('手机页面没有打开：配置里写 the pages are off; write: console: {listen: "0.0.0.0:8480"}')
+    elif not found:
+        click.echo("盒子没有网络：请接网线或 Wi-Fi the box has no network: plug its cable in, or join the Wi-Fi")
 
 
 @click.command()

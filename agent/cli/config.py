@@ -14,6 +14,7 @@ from agent.cli.templates import faults
 from agent.config import Config, load
 from agent.config.schema import schema as schema_of
 from agent.config.warnings import warnings
+from agent.config.words import bilingual
 from agent.errors import ConfigError
 from agent.intake.keyfile import load_keyring
 from agent.intake.mappingfile import load_all
@@ -41,7 +42,7 @@ def check(config_path: Path, as_json: bool) -> None:
         if as_json:
             show_json({"ok": False, "errors": str(exc).splitlines(), "warnings": []})
         raise
-    unwise = [*(f"{config_path}: warning: {text}" for text in warnings(loaded)), *unwise]
+    unwise = [*(f"{config_path}: warning: {bilingual(text)}" for text in warnings(loaded)), *unwise]
     errors += more
     if as_json:
         show_json({"ok": not errors, "errors": errors, "warnings": unwise})

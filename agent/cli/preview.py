@@ -9,6 +9,7 @@ from agent.cli.setting import Asked, Setting, settle
 from agent.cli.templates import open_book, templates_option
 from agent.cli.told import FILE, read, read_told
 from agent.config.warnings import width_warning
+from agent.config.words import bilingual
 from agent.encode import svg
 from agent.encode.grid import render
 from agent.encode.picture import png
@@ -64,7 +65,7 @@ def preview(
             raise click.UsageError(words)
     setting = settle(msgspec.convert(asked, Asked))
     if text := width_warning(setting.width):
-        click.echo(f"warning: {text}", err=True)
+        click.echo(f"warning: {bilingual(text)}", err=True)
     book = open_book(setting.templates)
     if raw_file is not None:
         content = read(raw_file).decode("utf-8", "replace")

@@ -26,7 +26,7 @@ _log = log.get("config")
 def run(config_path: Path, first_run: bool, printers: tuple[str, ...], listen: str, log_level: str) -> None:
     """Take orders and print them, until stopped."""
     log.configure(log_level)
-    if first_run and not config_path.exists():
+    if first_run and _is_missing(config_path):
         from agent.firstrun import LISTEN, begin  # a box is new once
 
         begin(config_path, printers, listen or LISTEN)
@@ -41,3 +41,14 @@ def run(config_path: Path, first_run: bool, printers: tuple[str, ...], listen: s
     if code == AGAIN:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # a fresh process under the same number
     sys.exit(code)
+
+
+def _is_missing(path: Path) -> bool:
+    """Where nobody may look, reading says what is wrong."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    return False

@@ -84,6 +84,8 @@ def add(
 ) -> None:
     """Write the printer at LINK into the configuration, under a NAME; comments and all else stay as they are."""
     from agent.config.edits import add_printer  # only who writes pays for them
+    from agent.config.warnings import width_warning
+    from agent.config.words import bilingual
     from agent.config.write import edit
 
     config = _config(config_path)
@@ -98,6 +100,8 @@ def add(
         show_json({"name": name, "link": link, **settings, "restart": runs})
         return
     click.echo(plain("已写入 written", name, link, str(config_path)))
+    if width is not None and (text := width_warning(width)):
+        click.echo(f"warning: {bilingual(text)}", err=True)
     click.echo(_RESTART if runs else _START)
 
 
@@ -198,7 +202,7 @@ def _refuse_known(link: Link, config: Config) -> None:
     from agent.printers.discovery import owner_of
 
     if owner := owner_of(link, _known(config)):
-        raise CommandRefused(f"that printer is in the configuration already: {owner}")
+        raise CommandRefused(f"这台打印机已在配置里 that printer is in the configuration already: {owner}")
 
 
 def _runs(config: Config) -> bool:

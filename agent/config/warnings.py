@@ -19,6 +19,10 @@ def warnings(config: Config) -> list[str]:
     for at, printer in enumerate(config.printers):
         if text := width_warning(printer.width):
             found.append(f"printers[{at}].{text}")
+    for at, station in enumerate(config.stations if config.printers else ()):
+        if station.printer is None:
+            advice = f"write for example printer: {config.printers[0].name}"
+            found.append(f"stations[{at}]: {station.name} has no printer, its tickets wait; {advice}")
     found += _claimed_twice(config)
     own = f"{config.prefix}/{config.shop}/"
     for at, mapped in enumerate(config.mappings):

@@ -58,7 +58,11 @@ _WORDS = (
     ("is not possible", "不能这样写"),
     ("broker: there is none", "没有配置云端"),
     ("printers: there is none", "还没有打印机，订单会等着"),
-    ("not millimetres", "宽度是字符数，不是毫米"),
+    ("has no printer, its tickets wait", "这个档口没写打印机，小票会一直等"),
+    ("not millimetres", "宽度是字符数，不是毫米：80 mm 纸写 48，58 mm 纸写 32"),
+    ("is not a link", "打印机要写成 tcp://地址 或 serial:///dev/ttyUSB0?baud=19200"),
+    ("it can't be looked at", "文件不在，或服务用户看不了"),
+    ("is not there; put it there", "文件不在"),
     ("in clear text", "密码在网络上是明文：请用 mqtts://"),
     ("everybody on this machine can read it", "这个文件谁都能读"),
 )

@@ -32,12 +32,22 @@ def config(case: Case) -> Iterable[Finding]:
             yield look("config", (f"配置有问题，{zh}", text), _MEND)
     if case.config is None:
         return
+    yield from _closed(case)
     for text in warnings(case.config):
         if not (text.startswith(_DATA_DIR) and no_writing(case.config.data_dir)):  # the disk's check says it
             (fault,) = faults(text)
             yield look("config", ("配置提醒" + (f"，{fault.zh}" if fault.zh != WRONG else ""), text), _MEND)
     if not case.faults:
         yield well("config", f"{case.path} 没有错", f"{case.path} is right")
+
+
+def _closed(case: Case) -> Iterable[Finding]:
+    """Copied by root from another box, it is root's: the service, which is not, runs with the last good one."""
+    who, folder = case.user.name, case.path.absolute().parent
+    if os.path.exists(case.path) and not all(may(case.user, path) for path in (folder, case.path)):  # noqa: PTH110
+        why = (f"用户 {who} 读不了 {case.path}", f"the user {who} may not read {case.path}")
+        command = f"sudo chown -R {who}: {folder}"
+        yield bad("config", why, (f"运行：{command}", f"Run: {command}"))
 
 
 def secrets(case: Case) -> Iterable[Finding]:

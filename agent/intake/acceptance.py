@@ -30,6 +30,8 @@ class Taken(msgspec.Struct):
     printers: set[str] = set()
     gap: bool = False
     order: str = ""
+    no: str = ""
+    """The order's number, as people call it."""
     event: str = ""
     current: str = ""
     """The order's present state, for a duplicate or a late one."""
@@ -146,7 +148,7 @@ class Acceptance:
         if not new:
             closing.close_order(tx, order_pk)
         tell_if_finished(tx, order_pk)
-        return Taken(verdict, printers={job.printer for job in new}, order=ref.id, reason=reason)
+        return Taken(verdict, printers={job.printer for job in new}, order=ref.id, no=ref.no, reason=reason)
 
     def mark(self, tx: Tx, event: Event, known: orders.KnownOrder | None, replayed: bool) -> Mark | None:
         """Why this event's tickets may be on paper already, from before the journal knew it; None: they are not."""

@@ -124,7 +124,7 @@ class Consumer:
         elif taken.command:
             _log.info(f"intake.{taken.verdict}", command=taken.command, mid=delivery.mid)
         else:
-            about = {"order": taken.order, "event": taken.event}
+            about = {"order": taken.order, "event": taken.event, "no": taken.no}
             _log.info(f"intake.{taken.verdict}", **{k: v for k, v in about.items() if v}, mid=delivery.mid)
 
     def _marker(self, tx: Tx, delivery: Delivery) -> Taken | None:

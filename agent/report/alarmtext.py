@@ -80,8 +80,11 @@ _SENTENCES = {
         ("请手工处理：手机页面“迟到订单”。", "Handle them by hand: on the page Late orders."),
     ),
     "no_printer": Sentence(
-        ("没有打印机", "there is no printer"),
-        ("请接好打印机，在手机页面“打印机”里添加。", "Plug one in, and add it on the page Printers."),
+        ("没有打印机，或档口没选打印机", "there is no printer, or a station has none"),
+        (
+            "请在手机页面“打印机”里添加，在“档口”里选它。",
+            "Add it on the page Printers; choose it on the page Stations.",
+        ),
     ),
 }
 _SEEN = ("再解除报警：shop-agent alarms list", "then end the alarm: shop-agent alarms list")

@@ -78,14 +78,13 @@ TABLE = {
         'outcome = Confirmed("cable")',
     ),
     "a status byte is taken before the buffer is drained": Mutant(
-        "printers/session.py",
-        "            return self._dialogue.wait(self._dialogue.fences_answered, timeout_s)\n",
-        "            return True\n",
+        "printers/dialogue.py", "        return self.fences_owed == 0\n", "        return True\n"
     ),
     "a report is forgotten once it is sent": Mutant(
         "report/publisher.py",
         "            self._under_way[mid] = sent\n",
         "            self._under_way[mid] = sent\n            self._outbox.taken(sent.pk)\n",
+        seeds=400,
     ),
 }
 
