@@ -1,6 +1,8 @@
 """What a session makes of printers that answer only some questions, late, or wrongly."""
 
+import re
 from collections.abc import Callable
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -214,6 +216,17 @@ def test_a_socket_that_is_gone_is_told_by_the_second_half() -> None:
     here.capabilities = Capabilities(Tier.PROCESS_ID)
     here.start(b"ticket", TICKET, 1)
     assert isinstance(here.send_rest(), NotPrinted)
+
+
+def test_what_a_serial_line_carries_between_two_questions_is_shorter_than_any_start() -> None:
+    """0.8 s of it at most, or one band of a picture: a printer that lost its power misses one of the questions."""
+    here, link = session(printer(echo=True), Cable(1000.0, notices_power_cycle=False))
+    here.capabilities = Capabilities(Tier.PROCESS_ID)
+    rows = (100, 600, 900, 10, 700, 90, 10, 900)
+    assert here.send(b"t" * sum(rows), TICKET, 8, tuple(accumulate(rows))[:-1]) is None
+    between = [len(part) for part in re.split(rb"\x1d\(H.{8}", link.written)]
+    assert sum(between) == sum(rows)
+    assert max(between) == max(rows)
 
 
 def test_another_tickets_token_is_no_answer() -> None:

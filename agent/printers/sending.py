@@ -4,6 +4,7 @@ What it says of them is `session.py`'s.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -135,8 +136,8 @@ class Sending(Meeting):
         if self._notices_power_cycle or self.capabilities.tier is Tier.NONE:
             return ticket, frozenset()
         out, last, marks = bytearray(), 0, set()
-        for at in breaks:
-            if at - last >= self._bytes_per_s * MARK_EACH_S and at < len(ticket):
+        for at, following in pairwise((*breaks, len(ticket))):  # a band of a picture alone may take longer
+            if last < at < len(ticket) and following - last > self._bytes_per_s * MARK_EACH_S:
                 mark = self._dialogue.name_mark()
                 out += ticket[last:at] + self._question(mark)
                 last = at
