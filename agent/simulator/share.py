@@ -67,8 +67,9 @@ def says_all(words: str, dishes: Sequence[Dish]) -> bool:
 
 
 def shows(words: str, dish: Dish) -> bool:
-    """Does it name the dish with its quantity?"""
-    return _times(words, dish) > 0 or _drawn(words, dish)
+    """Does any ticket, also one that is not laid out as ours are, name the dish, and somewhere its quantity?"""
+    counted = any(_counted(words, quantity) for quantity in dish.quantities)
+    return (counted and named(words, dish.name)) or _drawn(words, dish)
 
 
 def _times(words: str, dish: Dish) -> int:
