@@ -373,6 +373,24 @@ class TestRevisions:
         paper.append(print_ticket(fewer, kind=JobKind.AMEND, number=3))
         assert Fault.OUTDATED in faults(judge([self.old, new, fewer], [*paper, print_ticket(new, mark=Mark.ASKED)]))
 
+    def test_a_copy_that_was_asked_for_and_comes_again_in_doubt_is_known_by_its_number(self) -> None:
+        """Then it says that it may be a duplicate, not that it was asked for: its number is the newest ticket's."""
+        paper = [print_ticket(self.old), print_ticket(self.new, kind=JobKind.AMEND, number=2)]
+        asked = print_ticket(self.new, mark=Mark.ASKED, number=2)
+        again = print_ticket(self.new, mark=Mark.POSSIBLE_DUPLICATE, number=2)
+        assert not read_piece("kitchen", again)[0].asked
+        for copies in ([asked, again], [again], [torn(asked), again]):
+            assert judge([self.old, self.new], [*paper, *copies]).fine
+        for doubtful in (
+            print_ticket(self.old, mark=Mark.POSSIBLE_DUPLICATE, number=2),
+            print_ticket(self.new, mark=Mark.POSSIBLE_DUPLICATE),
+            print_ticket(self.new, number=2),
+        ):
+            assert Fault.OUTDATED in faults(judge([self.old, self.new], [*paper, doubtful]))
+        void = print_ticket(self.new, kind=JobKind.CANCEL, number=3)
+        off = judge([self.old, self.new, cancel(rev=2)], [*paper, void, again])
+        assert Fault.OUTDATED in faults(off)
+
     def test_cancel_needs_its_void_where_the_order_was_printed(self) -> None:
         """作废 after the ticket; nothing at all where nothing was printed."""
         void = print_ticket(self.old, kind=JobKind.CANCEL, reason="客人取消")

@@ -269,7 +269,8 @@ def _judge_file(story: Story, station: str, tickets: list[Printed]) -> list[Find
             words = f"No.{ticket.running} does not say all that revision {ticket.rev} changes"
             findings.append(Finding(Fault.WRONG, story.number, station, words))
         again_after_void = any(banner is Banner.VOID for banner, _, _ in seen)
-        older = ticket.rev < newest and not (ticket.asked and _holds(ticket, story, station, newest))
+        copy = _is_copy(ticket, in_time[:at], newest)
+        older = ticket.rev < newest and not (copy and _holds(ticket, story, station, newest))
         if older or (again_after_void and story.newest <= story.canceled_at):
             findings.append(Finding(Fault.OUTDATED, story.number, station, f"No.{ticket.running} came too late"))
         seen.add(key)
@@ -308,6 +309,12 @@ def _judge_standing(story: Story, station: str, standing: Printed | None) -> lis
 
 def _says(ticket: Printed, dishes: tuple[Dish, ...]) -> bool:
     return bool(dishes) and says_all(ticket.words, dishes)
+
+
+def _is_copy(ticket: Printed, before: Sequence[Printed], newest: int) -> bool:
+    """Did somebody want it? One that came again in doubt says only that; its number is the newest revision's."""
+    numbers = {known.running for known in before if known.rev == newest}
+    return ticket.asked or (ticket.marked and not ticket.rev and ticket.running in numbers)
 
 
 def _holds(ticket: Printed, story: Story, station: str, newest: int) -> bool:
