@@ -20,6 +20,7 @@ from agent.simulator.verdict import Fault, Finding, Verdict, judge_paper, judge_
 from agent.tickets.changes import compare
 from agent.tickets.notice import alarm
 from agent.tickets.routing import route
+from agent.tickets.subject import Welcome
 from agent.tickets.template import kitchen, shipped
 from tests.menu import printed
 from tests.test_tickets import NOON
@@ -591,6 +592,15 @@ def test_a_list_of_orders_that_wait_is_no_ticket(why: str) -> None:
     verdict = judge(
         [upsert(BUNS)], [printed("summary", Summary(why, (listed,), printed_at=NOON)), print_ticket(upsert(BUNS))]
     )
+    assert verdict.fine, verdict.findings
+    assert (verdict.notices, verdict.whole, verdict.partials) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("code", ("AB2CD3EF", ""))
+def test_a_page_that_welcomes_or_tests_is_no_ticket(code: str) -> None:
+    """A new box says it before its first order; it names none."""
+    page = printed("welcome", Welcome("s421", "kitchen", "http://shop-agent.local", code, printed_at=NOON))
+    verdict = judge([upsert(BUNS)], [page, print_ticket(upsert(BUNS))])
     assert verdict.fine, verdict.findings
     assert (verdict.notices, verdict.whole, verdict.partials) == (1, 1, 0)
 

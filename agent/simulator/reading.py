@@ -21,7 +21,8 @@ _STANDS_IN = re.compile(r"^\s*(?:代打\s*)?(?:代打|printed for)\s*[::]\s*(\S.
 _OTHER_BANNER = re.compile(r"^\s*(迟到|LATE\b|旧单(?!待定)|OLD \d|缺单|MISSING #|代打|printed for)")
 _LATE = re.compile(r"^\s*(迟到|LATE\b|旧单(?!待定)|OLD \d)")
 _LISTING = re.compile(r"^\s*(旧单待定|OLD ORDERS|订单太多|TOO MANY ORDERS|预订单|UPCOMING ORDERS)")
-_NOTICE = re.compile(rf"^\s*(报警|ALARM\b)|{_LISTING.pattern}")
+_PAGE = re.compile(r"^\s*(欢迎(\s*WELCOME)?|WELCOME|打印测试(\s*PRINT TEST)?|PRINT TEST)\s*$")
+_NOTICE = re.compile(rf"^\s*(报警|ALARM\b)|{_LISTING.pattern}|{_PAGE.pattern}")
 _HEADER = re.compile(r"\s*#(\S+)(\s|$)")
 _FOOTER = re.compile(r"(\S+)\s+(?:流水\s*No\.|No\.(?=\d{3,}(?:\s+\d+/\d+)?\s*$))(\d+)")
 _PRINTED_AT = re.compile(r"(?:打印|printed)\s+((?:\d\d-\d\d )?\d\d:\d\d:\d\d)")
@@ -47,8 +48,8 @@ class Printed(msgspec.Struct):
     banner 补打 REPRINT, `asked`: which says that somebody wanted it. `whole`: it has its head, its running number and
     the time of printing (`at`) at the end. `only_changes`: a revision that does not say what stays as it was.
     `printed_for` is whom this printer stands in for (代打). `late`: it says that it is out of turn, or old. `notice`:
-    no ticket, but an alarm to the staff, or a list of orders (`listing`). `behind_part`: what came before it is no
-    whole ticket, and may be its head. `body` are the words from the head on.
+    no ticket, but an alarm to the staff, a page that welcomes or tests, or a list of orders (`listing`). `behind_part`:
+    what came before it is no whole ticket, and may be its head. `body` are the words from the head on.
     """
 
     printer: str

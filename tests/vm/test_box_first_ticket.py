@@ -17,7 +17,6 @@ def test_from_the_package_over_a_phone_to_the_first_ticket(tmp_path: Path) -> No
     deb, image = package(), system()
     with outside(tmp_path) as around, powered(image, around.hardware(words=PLAIN, packages=(deb,))) as box:
         plug_in(box)
-        around.station = "printer1"  # as a new box calls the one that it finds
         began = time.monotonic()
 
         def say(what: str) -> None:
