@@ -23,7 +23,6 @@ MODE = os.environ.get("SHOP_AGENT_VM", "")
 TEST_S = 240.0
 FIRST_BUILD_S = 1800.0
 _MARK = "@vm-report "
-_GROUP = "guest"
 _QUIETLY = ("-s", "-p", "pytest_timeout", "--no-header", "--no-summary", "--tb=short", "--runxfail")
 """xfail is for the host's pytest to judge."""
 
@@ -61,7 +60,7 @@ class Guest:
             self._why_not = str(exc)
             return
         print(f"the guest is up after {time.monotonic() - started:.1f} s")
-        wanted = [_name(item) for item in self._session.items if _is_for_guest(item)]
+        wanted = [item.nodeid for item in self._session.items if _is_for_guest(item)]
         command = ["python", "-m", "pytest", *_QUIETLY, *wanted]
         self._running = box.start(command, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
         self._lines = self._running.lines(TEST_S * len(wanted))
@@ -73,11 +72,6 @@ class Guest:
                 return {report["nodeid"]: report}
             print(line)
         raise GuestGone("pytest ended in the guest before this test")
-
-
-def _name(item: pytest.Item) -> str:
-    """Its name as the guest's pytest knows it; xdist adds the group."""
-    return item.nodeid.removesuffix(f"@{_GROUP}")
 
 
 def _is_for_guest(item: pytest.Item) -> bool:
@@ -98,8 +92,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="boots a guest machine: run scripts/test --vm"))
         elif MODE != "inside":
             item.add_marker(pytest.mark.timeout(FIRST_BUILD_S))
-            if _is_for_guest(item):
-                item.add_marker(pytest.mark.xdist_group(_GROUP))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -116,7 +108,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """On the host, a test of the guest is not called but asked for."""
     if MODE == "inside" or not _is_for_guest(pyfuncitem):
         return None
-    report = _guest(pyfuncitem.session).result(_name(pyfuncitem))
+    report = _guest(pyfuncitem.session).result(pyfuncitem.nodeid)
     if report["outcome"] == "skipped":
         pytest.skip(report["said"])
     if report["outcome"] == "failed":

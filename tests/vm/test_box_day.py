@@ -13,8 +13,6 @@ from tests.vm.outside import PATIENCE_S, PLAIN, Outside, outside, plug_in, shell
 from tests.vm.packages import BEFORE, package
 from tests.vm.system import system
 
-pytestmark = pytest.mark.xdist_group("day")
-
 
 class Day:
     """The box, what is around it, and what happened when."""

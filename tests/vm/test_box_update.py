@@ -24,7 +24,6 @@ from tests.vm.packages import package, repository
 from tests.vm.qemu import Hardware
 from tests.vm.system import system
 
-pytestmark = pytest.mark.xdist_group("update")
 GOOD, BROKEN = "9.1.0", "9.2.0"
 WITHIN_S = {"install": 15.0, "prove": 8.0, "back": 15.0}
 """How long after a step's beginning the plug may be pulled; the others are short."""
