@@ -16,7 +16,7 @@ import msgspec
 from agent.simulator.parts import misleading
 from agent.simulator.piece import Piece
 from agent.simulator.reading import Banner, Printed, read_paper, read_piece
-from agent.simulator.share import Dish, Stations, named, says_all, shares, shows, shows_changes
+from agent.simulator.share import Dish, Stations, named, says_all, shares, shows_changes
 
 Event = Mapping[str, Any]
 ROUNDING = timedelta(milliseconds=1)
@@ -302,7 +302,7 @@ def _judge_standing(story: Story, station: str, standing: Printed | None) -> lis
         if standing.rev != story.newest and any(_says(standing, share) for share in earlier):
             fault, words = Fault.LOST, f"revision {story.newest} is not on paper"
         else:
-            missing = ", ".join(str(dish) for dish in dishes if not shows(standing.words, dish)) or "a dish as often"
+            missing = ", ".join(str(dish) for dish in dishes if not _says(standing, (dish,))) or "a dish as often"
             fault, words = Fault.WRONG, f"No.{standing.running} does not say {missing}"
     return [] if fault is None else [Finding(fault, story.number, station, words)]
 

@@ -347,5 +347,4 @@ class Worker:
 
 def _words(facts: Facts) -> str:
     """A printer as a person can recognise it."""
-    at = f"at {facts.port}" if facts.port else ""
-    return " ".join(filter(None, (facts.device, facts.model, at))) or "unknown"
+    return " ".join(filter(None, (facts.device, facts.model, facts.port and f"at {facts.port}"))) or "unknown"

@@ -45,8 +45,7 @@ def run_checks(
     clock = clock or SystemClock()
     bench = Bench(connector, other, clock, patience or Patience(), pace or Pace(), dots, person)
     results: list[Result] = []
-    date = clock.utc().strftime("%Y-%m-%d %H:%M:%S UTC")
-    ended_by = ""
+    date, ended_by = clock.utc().strftime("%Y-%m-%d %H:%M:%S UTC"), ""
     try:
         for check in checks:
             on_start(check)
