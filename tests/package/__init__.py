@@ -16,7 +16,6 @@ WHY_NOT = chroot.why_not() if WANTED else "scripts/test --package"
 ON_BARE_DEBIAN = [
     pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT),
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("package"),
 ]
 
 

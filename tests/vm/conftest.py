@@ -1,7 +1,7 @@
 """How pytest and the guest go together: a test marked `in_guest` runs there, and its result is told here.
 
 SHOP_AGENT_VM is unset in a normal run (everything here is skipped), `1` by scripts/test --vm, `inside` in the guest.
-All that was chosen runs in one guest, booted when the first of them comes.
+Each worker has one guest for them, booted when the first comes; what was chosen of a file runs there in one go.
 """
 
 import json
@@ -15,13 +15,15 @@ from typing import Any
 import pytest
 
 from tests.vm.box import Box, booted
-from tests.vm.channel import GuestGone, Running
+from tests.vm.channel import GuestGone
 from tests.vm.image import NotHere
 
 HERE = Path(__file__).parent
 MODE = os.environ.get("SHOP_AGENT_VM", "")
 TEST_S = 240.0
 FIRST_BUILD_S = 1800.0
+ON_THEIR_OWN = ("test_box_nights", "test_box_conditions", "test_box_panic")
+"""Files whose scenes have a box each."""
 _MARK = "@vm-report "
 _QUIETLY = ("-s", "-p", "pytest_timeout", "--no-header", "--no-summary", "--tb=short", "--runxfail")
 """xfail is for the host's pytest to judge."""
@@ -34,19 +36,22 @@ class Guest:
         self._session = session
         self._stack = ExitStack()
         self._lines: Iterator[str] = iter(())
-        self._running: Running | None = None
+        self._box: Box | None = None
         self._results: dict[str, dict[str, Any]] = {}
         self._why_not = ""
+        self._asked: set[Path] = set()
 
-    def result(self, nodeid: str) -> dict[str, Any]:
+    def result(self, test: pytest.Item) -> dict[str, Any]:
         """What became of a test; waits for it. What was printed until then is printed here."""
-        if self._running is None and not self._why_not:
+        if self._box is None and not self._why_not:
             self._start()
         if self._why_not:
             raise NotHere(self._why_not)
-        while nodeid not in self._results:
+        if test.path not in self._asked:
+            self._ask(test.path)
+        while test.nodeid not in self._results:
             self._results |= self._next()
-        return self._results[nodeid]
+        return self._results[test.nodeid]
 
     def close(self) -> None:
         """Switch it off."""
@@ -55,15 +60,20 @@ class Guest:
     def _start(self) -> None:
         started = time.monotonic()
         try:
-            box: Box = self._stack.enter_context(booted())
+            self._box = self._stack.enter_context(booted())
         except NotHere as exc:
             self._why_not = str(exc)
             return
         print(f"the guest is up after {time.monotonic() - started:.1f} s")
-        wanted = [item.nodeid for item in self._session.items if _is_for_guest(item)]
+
+    def _ask(self, file: Path) -> None:
+        assert self._box is not None
+        for _ in self._lines:  # the file before has the guest to itself to its end
+            pass
+        self._asked.add(file)
+        wanted = [item.nodeid for item in self._session.items if item.path == file and _is_for_guest(item)]
         command = ["python", "-m", "pytest", *_QUIETLY, *wanted]
-        self._running = box.start(command, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-        self._lines = self._running.lines(TEST_S * len(wanted))
+        self._lines = self._box.start(command, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1").lines(TEST_S * len(wanted))
 
     def _next(self) -> dict[str, dict[str, Any]]:
         for line in self._lines:
@@ -94,6 +104,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(FIRST_BUILD_S))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """A worker is given a file, whose scenes share a box or the guest, or one scene of those with a box each."""
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # the guest has none
+
+    def piece(nodeid: str) -> str:
+        file, _, _ = nodeid.partition("::")
+        return nodeid if Path(file).stem in ON_THEIR_OWN else file
+
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = piece
+    return scheduler
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Generator[None, object, object]:
     """A machine that can't run a guest is no failure."""
@@ -108,7 +132,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """On the host, a test of the guest is not called but asked for."""
     if MODE == "inside" or not _is_for_guest(pyfuncitem):
         return None
-    report = _guest(pyfuncitem.session).result(pyfuncitem.nodeid)
+    report = _guest(pyfuncitem.session).result(pyfuncitem)
     if report["outcome"] == "skipped":
         pytest.skip(report["said"])
     if report["outcome"] == "failed":

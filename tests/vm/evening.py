@@ -42,9 +42,11 @@ def evening(image: Image, around: Outside) -> Evening:
     """The kept memory of a box with this disk; made if it is not there."""
     sources = sorted(ROOT.glob("tests/vm/*.py"))
     programs = [
-        path.read_bytes() for path in sources if path.name in ("guest.py", "relay.py", "wake.py", "configfs.py")
+        path.read_bytes()
+        for path in sources
+        if path.name in ("guest.py", "relay.py", "wake.py", "configfs.py", "qemu.py")
     ]
-    words = f"{image.folder.name}|{NOT_YET}|{_SCSI}|2".encode()
+    words = f"{image.folder.name}|{NOT_YET}|{_SCSI}".encode()
     key = hashlib.sha256(b"|".join([words, *programs])).hexdigest()[:12]
     folder = cache_folder() / f"evening-{key}"
     with one_at_a_time(folder.with_suffix(".lock")):
