@@ -17,8 +17,8 @@ STOP_TIMEOUT_S = 10.0
 SAVE_TIMEOUT_S = 120.0
 QEMUS = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
 _BOARDS = {"amd64": "q35", "arm64": "virt"}
-_EMULATED = {"amd64": "qemu64", "arm64": "cortex-a72"}
-"""The plainest: each feature more makes emulation slower, and so do two processors, and the kernel's mitigations."""
+_EMULATED = {"amd64": "Nehalem", "arm64": "cortex-a72"}
+"""Plain ones: what a newer one can do more makes emulation slower, and so do two, and the kernel's mitigations."""
 _CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
 
 

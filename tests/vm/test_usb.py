@@ -98,6 +98,7 @@ def test_a_printer_that_stops_taking_bytes_is_waited_for(tmp_path: Path, cable: 
     with usb_kitchen(tmp_path, cable, q_len=5) as here:
         here.order(1)
         settled(here, 1)
+        here.idle()
         here.device.stall()
         here.order(2, items=items)
         here.wait_alarm("printer:wok:silent", 30)
@@ -117,6 +118,7 @@ def test_a_ticket_that_only_the_cable_has_is_not_believed_to_be_printed(tmp_path
     with usb_kitchen(tmp_path, cable) as here:
         here.order(1)
         settled(here, 1)
+        here.idle()
         here.device.stall()
         here.order(2)
         here.wait_alarm("printer:wok:silent", 30)
