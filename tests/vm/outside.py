@@ -207,7 +207,7 @@ def shell(box: Box, script: str, timeout_s: float = PATIENCE_S) -> str:
 def until(box: Box, test: str, timeout_s: float = PATIENCE_S) -> None:
     """Wait until a shell's test holds in the box."""
     try:
-        shell(box, f"until {test}; do sleep 0.2; done", timeout_s)
+        shell(box, f"until {test}; do sleep 1; done", timeout_s)
     except TimeoutError:
         said = shell(box, "journalctl -b -o short-monotonic --no-hostname | tail -n 40")
         raise AssertionError(f"waited in vain for {test}\n{said}") from None

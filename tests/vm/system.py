@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.vm.image import SMALL_INITRD, Image, NotHere, cache_folder, ext4, one_at_a_time, program, run
+from tests.vm.image import SMALL_INITRD, Image, NotHere, cache_folder, ext4, one_at_a_time, program, run, unpack_kernel
 
 PACKAGES = (
     *("systemd", "systemd-sysv", "udev", "dbus", "kmod", "iproute2", "procps", "e2fsprogs", "dmsetup"),
@@ -72,13 +72,13 @@ WantedBy=basic.target
 }
 FOLDERS = ("data", "project")
 _UNITS = "etc/systemd/system"
+_IDLE = ("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_reap.service", "systemd-logind.service", "getty.target")
+"""What nobody here needs, and an emulated box would take seconds for."""
 LINKS = {
     "usr/local/bin/python": "/usr/bin/python3",
     f"{_UNITS}/basic.target.wants/bench.service": "../bench.service",
     f"{_UNITS}/multi-user.target.wants/systemd-networkd.service": "/lib/systemd/system/systemd-networkd.service",
-    f"{_UNITS}/apt-daily.timer": "/dev/null",
-    f"{_UNITS}/apt-daily-upgrade.timer": "/dev/null",
-}
+} | {f"{_UNITS}/{idle}": "/dev/null" for idle in _IDLE}
 
 
 def system(arch: str = "amd64", package: Path | None = None) -> Image:
@@ -165,9 +165,7 @@ def _make(arch: str, package: Path | None, folder: Path) -> None:
     _furnish(root)
     if package:
         _install(root, package)
-    for name in ("vmlinuz", "initrd.img"):
-        (kernel,) = (root / "boot").glob(f"{name}-*")
-        shutil.copy(kernel, work / name)
+    unpack_kernel(root / "boot", work)
     users = [line.split(":") for line in (root / "etc/passwd").read_text().splitlines()]
     owner = [fields[2:4] for fields in users if fields[0] == "shop-agent"]
     (work / "user").write_text(" ".join(owner[0]) if owner else "0 0")
