@@ -45,6 +45,9 @@ class Ticket(msgspec.Struct, frozen=True):
 class Kitchen:
     """One station, one printer. `start` and `stop` the print room at will: the journal and the printer stay."""
 
+    pace_s = 0.02
+    """How often it is looked whether what is waited for is there."""
+
     def __init__(
         self, folder: Path, device: VirtualPrinter, link: str, confirm: str, patience: Patience = IMPATIENT
     ) -> None:
@@ -164,7 +167,7 @@ class Kitchen:
         deadline = time.monotonic() + timeout_s
         while not done():
             assert time.monotonic() < deadline, f"waited in vain for {what}; told {self.reports()}, {self.alarms()}"
-            self.device.wait_for(lambda _: False, 0.02)
+            self.device.wait_for(lambda _: False, self.pace_s)
 
     def idle(self) -> None:
         """Wait until the worker has read the counters after its last ticket, as it does when nothing waits."""

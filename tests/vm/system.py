@@ -146,7 +146,7 @@ def tools(path: Path, project: Path, *packages: Path) -> Path:
             shutil.copy(source, folder)
         for package in packages:
             (shutil.copytree if package.is_dir() else shutil.copy)(package, Path(made, package.name))
-        return ext4(path, 64, "tools", Path(made))
+        return ext4(path, 96, "tools", Path(made))
 
 
 def user_of(image: Image) -> tuple[int, int]:

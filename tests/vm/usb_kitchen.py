@@ -24,6 +24,8 @@ PLUGGED_S = 20.0
 class UsbKitchen(Kitchen):
     """A kitchen with its printer's gadget; `device.refuse()` pulls its cable, `device.refuse(False)` plugs it in."""
 
+    pace_s = 0.2
+
     def __init__(self, folder: Path, gadget: Gadget, device: VirtualPrinter, link: str) -> None:
         self.gadget = gadget
         super().__init__(folder, device, link, "auto", PATIENCE)
