@@ -30,7 +30,7 @@ ENVIRONMENT = {
 KVM_BOOT_S, BOOT_S = 15.0, 600.0
 """A nested /dev/kvm may take the guest's first instruction and never give an answer: then it is not waited for long."""
 
-HAIL_S = 2.0
+HAIL_S = 0.5
 
 BARE = Hardware()
 
