@@ -221,6 +221,7 @@ class Agent:
             self._consumer.resume()
             with running(self._services[1:], STOP_S, self._clock):
                 gc.freeze()  # what is here by now stays: to look through it again and again would hold up tickets
+                gc.enable()
                 sd_notify("READY=1")
                 printers = len(self._config.printers)
                 _log.info("app.started", version=__version__, shop=self._config.shop, printers=printers)

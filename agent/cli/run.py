@@ -1,5 +1,6 @@
 """`shop-agent run`: what the service runs."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ _log = log.get("config")
 @click.option("--log-level", type=click.Choice(log.LEVELS), default="info", show_default=True)
 def run(config_path: Path, first_run: bool, printers: tuple[str, ...], listen: str, log_level: str) -> None:
     """Take orders and print them, until stopped."""
+    gc.disable()  # until it is ready: what is loaded stays
     log.configure(log_level)
     if first_run and _is_missing(config_path):
         from agent.firstrun import LISTEN, begin  # a box is new once

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from agent.update.back import CALM, DPKG_S, PACKAGE
@@ -12,6 +13,7 @@ from agent.update.deb import repack
 SOURCE = Path("/etc/apt/sources.list.d/shop-agent.sources")
 """Written by scripts/install; its suite is stable or canary."""
 ARCHIVES = Path("/var/cache/apt/archives")
+LISTS = Path("/var/lib/apt/lists")
 VITAL = "/usr/lib/shop-agent/"
 FETCH_S = 1800
 _ASK_S = 60
@@ -46,8 +48,16 @@ def require() -> None:
 
 
 def refresh() -> None:
-    """Ask our repository for news, and no other. Raises PackageError: no network, or a list that is not signed."""
+    """Ask our repository for news, and no other. Raises PackageError: no network, or a list that is not signed.
+
+    apt does not wait for the disk: after a power cut lists may be empty, which apt never mends, and is stuck at.
+    """
+    for path in LISTS.glob("*_*"):
+        with suppress(OSError):
+            if path.is_file() and not path.stat().st_size:
+                path.unlink()
     _run(["apt-get", "-q", *_OURS, *_LOCK, "-o", "APT::Update::Error-Mode=any", "update"], FETCH_S)
+    os.sync()
 
 
 def offered() -> tuple[str, int | None]:

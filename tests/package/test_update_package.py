@@ -83,8 +83,11 @@ def _no_way_back(root: Path) -> None:
 
 
 def test_a_newer_version_is_installed_and_proved(box: Box, built: Path) -> None:
-    """It comes from the signed repository, its doctor says that all is as before, and it stays."""
+    """It comes from the signed repository, its doctor says that all is as before, and it stays. Lists of apt's that a
+    power cut left empty do not hold it up.
+    """
     box.repository.publish(as_version(built, "0.2.0"))
+    box.root.run('for list in /var/lib/apt/lists/*_*; do [ ! -f "$list" ] || : >"$list"; done')
     said = box.run("shop-agent update\n" + WHO)
     assert "0.2.0 runs" in said, said
     assert "install ok installed 0.2.0" in said
