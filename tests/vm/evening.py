@@ -42,9 +42,7 @@ def evening(image: Image, around: Outside) -> Evening:
     """The kept memory of a box with this disk; made if it is not there."""
     sources = sorted(ROOT.glob("tests/vm/*.py"))
     programs = [
-        path.read_bytes()
-        for path in sources
-        if path.name in ("guest.py", "relay.py", "wake.py", "configfs.py", "qemu.py")
+        path.read_bytes() for path in sources if path.name in ("guest.py", "relay.py", "configfs.py", "qemu.py")
     ]
     words = f"{image.folder.name}|{NOT_YET}|{_SCSI}".encode()
     key = hashlib.sha256(b"|".join([words, *programs])).hexdigest()[:12]
@@ -85,7 +83,5 @@ def night(kept: Evening, around: Outside, data: Path, now: float = 0.0) -> Itera
         file = {"driver": "file", "filename": str(data), "cache": {"direct": False, "no-flush": False}}
         box.machine.monitor("blockdev-add", **{"driver": "raw", "node-name": "data", "file": file})
         box.machine.monitor("device_add", driver="scsi-hd", drive="data", id="data", **{"write-cache": "on"})
-        shell(box, "systemctl start --no-block systemd-networkd")
-        code, said = box.run(["python", "-m", "tests.vm.wake", str(now or time.time())])
-        assert code == 0, said
+        box.channel.wake(now or time.time())
         yield box
