@@ -95,6 +95,7 @@ def keep(to: Path) -> None:
 def install(version: str) -> None:
     """Put it in the place of the one that is here, which stops and starts the agent. Raises PackageError."""
     _run([*_INSTALL, f"{PACKAGE}={version}"], DPKG_S)
+    os.sync()  # dpkg waits for its own files only, not for what the package's script compiled
 
 
 def forget_fetched() -> None:
