@@ -444,10 +444,12 @@ def test_refused_connection_is_tried_for_ever_and_needs_a_person(
 
 def test_no_listener_is_tried_until_there_is_one(said: Said) -> None:
     """A connection that is refused is tried again for ever; it is said once."""
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
+    reserved = socket.socket()
+    reserved.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else gets it
+    port = reserved.getsockname()[1]
     with office(port) as here:
         said.wait("broker.unreachable")
+        reserved.close()
         with ScriptedBroker(port=port) as broker:
             broker.welcome()
             here.up()

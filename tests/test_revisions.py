@@ -155,7 +155,7 @@ def test_revisions_that_merged_are_compared_with_what_is_on_paper(tmp_path: Path
 
 def test_after_a_doubt_the_whole_order_is_printed(tmp_path: Path) -> None:
     """Nobody knows whether the first ticket is on paper: what changed since would be half an order."""
-    with brigade(tmp_path, {"wok": PrinterSpec()}, printing=Printing(reprint_after_s=1, failover_after_s=60)) as here:
+    with brigade(tmp_path, {"wok": PrinterSpec()}, printing=Printing(reprint_after_s=3, failover_after_s=60)) as here:
         here.order(41)
         here.wait_told(41)
         here.device.swallow()
