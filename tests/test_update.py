@@ -471,3 +471,17 @@ def test_where_no_package_is_installed_a_person_reads_so(tmp_path: Path, monkeyp
     assert done.exit_code == 1
     assert "不是用软件包安装的 is not installed as a package: docs/install.md" in done.output
     assert "no packages found" in done.output
+
+
+def test_lists_that_a_power_cut_left_empty_are_fetched_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """apt finds none of them when it is asked, and its lock and what is sound where they were."""
+    lists = tmp_path / "lists"
+    (lists / "partial").mkdir(parents=True)
+    for name, text in {"shop_InRelease": "", "shop_Packages": "", "debian_InRelease": "signed", "lock": ""}.items():
+        (lists / name).write_text(text)
+    (tmp_path / "apt-get").write_text(f"#!/bin/sh\nls {lists} >{tmp_path}/seen\n")
+    (tmp_path / "apt-get").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(packages, "LISTS", lists)
+    packages.refresh()
+    assert (tmp_path / "seen").read_text().split() == ["debian_InRelease", "lock", "partial"]
