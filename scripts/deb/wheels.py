@@ -25,6 +25,12 @@ _DEAD_WEIGHT = (
     "PIL/_imagingtk.*",
     "PIL/_avif.*",  # no ticket shows a picture of that kind, and its library is 5 MB
     "pillow.libs/libavif-*",
+    "PIL/_webp.*",
+    "PIL/_imagingcms.*",
+    "pillow.libs/liblcms2-*",
+    "cffi/*",  # writes bindings; what uses one needs its _cffi_backend only
+    "pycparser/*",
+    "anyio/_backends/_trio.py",
 )
 _KEPT_OF_INFO = "METADATA"
 

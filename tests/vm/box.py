@@ -16,7 +16,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tests.vm.channel import Channel, Running
-from tests.vm.image import BENCH, Image, NotHere, Recipe, built, cache_folder
+from tests.vm.image import BENCH, Image, NotHere, Recipe, built, cache_folder, compiled
 from tests.vm.qemu import Hardware, Machine, kvm_usable
 
 ROOT = Path(__file__).parents[2]
@@ -128,7 +128,8 @@ def _kvm_verdict() -> Path:
 
 def _snapshot(folder: Path) -> Path:
     """The project as it is now: who edits it meanwhile does not disturb the guest, which caches what it read."""
-    return Path(shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".*", "data", "bench-out", "demo-paper")))
+    left_out = shutil.ignore_patterns(".*", "__pycache__", "data", "bench-out", "demo-paper")
+    return compiled(Path(shutil.copytree(ROOT, folder, ignore=left_out)))
 
 
 def _site_packages() -> Path:

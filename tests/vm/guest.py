@@ -21,7 +21,7 @@ PORT = "ctl"
 _CHUNK = 16384
 _ADD_ENTROPY, _RESEED = 0x40085203, 0x5207
 _DATA = Path("/dev/disk/by-label/data")
-_SERVICES = ("systemd-networkd.service", "shop-agent-boot.service", "shop-agent.service")
+_SERVICES = ("shop-agent-boot.service", "shop-agent.service")
 
 
 def port_path(name: str, timeout_s: float = 30.0) -> Path:

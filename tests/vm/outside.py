@@ -46,9 +46,8 @@ class Outside:
         self.events: list[dict[str, object]] = []
         self.states: list[bytes] = []
         self.printer_port = printer_port
+        self._tickets: list[Ticket] = []
         self._changed = threading.Condition()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="outside", protocol=mqtt.MQTTv5)
         self._client.on_message = lambda _client, _data, message: self._hear(bytes(message.payload))
         self._client.connect("127.0.0.1", broker.port)
@@ -148,11 +147,13 @@ class Outside:
     def wait_paper(self, wanted: Callable[[Ticket], bool], what: str, timeout_s: float = PATIENCE_S) -> Ticket:
         """Wait for a piece of paper; the newest such one."""
 
-        def found(_: object) -> list[Ticket]:
-            return [ticket for piece in self.device.paper.pieces if wanted(ticket := read(piece))]
+        def found() -> list[Ticket]:
+            pieces = self.device.paper.pieces
+            self._tickets += [read(piece) for piece in pieces[len(self._tickets) :]]
+            return [ticket for ticket in self._tickets if wanted(ticket)]
 
-        assert self.device.wait_for(lambda it: bool(found(it)), timeout_s), f"waited in vain for {what}"
-        return found(None)[-1]
+        assert self.device.wait_for(lambda _: bool(found()), timeout_s), f"waited in vain for {what}"
+        return found()[-1]
 
     def wait_printed(self, number: int, timeout_s: float = PATIENCE_S) -> Ticket:
         """Wait for an order's whole ticket."""

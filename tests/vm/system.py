@@ -10,7 +10,18 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.vm.image import SMALL_INITRD, Image, NotHere, cache_folder, ext4, one_at_a_time, program, run, unpack_kernel
+from tests.vm.image import (
+    SMALL_INITRD,
+    Image,
+    NotHere,
+    cache_folder,
+    compiled,
+    ext4,
+    one_at_a_time,
+    program,
+    run,
+    unpack_kernel,
+)
 
 PACKAGES = (
     *("systemd", "systemd-sysv", "udev", "dbus", "kmod", "iproute2", "procps", "e2fsprogs", "dmsetup"),
@@ -67,12 +78,26 @@ OOMScoreAdjust=-1000
 [Install]
 WantedBy=basic.target
 """,
+    "etc/systemd/system/systemd-udev-trigger.service.d/few.conf": """\
+[Service]
+ExecStart=
+ExecStart=udevadm trigger --action=add \
+  --subsystem-match=block --subsystem-match=net --subsystem-match=pci --subsystem-match=virtio \
+  --subsystem-match=virtio-ports --subsystem-match=usb --subsystem-match=usbmisc
+""",
     "etc/machine-id": "5e0b0e1a5c1e4d0f8a6f6f0b0c5d7e21\n",
     "etc/hostname": "shop-agent\n",
 }
 FOLDERS = ("data", "project")
 _UNITS = "etc/systemd/system"
-_IDLE = ("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_reap.service", "systemd-logind.service", "getty.target")
+_IDLE = (
+    *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer"),
+    *("modprobe@dm_mod.service", "modprobe@efi_pstore.service", "modprobe@fuse.service", "modprobe@loop.service"),
+    *("dev-hugepages.mount", "dev-mqueue.mount", "sys-fs-fuse-connections.mount", "sys-kernel-tracing.mount"),
+    *("proc-sys-fs-binfmt_misc.automount", "systemd-binfmt.service", "systemd-rfkill.socket", "e2scrub_reap.service"),
+    *("systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-user-sessions.service"),
+    *("systemd-logind.service", "getty.target", "systemd-random-seed.service"),
+)
 """What nobody here needs, and an emulated box would take seconds for."""
 LINKS = {
     "usr/local/bin/python": "/usr/bin/python3",
@@ -146,7 +171,7 @@ def tools(path: Path, project: Path, *packages: Path) -> Path:
             shutil.copy(source, folder)
         for package in packages:
             (shutil.copytree if package.is_dir() else shutil.copy)(package, Path(made, package.name))
-        return ext4(path, 96, "tools", Path(made))
+        return ext4(path, 96, "tools", compiled(Path(made)))
 
 
 def user_of(image: Image) -> tuple[int, int]:
