@@ -63,7 +63,8 @@ printf '%s\\n' virtio_pci virtio_blk ext4 crc32c >usr/share/initramfs-tools/modu
 """For mmdebstrap, before the kernel comes: of Debian's 35 MB of drivers this machine's disk needs four."""
 
 
-UNPACKED = b"its kernel is unpacked"
+_UDEV_BEGINS, _UDEV_ENDS = "scripts/init-top/udev", "scripts/init-bottom/udev"
+UNPACKED = "its kernel is unpacked, its first disk does not look for devices"
 
 
 class NotHere(Exception):
@@ -81,7 +82,7 @@ class Recipe(msgspec.Struct, frozen=True):
 
     def key(self) -> str:
         """The same for the same recipe."""
-        recipe = msgspec.json.encode(self) + SMALL_INITRD.encode() + UNPACKED
+        recipe = msgspec.json.encode(self) + SMALL_INITRD.encode() + UNPACKED.encode()
         return f"{self.name}-{hashlib.sha256(recipe).hexdigest()[:12]}"
 
 
@@ -167,10 +168,24 @@ def compiled(folder: Path) -> Path:
 
 
 def unpack_kernel(boot: Path, into: Path) -> None:
-    """The kernel of a /boot and its first disk as they are in memory: unpacked by the guest they take 3 s."""
+    """The kernel of a /boot and its first disk as they are in memory: unpacked by the guest they take 3 s. What looks
+    for devices there is left out, as the modules are named and systemd will look for them again.
+    """
     (kernel,), (initrd,) = boot.glob("vmlinuz-*"), boot.glob("initrd.img-*")
     (into / "vmlinux").write_bytes(_payload(kernel.read_bytes()))
-    (into / "initrd.img").write_bytes(gzip.decompress(initrd.read_bytes()))
+    last = (boot.parent / "usr/share/initramfs-tools" / _UDEV_ENDS).read_text().replace("udevadm control --exit", "")
+    instead = _archive({_UDEV_BEGINS: b"#!/bin/sh\n", _UDEV_ENDS: last.encode()})
+    (into / "initrd.img").write_bytes(gzip.decompress(initrd.read_bytes()) + instead)
+
+
+def _archive(files: dict[str, bytes]) -> bytes:
+    """Programs as a cpio archive, which the kernel unpacks over the one before (its early-userspace/buffer-format)."""
+    out = b""
+    for name, data in {**files, "TRAILER!!!": b""}.items():
+        fields = (0, 0o100755, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        head = b"070701" + b"".join(b"%08x" % field for field in fields) + name.encode() + b"\0"
+        out += b"".join(part + b"\0" * (-len(part) % 4) for part in (head, data))
+    return out
 
 
 def _payload(kernel: bytes) -> bytes:

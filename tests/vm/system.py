@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.vm.image import (
     SMALL_INITRD,
+    UNPACKED,
     Image,
     NotHere,
     cache_folder,
@@ -112,7 +113,7 @@ def system(arch: str = "amd64", package: Path | None = None) -> Image:
     Raises:
         NotHere: it can't be made on this machine.
     """
-    recipe = [base_key(arch), *FILES, *FILES.values(), *FOLDERS, *LINKS, *LINKS.values(), str(SIZE_MB)]
+    recipe = [base_key(arch), UNPACKED, *FILES, *FILES.values(), *FOLDERS, *LINKS, *LINKS.values(), str(SIZE_MB)]
     parts = [part.encode() for part in recipe] + ([package.read_bytes()] if package else [])
     folder = cache_folder() / f"box-{arch}-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:12]}"
     with one_at_a_time(folder.with_suffix(".lock")):

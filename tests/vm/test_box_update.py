@@ -1,15 +1,15 @@
 """A box that brings itself up to date from a signed repository, and whose plug is pulled at every step of it.
 
-Its whole life is one story: each cut is followed by a boot from that very disk, where the old version or the new one
-runs, as the table of the steps says, and every order is on paper once; then it tries again.
+A box's whole life is one story: each cut is followed by a boot from that very disk, where the old version or the new
+one runs, as the table of the steps says, and every order is on paper once; then it tries again.
 """
 
 import random
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,11 @@ from tests.vm.packages import package, repository
 from tests.vm.system import system
 
 GOOD, NEXT, BROKEN = "9.1.0", "9.2.0", "9.3.0"
-CUTS = {"fetch": GOOD, "keep": GOOD, "begin": GOOD, "install": GOOD, "prove": GOOD, "commit": NEXT, "back": BROKEN}
-"""Each step, and the version that it is cut on the way to."""
+STORIES = (
+    {"fetch": GOOD, "keep": GOOD, "begin": GOOD, "install": GOOD, "prove": GOOD},
+    {"commit": NEXT, "back": BROKEN},
+)
+"""Of a box each: the steps, and the version that each is cut on the way to."""
 MAY_STAY = ("prove", "commit")
 WITHIN_S = {"install": 15.0, "prove": 8.0, "back": 15.0}
 """How long after a step's beginning the plug may be pulled; the others are short."""
@@ -65,21 +68,20 @@ class Life:
         self._power.close()
 
 
-@pytest.fixture(scope="module")
-def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+@contextmanager
+def box_on(folder: Path, versions: Collection[str]) -> Iterator[Life]:
     """This version runs, and has printed; there are repositories with newer ones, of which one is broken."""
-    folder = tmp_path_factory.mktemp("update")
     deb = Path(shutil.copy(package(), folder))
-    packages = (as_version(deb, GOOD), as_version(deb, NEXT), as_version(deb, BROKEN, falls_over))
+    packages = [as_version(deb, each, *([falls_over] if each == BROKEN else [])) for each in versions]
     repositories = tuple(repository(folder / each.name.split("_")[1], each) for each in packages)
     with outside(folder) as around, ExitStack() as stack:
         around.settings = SETTINGS
-        made = Life(system("amd64", package()), around, repositories)
-        stack.callback(made.end)
-        around.configure(made.box)
+        life = Life(system("amd64", package()), around, repositories)
+        stack.callback(life.end)
+        around.configure(life.box)
         around.wait_online()
         around.wait_printed(around.order())
-        yield made
+        yield life
 
 
 def falls_over(root: Path) -> None:
@@ -90,13 +92,20 @@ def falls_over(root: Path) -> None:
 
 def test_every_step_is_cut() -> None:
     """A step that comes new wants its cut here."""
-    assert set(CUTS) == set(STEPS)
+    assert {step for story in STORIES for step in story} == set(STEPS)
 
 
-@pytest.mark.parametrize("step", CUTS)
-def test_the_plug_pulled_at_a_step_leaves_the_old_or_the_new_version(life: Life, step: str) -> None:
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: "-".join(story))
+def test_the_plug_pulled_at_every_step_leaves_the_old_or_the_new_version(tmp_path: Path, story: dict[str, str]) -> None:
     """Also while orders come: none is lost or doubled, and dpkg has nothing left half-way."""
-    version, around = CUTS[step], life.around
+    with box_on(tmp_path, sorted(set(story.values()))) as life:
+        for step, version in story.items():
+            cut(life, step, version)
+
+
+def cut(life: Life, step: str, version: str) -> None:
+    """On the way to this version."""
+    around = life.around
     begin(life.box, version, step)
     with around.orders_flow(ORDER_EVERY_S):
         time.sleep(random.Random(step).uniform(0.0, WITHIN_S.get(step, 0.5)))
@@ -107,7 +116,7 @@ def test_the_plug_pulled_at_a_step_leaves_the_old_or_the_new_version(life: Life,
     until(box, f"[ ! -e {STATE} ] || grep -q '\"trial\": null' {STATE}", 2 * PATIENCE_S)
     until(box, "systemctl -q is-active shop-agent")
     runs = shell(box, "dpkg-query -W -f '${Version}' shop-agent")
-    print(f"cut at {step} on the way from {life.runs} to {version}: {runs} runs ({STEPS[step]})")
+    print(f"cut at {step} on the way from {life.runs} to {version}: {runs} runs ({STEPS[step]})", flush=True)
     assert runs in ((life.runs, version) if step in MAY_STAY else (life.runs,))
     assert runs in shell(box, "shop-agent version")
     assert shell(box, f"dpkg --audit; dpkg --verify shop-agent | {NOT_IN_THE_IMAGE}") == ""
