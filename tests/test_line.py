@@ -449,10 +449,12 @@ def test_no_listener_is_tried_until_there_is_one(said: Said) -> None:
     port = reserved.getsockname()[1]
     with office(port) as here:
         said.wait("broker.unreachable")
+        assert "refused" in here.line.why
         reserved.close()
         with ScriptedBroker(port=port) as broker:
             broker.welcome()
             here.up()
+            assert here.line.why == ""
     assert said.events.count("broker.unreachable") == 1
 
 

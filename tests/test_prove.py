@@ -88,6 +88,18 @@ def wrong_quantity(day: Evidence) -> Evidence:
     return change(day, lambda pieces: [*pieces[:2], print_ticket(upsert({**BUNS, "qty": "1"}, no="3"), number=3)])
 
 
+def unsaid(**more: Any) -> Callable[[Evidence], Evidence]:
+    """The first order, or its dish, said more than the ticket does."""
+
+    def change(day: Evidence) -> Evidence:
+        first = deepcopy(day.events[0])
+        order = first["data"]["order"]
+        (order if "order" in more else order["items"][0]).update(more.get("order", more))
+        return msgspec.structs.replace(day, events=[first, *day.events[1:]])
+
+    return change
+
+
 def older_revision(day: Evidence) -> Evidence:
     """The kitchen gets the newest revision of an order, and then the one before."""
     second = upsert({**BUNS, "qty": "9"}, no="1", rev=2)
@@ -115,6 +127,14 @@ PLANTED: dict[str, tuple[Callable[[Evidence], Evidence], Fault]] = {
     "stray bytes": (lambda day: msgspec.structs.replace(day, stray={"kitchen": [b"\x1b\xff"]}), Fault.FOREIGN),
     "another's printer": (moved, Fault.STRANGER),
     "wrong quantity": (wrong_quantity, Fault.WRONG),
+    "another's dish": (
+        lambda day: change(day, lambda p: [p[0], with_line(p[1], f"{SOY['name']}   x1"), p[2]]),
+        Fault.WRONG,
+    ),
+    "no word of a note": (unsaid(note="不要香菜"), Fault.WRONG),
+    "no word of a choice": (unsaid(mods=[{"name": "重辣"}]), Fault.WRONG),
+    "no word of an allergy": (unsaid(order={"allergies": ["花生"]}), Fault.WRONG),
+    "no word of the order's note": (unsaid(order={"note": "放门口"}), Fault.WRONG),
     "older revision": (older_revision, Fault.OUTDATED),
     "never taken": (never_taken, Fault.UNTAKEN),
 }

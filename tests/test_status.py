@@ -316,6 +316,12 @@ def test_without_an_agent_the_exit_code_is_69(tmp_path: Path) -> None:
             assert "start it" in str(done.exception)
 
 
+def test_a_line_that_does_not_come_up_says_why(tmp_path: Path) -> None:
+    """Who stands at the box need not read the log for it."""
+    with shopfront(tmp_path, no_broker()) as shop:
+        until(lambda: "Connection refused" in shop.run("status").output, "the reason")
+
+
 # -- waiting for lines ---------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,8 @@ from agent.simulator.paper import Paper
 from agent.simulator.piece import Item, Piece
 from agent.simulator.reading import Banner, read_piece
 from agent.simulator.share import Stations
-from agent.simulator.verdict import Fault, Finding, Verdict, judge_paper, judge_word
+from agent.simulator.verdict import Fault, Finding, Verdict, judge_paper
+from agent.simulator.word import judge_word
 from agent.tickets.changes import compare
 from agent.tickets.notice import alarm
 from agent.tickets.routing import route

@@ -114,6 +114,11 @@ class Line:
         return self._troubles.login
 
     @property
+    def why(self) -> str:
+        """Why it is not up, as far as is known."""
+        return "" if self._up else self._troubles.why
+
+    @property
     def faults(self) -> dict[str, str]:
         """What needs a person: alarm key and reason."""
         if self._up:

@@ -35,6 +35,11 @@ class Troubles:
         file = self._settings.cert_file
         return f"who comes with the certificate {file}" if file is not None else "who comes without a user name"
 
+    @property
+    def why(self) -> str:
+        """What the last try met; empty once the broker took us."""
+        return self._said
+
     def over(self) -> None:
         """The broker took us."""
         self._said = self.refusal = ""

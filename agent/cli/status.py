@@ -132,6 +132,8 @@ def lines_of(seen: Overview, config: Config) -> Iterator[str]:
     )
     off = seen.line.state == "off"
     yield plain("云端 line", LINE[seen.line.state], *(() if off else (session, heard)))
+    if seen.line.why:
+        yield "  " + plain(seen.line.why)
     if not seen.printers:
         yield "打印机 printers  没有配置 none is configured"
     for printer in seen.printers:

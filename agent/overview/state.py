@@ -28,11 +28,13 @@ Wellness = Literal["well", "look", "trouble"]
 class LineNow(msgspec.Struct, frozen=True):
     """The line to the cloud. `off`: no cloud is configured, which is no fault. `session`: did the broker still have it
     when we came; None where nobody knows. `heard`: when the cloud last brought something, "" before the first time.
+    `why`: what the last try to connect met.
     """
 
     state: Literal["off", "connecting", "up", "down"]
     session: bool | None = None
     heard: str = ""
+    why: str = ""
 
 
 class PrinterNow(msgspec.Struct, frozen=True):

@@ -16,7 +16,8 @@ import msgspec
 from agent.simulator.piece import Line, Piece
 from agent.simulator.reading import Banner, Printed, read_paper, read_piece
 from agent.simulator.share import Stations
-from agent.simulator.verdict import Event, Fault, Finding, Verdict, judge_paper, judge_word
+from agent.simulator.verdict import Event, Fault, Finding, Verdict, judge_paper
+from agent.simulator.word import judge_word
 
 TICKET_WORDS = (
     *(

@@ -48,15 +48,47 @@ def shares(order: Mapping[str, Any], stations: Stations) -> dict[str, tuple[Dish
     """Each concerned station's dishes. A set meal goes whole to its station, but for the parts that others claim."""
     found: dict[str, list[Dish]] = {}
     for item in order["items"]:
-        for station, dish in _walk(item, stations.claim(item) or stations.default, Decimal(1), stations):
-            found.setdefault(station, []).append(dish)
+        for station, each, sets in _walk(item, stations.claim(item) or stations.default, Decimal(1), stations):
+            found.setdefault(station, []).append(_dish(each, sets))
     return {station: tuple(dishes) for station, dishes in found.items()}
 
 
-def _walk(item: Mapping[str, Any], here: str, sets: Decimal, stations: Stations) -> Iterator[tuple[str, Dish]]:
+def remarks(order: Mapping[str, Any], stations: Stations) -> dict[str, tuple[str, ...]]:
+    """What else each of them must be told: the choices and notes of its dishes, the order's own note, allergies."""
+    found: dict[str, list[str]] = {}
+    for item in order["items"]:
+        for station, each, _ in _walk(item, stations.claim(item) or stations.default, Decimal(1), stations):
+            said = [*(choice["name"] for choice in each.get("mods") or ()), each.get("note")]
+            found.setdefault(station, []).extend(str(word) for word in said if word)
+    common = [str(word) for word in (order.get("note"), *(order.get("allergies") or ())) if word]
+    return {station: (*said, *common) for station, said in found.items()}
+
+
+def of_others(order: Mapping[str, Any], stations: Stations) -> dict[str, tuple[str, ...]]:
+    """The dishes that each of them must not be told to make: with both their names, as they stand before a number. A
+    set meal is no dish: its parts say what they belong to.
+    """
+    found: dict[str, set[str]] = {}
+    for item in order["items"]:
+        for station, each, _ in _walk(item, stations.claim(item) or stations.default, Decimal(1), stations):
+            names = "".join(f"{each['name']}{each.get('name2') or ''}".split())
+            found.setdefault(station, set()).update([names] if not each.get("children") else [])
+    everything = set().union(*found.values())
+    return {station: tuple(sorted(everything - own)) for station, own in found.items()}
+
+
+def _dish(item: Mapping[str, Any], sets: Decimal) -> Dish:
     each = str(item["qty"]).strip()
     total = Decimal(each) * sets
-    yield here, Dish(str(item["name"]), (each,) if sets == 1 else (f"{total.normalize():f}", each))
+    return Dish(str(item["name"]), (each,) if sets == 1 else (f"{total.normalize():f}", each))
+
+
+def _walk(
+    item: Mapping[str, Any], here: str, sets: Decimal, stations: Stations
+) -> Iterator[tuple[str, Mapping[str, Any], Decimal]]:
+    """Each item with its station, and the number of set meals that it is within."""
+    yield here, item, sets
+    total = Decimal(str(item["qty"]).strip()) * sets
     for child in item.get("children", ()):
         yield from _walk(child, stations.claim(child) or here, total, stations)
 
@@ -64,6 +96,11 @@ def _walk(item: Mapping[str, Any], here: str, sets: Decimal, stations: Stations)
 def says_all(words: str, dishes: Sequence[Dish]) -> bool:
     """Does a ticket, as its characters without blanks, name each dish with its quantity, as often as it was ordered?"""
     return all(_times(words, dish) >= times or _drawn(words, dish) for dish, times in Counter(dishes).items())
+
+
+def says(words: str, remark: str) -> bool:
+    """Does a ticket say it, in signs or, from a sign outside GBK on, in a picture?"""
+    return named(words, remark) or any(True for _ in _drawn_starts(words, "".join(remark.split())))
 
 
 def shows(words: str, dish: Dish) -> bool:

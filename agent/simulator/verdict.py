@@ -1,13 +1,11 @@
-"""The judge: what was published, against what is on paper. Pure, and deaf to what the agent says of itself, but for one
-question: was it true when it said *confirmed*?
+"""The judge: what was published, against what is on paper. Pure, and deaf to what the agent says of itself.
 
 The law: at every station that an order concerns its newest revision stands on paper, whole, and once, or again only
 under the banner 补打 REPRINT; a revision may say only what it changes, where the one before it stands on paper; what is
 off was taken back by 作废; a part of a ticket is followed by what replaces it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -15,12 +13,10 @@ import msgspec
 
 from agent.simulator.parts import misleading
 from agent.simulator.piece import Piece
-from agent.simulator.reading import Banner, Printed, read_paper, read_piece
-from agent.simulator.share import Dish, Stations, named, says_all, shares, shows_changes
+from agent.simulator.reading import Banner, Printed, read_paper
+from agent.simulator.share import Dish, Stations, named, of_others, remarks, says, says_all, shares, shows_changes
 
 Event = Mapping[str, Any]
-ROUNDING = timedelta(milliseconds=1)
-"""Reports tell the time in whole milliseconds."""
 
 
 class Fault(StrEnum):
@@ -95,10 +91,14 @@ class Verdict(msgspec.Struct):
 
 
 class Story(msgspec.Struct):
-    """An order as it was told: the snapshots by revision, and the newest cancel (-1 for none)."""
+    """An order as it was told: the snapshots by revision, what else its newest one says to each station, which dishes
+    it leaves to others, and the newest cancel (-1 for none).
+    """
 
     number: str
     snapshots: dict[int, dict[str, tuple[Dish, ...]]] = {}
+    remarks: dict[str, tuple[str, ...]] = {}
+    of_others: dict[str, tuple[str, ...]] = {}
     canceled_at: int = -1
 
     @property
@@ -153,50 +153,6 @@ def judge_paper(
     return verdict
 
 
-def judge_word(
-    reports: Iterable[Event],
-    paper: Mapping[str, Sequence[Piece]],
-    cut_times: Mapping[str, Sequence[datetime]] | None = None,
-) -> list[Finding]:
-    """Whatever the cloud was told is confirmed must stand on paper whole, at whatever printer.
-
-    `reports` are the CloudEvents of the agent. With `cut_times`, when each of a printer's `pieces` was cut off, it must
-    have stood there before that was said; a piece without a time still hangs out of its printer. A word on a ticket
-    without a running number can't be judged, and counts as false.
-    """
-    stood: dict[tuple[str, str, int], datetime] = {}
-    for printer, pieces in paper.items():
-        for at, ticket in _tickets_with_times(printer, pieces, None if cut_times is None else cut_times[printer]):
-            key = (ticket.number, ticket.station, ticket.running)
-            if ticket.whole:
-                stood[key] = min(at, stood.get(key, at))
-    findings = []
-    for report in reports:
-        told = report["data"]
-        if report["type"] != "ticket.state" or told.get("evidence") != "confirmed":
-            continue
-        number, station, running = told["order"]["no"], told["station"], told.get("number", 0)
-        whole_at = stood.get((number, station, running))
-        late = whole_at is not None and whole_at > datetime.fromisoformat(report["time"]) + ROUNDING
-        if whole_at is None or late:
-            words = f"No.{running} was confirmed at {report['time']}, and "
-            words += "is not whole on paper" if whole_at is None or whole_at == _NEVER else f"was there at {whole_at}"
-            findings.append(Finding(Fault.FALSE, number, station, words))
-    return findings
-
-
-_EVER, _NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-
-
-def _tickets_with_times(
-    printer: str, pieces: Sequence[Piece], times: Sequence[datetime] | None
-) -> Iterator[tuple[datetime, Printed]]:
-    for at, piece in enumerate(pieces):
-        time = _EVER if times is None else times[at] if at < len(times) else _NEVER
-        for ticket in read_piece(printer, piece):
-            yield time, ticket
-
-
 def tell(events: Iterable[Event], stations: Stations) -> dict[str, Story]:
     """The orders by number, each with all that was said of it. Other events are no orders."""
     by_identity: dict[tuple[str, str], Story] = {}
@@ -209,6 +165,8 @@ def tell(events: Iterable[Event], stations: Stations) -> dict[str, Story]:
             story.canceled_at = max(story.canceled_at, order["rev"])
         else:
             story.number = str(order.get("no") or order["id"])
+            if order["rev"] >= story.newest:
+                story.remarks, story.of_others = remarks(order, stations), of_others(order, stations)
             story.snapshots[order["rev"]] = shares(order, stations)
     told = [story for story in by_identity.values() if story.snapshots]
     by_number = {story.number: story for story in told}
@@ -304,6 +262,10 @@ def _judge_standing(story: Story, station: str, standing: Printed | None) -> lis
         else:
             missing = ", ".join(str(dish) for dish in dishes if not _says(standing, (dish,))) or "a dish as often"
             fault, words = Fault.WRONG, f"No.{standing.running} does not say {missing}"
+    elif unsaid := [remark for remark in story.remarks[station] if not says(standing.words, remark)]:
+        fault, words = Fault.WRONG, f"No.{standing.running} does not say {', '.join(unsaid)}"
+    elif alien := [dish for dish in story.of_others[station] if f"{dish}x" in standing.words]:
+        fault, words = Fault.WRONG, f"No.{standing.running} says {', '.join(alien)}, which others make"
     return [] if fault is None else [Finding(fault, story.number, station, words)]
 
 

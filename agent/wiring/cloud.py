@@ -74,7 +74,8 @@ class Cloud:
             return LineNow("off")
         session = self.line.session
         state: Literal["up", "down"] = "up" if self.line.up else "down"
-        return LineNow(state, session.present if session is not None else None, self.publisher.last_heard)
+        kept = session.present if session is not None else None
+        return LineNow(state, kept, self.publisher.last_heard, self.keys_wrong or self.line.why)
 
     def keys_are_back(self) -> bool:
         """Can the keys be read by now, that could not be read at the start?"""

@@ -11,7 +11,8 @@ import msgspec
 
 from agent.simulator.reading import Printed, read_paper
 from agent.simulator.share import Stations
-from agent.simulator.verdict import Event, Fault, Finding, Verdict, judge_paper, judge_word
+from agent.simulator.verdict import Event, Fault, Finding, Verdict, judge_paper
+from agent.simulator.word import judge_word
 from tests.campaign.chronicle import Chronicle, Incident, Standstill
 from tests.campaign.fleet import Member, all_pieces
 from tests.campaign.mishaps import KINDS

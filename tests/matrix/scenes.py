@@ -16,7 +16,8 @@ from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.simulator.reading import read_paper
 from agent.simulator.share import Stations
 from agent.simulator.stage import AgentProcess
-from agent.simulator.verdict import Finding, Verdict, judge_paper, judge_word
+from agent.simulator.verdict import Finding, Verdict, judge_paper
+from agent.simulator.word import judge_word
 from tests.matrix.child import BrokerChild, Setup
 from tests.matrix.probe import Probe
 

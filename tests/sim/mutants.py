@@ -80,6 +80,19 @@ TABLE = {
     "a status byte is taken before the buffer is drained": Mutant(
         "printers/dialogue.py", "        return self.fences_owed == 0\n", "        return True\n"
     ),
+    "a dish's note is not on its ticket": Mutant(
+        "templates/_dishes.j2", "{% for line in d.note %}", "{% for line in [] %}"
+    ),
+    "a part of a set meal is made twice, at two stations": Mutant(
+        "tickets/routing.py",
+        "                self.routed[home].append(self._share(child, home, family, False))\n",
+        "                self.routed[home].append(self._share(child, home, family, False))\n"
+        "                kept.append(Portion(child))\n",
+        seeds=400,
+    ),
+    "an allergy is not on the ticket": Mutant(
+        "templates/_warnings.j2", "{% if allergies %}", "{% if allergies and rush %}", seeds=400
+    ),
     "a report is forgotten once it is sent": Mutant(
         "report/publisher.py",
         "            self._under_way[mid] = sent\n",

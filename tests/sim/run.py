@@ -11,7 +11,8 @@ from datetime import timedelta
 import msgspec
 
 from agent.log import body
-from agent.simulator.verdict import judge_paper, judge_word
+from agent.simulator.verdict import judge_paper
+from agent.simulator.word import judge_word
 from tests.sim.baton import Baton, Stuck
 from tests.sim.life import wired
 from tests.sim.plan import HOMES, STATIONS, Plan, draw

@@ -9,7 +9,8 @@ import msgspec
 
 from agent.config import Limits
 from agent.simulator.printer import PrinterSpec
-from agent.simulator.verdict import judge_paper, judge_word
+from agent.simulator.verdict import judge_paper
+from agent.simulator.word import judge_word
 from tests.sim.baton import Baton
 from tests.sim.life import wired
 from tests.sim.plan import BAR, HOMES, KITCHEN, STATIONS, Plan, Trouble, a_crash, a_trouble

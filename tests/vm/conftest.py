@@ -24,7 +24,7 @@ TEST_S = 240.0
 FIRST_BUILD_S = 1800.0
 ON_THEIR_OWN = ("test_box_nights", "test_box_conditions", "test_box_update")
 """Files whose scenes have a box each."""
-LONGEST_FIRST = ("test_box_nights", "test_box_update", "test_box_day", "test_usb", "test_usb_places", "test_box_panic")
+LONGEST_FIRST = ("test_box_update", "test_box_nights", "test_box_day", "test_box_arm64", "test_box_panic", "test_usb")
 """So that the guests are done at about the same time."""
 _MARK = "@vm-report "
 _QUIETLY = ("-s", "-p", "pytest_timeout", "--no-header", "--no-summary", "--tb=short", "--runxfail")
