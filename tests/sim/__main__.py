@@ -62,7 +62,7 @@ def main(
         _leave(code)
     wanted = [seed] if seed is not None else list(range(first, first + seeds))
     began, played = time.monotonic(), []
-    for one in _play_all(wanted, jobs if len(wanted) > 1 else 1, verbose):
+    for one in _play_all(wanted, jobs, verbose):
         played.append(one)
         _tell(one, trace)
         if one.findings and until_found:
@@ -83,8 +83,8 @@ def _leave(code: int) -> NoReturn:
 
 
 def _play_all(seeds: list[int], jobs: int, verbose: bool) -> Iterator[Played]:
-    if jobs == 1:
-        yield from (play(seed, verbose) for seed in seeds)
+    if len(seeds) == 1:  # one life of a process; many in one would use up its descriptors
+        yield play(seeds[0], verbose)
         return
     with get_context("spawn").Pool(jobs, maxtasksperchild=50) as pool:
         yield from pool.imap(play, seeds)
