@@ -19,8 +19,9 @@ MOST_CHARACTERS = 128 * 1024
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One line. `n` counts from 1 since the start; `fields` are as the log shows them, without secrets; `text` is all
-    of it, with time, level and any traceback.
+    """One line. `n` counts on from the microsecond at which the agent was started, so that a number from before a restart
+    is none of this agent's; `fields` are as the log shows them, without secrets; `text` is all of it, with time, level
+    and any traceback.
     """
 
     n: int
@@ -40,7 +41,7 @@ class LastLines(logging.Handler):
         self.setFormatter(LineFormatter(service=False))
         self._lines: deque[Line] = deque()
         self._size = 0
-        self._count = 0
+        self._count = time.monotonic_ns() // 1000  # the machine's own, which nobody sets
         self._news = threading.Condition()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -80,11 +81,13 @@ class LastLines(logging.Handler):
             return list(self._lines)[-most:] if most > 0 else []
 
     def after(self, n: int, wait_s: float) -> list[Line]:
-        """What came after the line `n`, oldest first; waits for it at most so long. A number from before a restart is
-        past the newest: then all that is there came after it.
+        """What came after the line `n`, oldest first; waits for it at most so long. A number that is past the newest is
+        from before a restart of the machine: then all that is there came after it.
         """
         ends_at = time.monotonic() + wait_s
         with self._news:
-            while self._count == n and (left_s := ends_at - time.monotonic()) > 0:
+            while not (found := [line for line in self._lines if line.n > n or n > self._count]):
+                if (left_s := ends_at - time.monotonic()) <= 0:
+                    break
                 self._news.wait(left_s)
-            return [line for line in self._lines if line.n > n or n > self._count]
+            return found

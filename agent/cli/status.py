@@ -93,33 +93,25 @@ def tail(lines: int, follow: bool, config_path: Path, as_json: bool) -> None:
 
     newest = show(ask(folder, {"do": "tail", "last": lines}, LOOK_S))
     try:
-        while follow:
-            newest = _follow(folder, newest, show)
+        if follow:
+            _follow(folder, newest, show)
     except KeyboardInterrupt:
         click.echo(err=True)
 
 
-def _follow(folder: Path, newest: int, show: Callable[[dict[str, Any]], int]) -> int:
-    """What came after that line, until an agent that ends is there again."""
+def _follow(folder: Path, newest: int, show: Callable[[dict[str, Any]], int]) -> None:
+    """What came after that line, for ever; an agent that ends is waited for."""
+    away = False
     while True:
         began = time.monotonic()
         try:
             newest = show(ask(folder, {"do": "tail", "after": newest, "wait_s": WAIT_S}, LOOK_S + WAIT_S))
+            away = False
         except AgentNotRunning as exc:
-            click.echo(str(exc), err=True)
-            return _until_back(folder)
+            if not away:
+                click.echo(str(exc), err=True)
+            away = True
         time.sleep(max(0.0, AGAIN_S - (time.monotonic() - began)))  # where too many watch we are not waited for
-
-
-def _until_back(folder: Path) -> int:
-    """Its lines are counted anew."""
-    while True:
-        time.sleep(EACH_S)
-        try:
-            ask(folder, {"do": "tail", "last": 0}, LOOK_S)
-        except AgentNotRunning:
-            continue
-        return 0
 
 
 def lines_of(seen: Overview, config: Config) -> Iterator[str]:
