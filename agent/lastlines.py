@@ -19,9 +19,9 @@ MOST_CHARACTERS = 128 * 1024
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One line. `n` counts on from the microsecond at which the agent was started, so that a number from before a restart
-    is none of this agent's; `fields` are as the log shows them, without secrets; `text` is all of it, with time, level
-    and any traceback.
+    """One line. `n` counts on from the microsecond at which the agent was started, so that no number from before a
+    restart is one of this agent's; `fields` are as the log shows them, without secrets; `text` is all of it, with time,
+    level and any traceback.
     """
 
     n: int

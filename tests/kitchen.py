@@ -29,6 +29,7 @@ from agent.spool.render import Press
 from agent.spool.worker import Worker
 
 IMPATIENT = Patience(fence_s=0.6, probe_s=0.3, late_answer_s=0.3, silence_said_s=1.0, answer_s=2.5)
+HASTY = Printing(reprint_after_s=0.5)
 ENDS = "流水"
 """Only a whole ticket bears its running number, which stands in its last lines."""
 
@@ -49,7 +50,13 @@ class Kitchen:
     """How often it is looked whether what is waited for is there."""
 
     def __init__(
-        self, folder: Path, device: VirtualPrinter, link: str, confirm: str, patience: Patience = IMPATIENT
+        self,
+        folder: Path,
+        device: VirtualPrinter,
+        link: str,
+        confirm: str,
+        patience: Patience = IMPATIENT,
+        printing: Printing = HASTY,
     ) -> None:
         self.device = device
         self._patience = patience
@@ -58,7 +65,7 @@ class Kitchen:
         self._settings = Printer(name="wok", link=parse_link(link), confirm=confirm)  # type: ignore[arg-type]  # tests' own words
         self._stations = [Station(name="wok", printer="wok", default=True)]
         self._mid = 0
-        self.printing = Printing(reprint_after_s=0.5)
+        self.printing = printing
         self.open()
 
     def open(self) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from agent import log
 from agent.checkpoint import checkpoint
 from agent.errors import LinkBroken, Unavailable
-from agent.journal import jobs, notes
+from agent.journal import jobs, notes, presumed
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.model.job import FINAL, Job, JobState, Mark
@@ -19,7 +19,7 @@ from agent.spool.desk import Claimed, Prepared
 from agent.spool.doubt import Doubts
 from agent.spool.post import Post
 from agent.spool.recovery import Epoch
-from agent.spool.settlements import settlement_of
+from agent.spool.settlements import ASK, REFUTED, settlement_of
 
 _log = log.get("spool")
 
@@ -83,19 +83,28 @@ class Attempts:
 
         def work(tx: Tx) -> Claimed | None:
             if jobs.is_open(tx, job):
-                state = jobs.settle(tx, job, settlement)
-                if settlement.mark is not None or settlement.leaves:  # whatever is printed next, cut it off first
-                    jobs.note_torn(tx, self._post.name)
-                if state in FINAL:
-                    notes.clear_alarm(tx, f"ticket:{job.id}")
-                elif job.order_pk is not None and (settlement.mark is not None or state is JobState.UNCONFIRMED):
-                    about = f"order {job.order_id} at printer {self._post.name} in doubt"
-                    notes.raise_alarm(tx, f"ticket:{job.id}", f"{about}: {settlement.reason}")
+                self._write_down(tx, job, settlement)
             return None if ahead is None or session is None else self._post.desk.claim(tx, session, ahead)
 
         checkpoint("spool.before_outcome")
         claimed = self._post.journal.write(work)
         checkpoint("spool.after_outcome")
+        self._log(job, settlement)
+        if settlement.state is not JobState.UNCONFIRMED:
+            self._post.watch.spoke()
+        return claimed
+
+    def _write_down(self, tx: Tx, job: Job, settlement: Settlement) -> None:
+        state = jobs.settle(tx, job, settlement)
+        if settlement.mark is not None or settlement.leaves:  # whatever is printed next, cut it off first
+            jobs.note_torn(tx, self._post.name)
+        if state in FINAL:
+            notes.clear_alarm(tx, f"ticket:{job.id}")
+        elif job.order_pk is not None and (settlement.mark is not None or state is JobState.UNCONFIRMED):
+            about = f"order {job.order_id} at printer {self._post.name} in doubt"
+            notes.raise_alarm(tx, f"ticket:{job.id}", f"{about}: {settlement.reason}")
+
+    def _log(self, job: Job, settlement: Settlement) -> None:
         _log.info(
             f"spool.ticket_{settlement.state}",
             order=job.order_id,
@@ -104,9 +113,19 @@ class Attempts:
             evidence=settlement.evidence,
             reason=settlement.reason,
         )
-        if settlement.state is not JobState.UNCONFIRMED:
-            self._post.watch.spoke()
-        return claimed
+
+    def doubt_presumed(self) -> None:
+        """This printer was believed to answer nothing, and answers: what it took meanwhile it may have thrown away."""
+        settlement = REFUTED if self._post.shop.printing.unconfirmed == "reprint" else ASK
+
+        def work(tx: Tx) -> list[Job]:
+            found = presumed.reopen(tx, self._post.name)
+            for job in found:
+                self._write_down(tx, job, settlement)
+            return found
+
+        for job in self._post.journal.write(work):
+            self._log(job, settlement)
 
     # -- waiting for the word ------------------------------------------------------------------------------------
 

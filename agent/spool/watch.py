@@ -127,6 +127,11 @@ class Watch:
         """Is that alarm up?"""
         return "silent" in self._alarms
 
+    @property
+    def is_mute(self) -> bool:
+        """Is it believed to answer nothing?"""
+        return "mute" in self._alarms
+
     def spoke(self) -> None:
         """It said what became of a ticket; or it answers, and has none any more."""
         if self.is_silent:

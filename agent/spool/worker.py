@@ -235,6 +235,8 @@ class Worker:
                 return
         self._verified = False
         self._verify(session, reader)
+        if self._watch.is_mute and found.tier is not Tier.NONE:
+            self._attempts.doubt_presumed()
         if known is None or found != known.capabilities:
             _log.info("spool.printer_met", printer=self._printer.name, tier=found.tier.name.lower(), facts=self._facts)
         self._keep(Known(found, self._facts), reader)
