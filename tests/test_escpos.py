@@ -2,6 +2,7 @@
 
 import re
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from agent.encode import raster
 from agent.encode.escpos import Encoded, encode
 from agent.encode.typeset import typeset
-from agent.model.layout import PLAIN, Align, Cut, Gap, Layout, Line, Printed, Row, Rule, Run, Style
+from agent.model.layout import PLAIN, Align, Bitmap, Cut, Gap, Layout, Line, Printed, Row, Rule, Run, Style
 from agent.simulator.paper import Paper
+from agent.simulator.piece import Piece
 from tests.stream import taken_apart
 
 NO_FONTS = raster.Fonts(())
@@ -42,6 +44,10 @@ def _picture(data: bytes, at: int) -> int:
     if data[at : at + 4] != b"\x1dv0\x00":
         return 0
     return 8 + int.from_bytes(data[at + 4 : at + 6], "little") * data[at + 6]
+
+
+def _rows_of_pictures(piece: Piece) -> bytes:
+    return b"".join(bitmap.rows for bitmap in piece.bitmaps)
 
 
 tokens = partial(taken_apart, COMMANDS, _picture)
@@ -175,6 +181,18 @@ def test_a_drawn_row_is_a_picture_in_low_bands() -> None:
     assert all(band[4] <= 5 for band in bands)
     (piece,) = paper_of(ticket).pieces
     assert not all(bitmap.is_blank for bitmap in piece.bitmaps)
+
+
+def test_a_picture_for_a_slow_line_leaves_room_for_a_question_every_so_many_bytes() -> None:
+    """A printer that was off for a moment and missed more than that has missed a question. The paper is the same."""
+    rows = (*typeset(Layout((Line((Run("½份", Style(1, 3)),)),)), 48), Bitmap(570, 100, bytes(range(72)) * 100))
+    fast, slow = encode(rows, 48), encode(rows, 48, most_band=700)
+    assert max(low - high for high, low in pairwise((0, *slow.breaks))) <= 700 + 8
+    assert max(low - high for high, low in pairwise((0, *fast.breaks))) == 24 * 72 + 8
+    assert (slow.lines, slow.cuts, slow.feed_dots) == (fast.lines, fast.cuts, fast.feed_dots)
+    (one,), (other,) = paper_of(fast).pieces, paper_of(slow).pieces
+    assert _rows_of_pictures(one) == _rows_of_pictures(other)
+    assert len(one.bitmaps) < len(other.bitmaps)
 
 
 @pytest.mark.parametrize("style", [PLAIN, Style(2, 2, True), Style(1, 2, False, True, True), Style(8, 8)])

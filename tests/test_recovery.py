@@ -24,12 +24,14 @@ def evidence(
     sent: bool = True,
     offline: bool = False,
     alone: bool = True,
+    stays: bool = False,
+    drawn: bool = False,
 ) -> Evidence:
     """A ticket of 12 lines and one cut, and what the counters moved by."""
     now = None if cuts is None else Counters(BEFORE.cuts + cuts, BEFORE.lines + lines)
     return Evidence(
         tier,
-        Intent("000A", 12, 18, 1, baseline),
+        Intent("000A", 12, 18, 1, baseline, drawn=drawn),
         sent=sent,
         late_answer=late,
         offline=offline,
@@ -37,6 +39,7 @@ def evidence(
         counters=now,
         epoch=epoch,
         alone=alone,
+        line_stays=stays,
     )
 
 
@@ -72,6 +75,20 @@ def evidence(
         pytest.param(evidence(cuts=0, lines=-1, epoch=Epoch.SAME), Verdict.REPRINT, id="they never go back soundly"),
         pytest.param(evidence(cuts=1, lines=12, baseline=None), Verdict.REPRINT, id="no baseline, no evidence"),
         pytest.param(evidence(), Verdict.REPRINT, id="counters that stay silent"),
+        pytest.param(
+            evidence(cuts=1, lines=12, drawn=True), Verdict.DONE, id="a picture, and the line would have broken"
+        ),
+        pytest.param(evidence(cuts=1, lines=12, drawn=True, stays=True), Verdict.REPRINT, id="its dots are no lines"),
+        pytest.param(
+            evidence(late=True, cuts=1, lines=12, drawn=True, stays=True),
+            Verdict.REPRINT,
+            id="nor is its late answer enough",
+        ),
+        pytest.param(
+            evidence(cuts=0, lines=0, drawn=True, epoch=Epoch.SAME),
+            Verdict.REPRINT,
+            id="a piece of a picture may hang there",
+        ),
         pytest.param(evidence(Tier.STATUS, cuts=1, lines=12), Verdict.REPRINT, id="tier 2: any doubt is marked"),
         pytest.param(evidence(Tier.NONE), Verdict.REPRINT, id="tier 3: any doubt is marked"),
     ],

@@ -219,7 +219,7 @@ def test_a_socket_that_is_gone_is_told_by_the_second_half() -> None:
 
 
 def test_what_a_serial_line_carries_between_two_questions_is_shorter_than_any_start() -> None:
-    """0.8 s of it at most, or one band of a picture: a printer that lost its power misses one of the questions."""
+    """0.8 s of it at most, or one row: a printer that lost its power misses one of the questions."""
     here, link = session(printer(echo=True), Cable(1000.0, notices_power_cycle=False))
     here.capabilities = Capabilities(Tier.PROCESS_ID)
     rows = (100, 600, 900, 10, 700, 90, 10, 900)

@@ -98,8 +98,9 @@ def test_paper_that_ends_holds_both_and_the_buffer_prints_on(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("off_s", [1.05, 2.6])
 @pytest.mark.parametrize("counters", [True, False])
+@pytest.mark.parametrize("note", ["加急 " * 380, "½加急 " * 60], ids=["text", "pictures"])
 def test_a_printer_that_lost_its_power_on_a_line_that_stayed_is_not_believed(
-    tmp_path: Path, counters: bool, off_s: float
+    tmp_path: Path, note: str, counters: bool, off_s: float
 ) -> None:
     """A serial line does not break with the printer's power: the rest of a ticket prints, and its answer comes. What is
     missing shows in the counters, or in its silence while it was off.
@@ -107,7 +108,7 @@ def test_a_printer_that_lost_its_power_on_a_line_that_stayed_is_not_believed(
     spec = PrinterSpec(bytes_per_s=BAUD / 10, line_time_s=0.01, counters=counters, reserve_replies=False)
     with slow_kitchen(tmp_path, spec) as here:
         begun = here.device.received
-        here.order(2, note="加急 " * 380)  # some seconds on the wire
+        here.order(2, note=note)  # some seconds on the wire
         here.device.wait_for(lambda device: device.received > begun + 900, 5)
         here.device.power_off(keep_line=True)
         here.device.wait_for(lambda _: False, off_s)

@@ -47,15 +47,17 @@ def encode(
     profile: Profile = GENERIC,
     beep: bool = False,
     drawer: bool = False,
+    most_band: int | None = None,
 ) -> Encoded:
     """A typeset ticket as bytes, in the language that the printer's profile names. It always ends with a cut.
 
     `width` is in cells and `dots` the printable width, 12 a cell by default; pictures are never wider. `feed` is in
     lines before each cut, the profile's by default. `beep` and `drawer` come after the last cut, as far as the profile
-    has them: a kitchen's ticket never asks for `drawer`.
+    has them: a kitchen's ticket never asks for `drawer`. `most_band` is how many bytes a band of a picture may take,
+    for a slow line; Star's have always 24 rows.
     Raises: ValueError when a row holds a control character (typeset leaves none in).
     """
-    language: Language = EscPos(profile)
+    language: Language = EscPos(profile, most_band)
     if profile.language == "star":
         from agent.encode.star import Star  # the only one of them in most shops is ESC/POS
 
@@ -72,8 +74,9 @@ class EscPos:
     opening = b""
     kanji_mode = b"\x1c&"
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, most_band: int | None = None) -> None:
         self._profile = profile
+        self._most_band = most_band
 
     def style(self, now: Style, then: Style) -> bytes:
         """GS ! for the size, ESC E for the weight, GS B for white on black; ESC - and FS - for lines below."""
@@ -87,14 +90,10 @@ class EscPos:
         """ESC J n."""
         return Fed(bytes((0x1B, 0x4A, dots)), dots=dots)
 
-    def picture(self, bands: Sequence[raster.Band]) -> Fed:
+    def picture(self, bands: Sequence[raster.Band]) -> list[Fed]:
         """GS v 0, a command a band."""
-        data = b""
-        for band in bands:
-            size = bytes((band.width_bytes & 0xFF, band.width_bytes >> 8, band.rows, 0))
-            data += b"\x1dv0\x00" + size + _REAL_TIME.sub(_MORE_PIXEL, band.data)
-        below = self.gap(_PICTURE_GAP)
-        return Fed(data + below.data, dots=sum(band.rows for band in bands) + below.dots)
+        lower = [part for band in bands for part in band.parts(self._most_band)]
+        return [*map(_band, lower), self.gap(_PICTURE_GAP)]
 
     def code(self, code: Code, dots: int) -> Fed | None:
         """GS ( k for QR codes, GS k in its counted form for the rest."""
@@ -122,6 +121,11 @@ class EscPos:
     def beep(self) -> bytes:
         """As the profile says; nothing where it says nothing."""
         return _BEEPS[self._profile.buzzer]
+
+
+def _band(band: raster.Band) -> Fed:
+    size = bytes((band.width_bytes & 0xFF, band.width_bytes >> 8, band.rows, 0))
+    return Fed(b"\x1dv0\x00" + size + _REAL_TIME.sub(_MORE_PIXEL, band.data), dots=band.rows)
 
 
 @lru_cache(maxsize=1024)

@@ -25,7 +25,8 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 class Encoded(msgspec.Struct, frozen=True):
     """A ticket's bytes, and what a printer's own counters will have counted at least when it is on paper.
 
-    `breaks` are the places between two rows, where another command may stand.
+    `breaks` are the places between two rows, where another command may stand. `drawn`: a part of it is a picture, of
+    which no printer counts what is missing.
     """
 
     data: bytes
@@ -33,6 +34,7 @@ class Encoded(msgspec.Struct, frozen=True):
     cuts: int
     feed_dots: int = 0
     breaks: tuple[int, ...] = ()
+    drawn: bool = False
 
 
 class Fed(NamedTuple):
@@ -61,8 +63,10 @@ class Language(Protocol):
     def gap(self, dots: int) -> Fed:
         """White paper, 1 to 255 dots of it."""
 
-    def picture(self, bands: Sequence[raster.Band]) -> Fed:
-        """A row's picture, on lines of its own, and a little white below it."""
+    def picture(self, bands: Sequence[raster.Band]) -> Sequence[Fed]:
+        """A row's picture, on lines of its own, and a little white below it: piece by piece, a question may go between
+        two of them.
+        """
 
     def code(self, code: Code, dots: int) -> Fed | None:
         """A fitted QR code or barcode on paper of so many dots; None where it has to be drawn.
@@ -95,6 +99,7 @@ class Press:
         self._kanji = False
         self._open = False
         self._breaks: list[int] = []
+        self._drawn = False
 
     def run(self, rows: Sequence[Printed], width: int) -> None:
         """Set all rows; `width` is the ticket's, in cells. Raises TooLong as soon as they make too many bytes."""
@@ -125,7 +130,7 @@ class Press:
             self._out += self._language.drawer()
         if beep:
             self._out += self._language.beep()
-        return Encoded(bytes(self._out), self._lines, self._cuts, self._feed_dots, tuple(self._breaks))
+        return Encoded(bytes(self._out), self._lines, self._cuts, self._feed_dots, tuple(self._breaks), self._drawn)
 
     def _row(self, row: Row) -> None:
         texts = [in_gbk(run.text) for run in row.runs]
@@ -199,8 +204,10 @@ class Press:
     def _picture(self, bands: Sequence[raster.Band]) -> None:
         if self._align is not Align.LEFT:  # the picture holds its own margin
             self._set_align(Align.LEFT)
-        self._move(self._language.picture(bands))
-        self._open = True
+        for fed in self._language.picture(bands):
+            self._move(fed)
+            self._breaks.append(len(self._out))
+        self._open = self._drawn = True
 
     def _code(self, code: Code) -> None:
         """A code as the printer draws it, else as a picture with its caption; as text where the paper is too narrow."""

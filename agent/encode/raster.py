@@ -54,6 +54,13 @@ class Band(NamedTuple):
     rows: int
     data: bytes
 
+    def parts(self, most: int | None) -> "Iterator[Band]":
+        """In lower bands of so many bytes at most, but for a row that is longer; None: as it is."""
+        rows = self.rows if most is None else max(1, most // self.width_bytes)
+        for top in range(0, self.rows, rows):
+            data = self.data[top * self.width_bytes : (top + rows) * self.width_bytes]
+            yield Band(self.width_bytes, min(rows, self.rows - top), data)
+
 
 class Fonts:
     """The faces at hand: (file, face number) in the order in which they are asked for a character."""

@@ -69,13 +69,13 @@ class Star:
         units = (dots + 1) // 2
         return Fed(bytes((0x1B, 0x4A, units)), dots=2 * units)
 
-    def picture(self, bands: Sequence[raster.Band]) -> Fed:
+    def picture(self, bands: Sequence[raster.Band]) -> list[Fed]:
         """ESC k n1 0, a line of 24 dots a band. It must not be wider than the paper: what is would print as text."""
-        lines = [self._band(band) + LINE_FEED for band in bands]
+        lines = [Fed(self._band(band) + LINE_FEED, lines=1) for band in bands]
         if len(lines) > 1:
-            lines.insert(0, _FEED_3_MM)
-            lines.insert(-1, _FEED_4_MM)
-        return Fed(b"".join(lines), lines=len(bands))
+            lines.insert(0, Fed(_FEED_3_MM))
+            lines.insert(-1, Fed(_FEED_4_MM))
+        return lines
 
     def code(self, code: Code, dots: int) -> Fed | None:
         """ESC GS y for QR codes, ESC b for the rest."""

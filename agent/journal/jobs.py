@@ -194,7 +194,8 @@ def claim(
     if job.number and not found[0]:
         keep_number(tx, counter(job.station), day, job.number)
     has = tx.execute("SELECT flight FROM jobs WHERE printer = ? AND flight IS NOT NULL", (printer,)).fetchall()
-    intent = Intent(token(print_number), expected.lines, expected.most_lines, expected.cuts, baseline)
+    lines, most_lines, cuts, drawn = msgspec.structs.astuple(expected)
+    intent = Intent(token(print_number), lines, most_lines, cuts, baseline, drawn=drawn)
     also = "flight = ?, print_number = ?, printer = ?, intent = ?, attempt = attempt + 1, number = ?"
     values = (int((0,) in has), print_number, printer, msgspec.json.encode(intent).decode(), job.number)
     move(tx, job.id, JobState.PROCESSING, "", also, values)

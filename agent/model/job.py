@@ -84,18 +84,22 @@ class Counters(msgspec.Struct, frozen=True):
 
 
 class Expected(msgspec.Struct, frozen=True):
-    """By how much a ticket moves a printer's counters. With some, feeds and pictures count as lines."""
+    """By how much a ticket moves a printer's counters. With some, feeds and pictures count as lines; `drawn`: it holds
+    pictures.
+    """
 
     lines: int
     most_lines: int
     cuts: int
+    drawn: bool = False
 
 
 class Intent(msgspec.Struct, frozen=True):
     """What was known, and written to disk, before the first byte of a ticket went out.
 
     The printer's counters will have moved by `cuts` and by `lines` to `most_lines` when it is on paper. `baseline` is
-    None where the printer has no sound counters or they were not fresh. `opened`: its cover was open meanwhile.
+    None where the printer has no sound counters or they were not fresh. `opened`: its cover was open meanwhile. `drawn`:
+    counters say nothing of a part of it.
     """
 
     token: str
@@ -104,6 +108,7 @@ class Intent(msgspec.Struct, frozen=True):
     cuts: int
     baseline: Counters | None = None
     opened: bool = False
+    drawn: bool = False
 
     def fits(self, now: Counters) -> bool:
         """Have the counters moved as by this ticket and nothing else?"""

@@ -58,6 +58,11 @@ class SerialLink(msgspec.Struct, frozen=True):
     parity: Parity = "none"
     stop: int = 1
 
+    @property
+    def bytes_per_s(self) -> float:
+        """What the line carries, with start, parity and stop bits."""
+        return self.baud / (1 + self.bits + (self.parity != "none") + self.stop)
+
     def __str__(self) -> str:
         text = f"serial://{self.path}?baud={self.baud}&flow={self.flow}"
         if (self.bits, self.parity, self.stop) != (8, "none", 1):

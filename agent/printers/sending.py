@@ -136,7 +136,7 @@ class Sending(Meeting):
         if self._notices_power_cycle or self.capabilities.tier is Tier.NONE:
             return ticket, frozenset()
         out, last, marks = bytearray(), 0, set()
-        for at, following in pairwise((*breaks, len(ticket))):  # a band of a picture alone may take longer
+        for at, following in pairwise((*breaks, len(ticket))):
             if last < at < len(ticket) and following - last > self._bytes_per_s * MARK_EACH_S:
                 mark = self._dialogue.name_mark()
                 out += ticket[last:at] + self._question(mark)

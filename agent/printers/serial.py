@@ -54,7 +54,7 @@ class SerialConnector:
         self._last: XonXoffLink | None = None
         self._opened_at = 0.0
         self._strikes = 0
-        self.bytes_per_s = settings.baud / (1 + settings.bits + (settings.parity != "none") + settings.stop)
+        self.bytes_per_s = settings.bytes_per_s
         self._remember(port)
 
     def open(self) -> SerialLink:

@@ -162,15 +162,16 @@ class Session(Sending):
             self._trial = None if self._before is None else replace(first.intent, baseline=self._before)
             with suppress(LinkBroken, Unavailable):  # then the answer must do
                 self.refresh_counters(took_s * COUNTING_SHARE)
-        opened = self.opened
-        if first.intent.baseline is not None and self.counters is not None:
+        fits = False
+        if self.counters is not None:
             if first.intent.misses(self.counters):
                 return Unknown("it answered, but its counters say that a part is not on paper")
-            opened = opened and not first.intent.fits(self.counters)
-        elif not self._notices_power_cycle and (self._is_shaken() or not first.marks <= self._dialogue.tokens):
+            fits = first.intent.fits(self.counters)
+        is_sure = self._notices_power_cycle or (fits and not first.intent.drawn)
+        if not is_sure and (self._is_shaken() or not first.marks <= self._dialogue.tokens):
             self._stall_s = max(STALL_S, 2 * self._dialogue.stalled_s)
             return Unknown("it answered, but not all the time: it may have lost its power meanwhile")
-        if opened:  # many cut when it is closed
+        if self.opened and not fits:  # many cut when it is closed
             return Unknown("it answered, but its cover was open meanwhile: the ticket may lie in two pieces")
         self._dialogue.tokens -= first.marks
         if self._dialogue.stalled_s <= STALL_S:

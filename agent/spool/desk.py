@@ -109,7 +109,7 @@ class Desk:
         checkpoint("spool.before_intent")
         job, encoded = prepared.job, prepared.encoded
         most_lines = encoded.lines + encoded.feed_dots // DOTS_A_LINE + SLACK_LINES
-        expected = Expected(encoded.lines, most_lines, encoded.cuts)
+        expected = Expected(encoded.lines, most_lines, encoded.cuts, encoded.drawn)
         baseline = None if session.in_flight else session.baseline
         claimed = jobs.claim(tx, job, self._printer.name, prepared.day, expected, baseline)
         if claimed is None:

@@ -45,7 +45,7 @@ def deliver(
         except LinkBroken as exc:
             raise Unavailable(f"{exc}; nothing was printed: try again") from exc
         most_lines = page.lines + page.feed_dots // DOTS_A_LINE + SLACK_LINES
-        intent = Intent(_TOKEN, page.lines, most_lines, page.cuts)
+        intent = Intent(_TOKEN, page.lines, most_lines, page.cuts, drawn=page.drawn)
         try:
             outcome = session.send(page.data, intent, most_lines, page.breaks) or session.settle()
         except (LinkBroken, Unavailable) as exc:

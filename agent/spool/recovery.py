@@ -70,13 +70,13 @@ def judge(evidence: Evidence) -> Verdict:
     if evidence.tier is not Tier.PROCESS_ID or before is None or now is None:
         return Verdict.REPRINT
     cuts, lines = now.cuts - before.cuts, now.lines - before.lines
-    if evidence.alone and evidence.intent.fits(now):
+    if _is_counted(evidence):
         return Verdict.DONE
     if cuts != 0 or lines < 0 or (lines > 0 and not evidence.alone):
         return Verdict.REPRINT
     if lines > 0:
         return Verdict.REPRINT_PARTIAL
-    return Verdict.SEND_AGAIN if evidence.epoch is Epoch.SAME else Verdict.REPRINT
+    return Verdict.SEND_AGAIN if evidence.epoch is Epoch.SAME and not evidence.intent.drawn else Verdict.REPRINT
 
 
 def _is_believable(evidence: Evidence) -> bool:
@@ -85,5 +85,13 @@ def _is_believable(evidence: Evidence) -> bool:
     """
     intent, now = evidence.intent, evidence.counters
     if evidence.line_stays or intent.opened:
-        return now is not None and evidence.alone and intent.fits(now)
+        return _is_counted(evidence)
     return now is None or not intent.misses(now)
+
+
+def _is_counted(evidence: Evidence) -> bool:
+    """Do the counters say that it is on paper, all of it? Not of a picture, where the printer may have lost its power
+    in the middle of it unseen: its dots are no lines.
+    """
+    unseen = evidence.intent.drawn and evidence.line_stays
+    return evidence.counters is not None and evidence.alone and evidence.intent.fits(evidence.counters) and not unseen

@@ -16,6 +16,7 @@ from agent.journal.file import Tx
 from agent.journal.told import base, shares
 from agent.model.job import Job, JobKind, Mark
 from agent.model.layout import Code, Image, Layout, Printed
+from agent.model.link import SerialLink
 from agent.model.order import READ_RAW, READ_UPSERT, CanceledOrder, Order
 from agent.model.profile import PROFILES
 from agent.model.readycode import ready_code
@@ -46,6 +47,9 @@ from agent.tickets.template import Book, shipped
 
 _WHOLE_ANEW = ("receipt",)
 """Whoever holds one of these holds all that counts: a revision of it is another whole one."""
+
+BAND_S = 0.7
+"""On a serial line a band of a picture takes no longer: a question fits between two within `sending.MARK_EACH_S`."""
 
 _LABEL = "label"
 _QUICK_BLOCKS = 300
@@ -97,7 +101,10 @@ class Press:
         rows = (quick_rows if quickly else typeset)(page.layout, printer.width, charset=printer.charset)
         profile = PROFILES[printer.profile]
         beep, drawer = printer.beep or page.beep, page.drawer and printer.drawer and printer.role == "counter"
-        return encode(rows, printer.width, dots=printer.dots, profile=profile, beep=beep, drawer=drawer)
+        most_band = int(BAND_S * printer.link.bytes_per_s) if isinstance(printer.link, SerialLink) else None
+        return encode(
+            rows, printer.width, dots=printer.dots, profile=profile, beep=beep, drawer=drawer, most_band=most_band
+        )
 
     def layout(self, tx: Tx, job: Job, printer: Printer, now: datetime) -> Layout:
         """The ticket as a person reads it, but for a `PAPER` page, which is no layout. Reads as `render` does."""
