@@ -98,8 +98,8 @@ class Intent(msgspec.Struct, frozen=True):
     """What was known, and written to disk, before the first byte of a ticket went out.
 
     The printer's counters will have moved by `cuts` and by `lines` to `most_lines` when it is on paper. `baseline` is
-    None where the printer has no sound counters or they were not fresh. `opened`: its cover was open meanwhile. `drawn`:
-    counters say nothing of a part of it.
+    None where the printer has no sound counters or they were not fresh. `opened`: its cover was open meanwhile.
+    `drawn`: counters say nothing of a part of it.
     """
 
     token: str
