@@ -172,7 +172,7 @@ OFFER = Offer(present=OLD, version=NEW, newer=True, oldest=7, schema=7)
     [
         ({}, False, "go", ""),
         ({"newer": False}, True, "no", "newest"),
-        ({"version": ""}, True, "no", "newest"),
+        ({"version": ""}, True, "no", "lists have no shop-agent"),
         ({"refused": "its agent fell over"}, False, "no", "its agent fell over"),
         ({"refused": "its agent fell over"}, True, "go", ""),
         ({"oldest": 8}, False, "no", "by hand"),
@@ -186,6 +186,33 @@ def test_only_what_can_be_undone_is_installed(change: dict[str, Any], asked: boo
     found = worth(msgspec.structs.replace(OFFER, **change), asked=asked)
     assert found.verdict == Verdict(verdict)
     assert why in found.why.en
+
+
+POLICY = """shop-agent:
+  Installed: 1.0
+  Candidate: 1.0
+  Version table:
+ *** 1.0 {pin}
+"""
+
+
+@pytest.mark.parametrize(
+    ("listed", "offers"),
+    [
+        ("500\n        500 https://apt.example stable/main amd64 Packages\n        100 /var/lib/dpkg/status", "1.0"),
+        ("100\n        100 /var/lib/dpkg/status", ""),
+    ],
+)
+def test_what_is_installed_is_no_offer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: str, offers: str
+) -> None:
+    """Without a list of the repository's apt names the version that is here: that says nothing of newer ones."""
+    (tmp_path / "policy").write_text(POLICY.format(pin=listed))
+    program = tmp_path / "apt-cache"
+    program.write_text(f"#!/bin/sh\n[ $1 = show ] || exec cat {tmp_path}/policy\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert packages.offered() == (offers, None)
 
 
 # -- the proof ----------------------------------------------------------------------------------------------------

@@ -61,12 +61,14 @@ def refresh() -> None:
 
 
 def offered() -> tuple[str, int | None]:
-    """The version that apt would install, "" without one; and the oldest schema that its package names."""
+    """The version that apt would install, and the oldest schema that its package names; "" where no list has any: what
+    is installed is a candidate all the same.
+    """
     policy = _said("apt-cache", "policy", PACKAGE)
     found = re.search(r"^\s*Candidate: (\S+)$", policy, re.M)
-    version = found[1] if found and found[1] != "(none)" else ""
-    if not version:
+    if found is None or found[1] == "(none)" or not re.search(r"^\s+-?\d+ [a-z+]+:", policy, re.M):
         return "", None
+    version = found[1]
     shown = _said("apt-cache", "show", f"{PACKAGE}={version}")
     oldest = re.search(r"^Journal-Oldest: (\d+)$", shown, re.M)
     return version, int(oldest[1]) if oldest else None

@@ -104,7 +104,12 @@ def worth(offer: Offer, *, asked: bool) -> Decision:
     """Is what is offered to be installed? Only where there is a way back: the journal that it leaves, with the orders
     that come meanwhile, must be one that the version of now can go on with.
     """
-    if not offer.version or not offer.newer:
+    if not offer.version:
+        return _no(
+            "软件源里没有这个软件：请检查软件源，再运行 sudo shop-agent update",
+            "the repository's lists have no shop-agent: see that it is right, then: sudo shop-agent update",
+        )
+    if not offer.newer:
         return _no(f"已是最新版 {offer.present}", f"{offer.present} is the newest there is")
     if offer.refused and not asked:
         return _no(f"{offer.version} 装过又退回了：{offer.refused}", f"{offer.version} was undone: {offer.refused}")
