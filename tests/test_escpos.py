@@ -223,9 +223,9 @@ def test_without_a_font_the_characters_code_is_printed() -> None:
 
 def test_broken_font_files_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A font that can't be opened costs pictures, never a ticket."""
-    (tmp_path / "truetype/wqy").mkdir(parents=True)
-    (tmp_path / "truetype/wqy/wqy-microhei.ttc").write_bytes(b"not a font")
+    (tmp_path / "broken-on-purpose.ttc").write_bytes(b"not a font")
     monkeypatch.setattr(raster, "_ROOTS", (tmp_path,))
+    monkeypatch.setattr(raster, "_FACES", (("broken-on-purpose.ttc", 0),))  # Pillow looks elsewhere for a known name
     assert not raster.load_fonts.__wrapped__().covers("½")
 
 

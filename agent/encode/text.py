@@ -23,7 +23,11 @@ _SELECTORS = (*range(0x180B, 0x180E), 0x180F, *range(0xFE00, 0xFE10), *range(0xE
 _MAP: dict[int, str | None] = str.maketrans(_LOOK_ALIKES) | dict.fromkeys(_SELECTORS)
 _CODEC_LACKS = dict.fromkeys(map(ord, "·—"))  # printers have them; Python's gb2312 maps the two otherwise
 _MARKS = {"Mn", "Me"}
-_DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn"}
+_DROPPED = {"Cc", "Cf", "Cs"}
+_NO_CHARACTERS = {0x2065, *range(0xFDD0, 0xFDF0), *range(0xFFF0, 0xFFF9), *range(0xE0000, 0xE1000)}
+"""Unicode says that nothing is ever to be seen of these, nor of the last two of each plane."""
+
+_UNKNOWN = {"Cn", "Co"}
 _BREAKS = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85"
 _STAND_IN = "〓"
 REMEMBERED = 40
@@ -33,8 +37,8 @@ REMEMBERED = 40
 def clean(text: str) -> str:
     """The text, in NFC, without anything that a printer could take for a command.
 
-    Line breaks, tabs and odd blanks become spaces. Every control, format, surrogate, private and unassigned
-    character is dropped, and every variation selector.
+    Line breaks, tabs and odd blanks become spaces. Every control, format and surrogate is dropped, and every variation
+    selector. What this Python does not know stays: it is a character of a newer Unicode, or of a phone's own.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -117,6 +121,8 @@ def _printable(char: str) -> str:
     if char in _BREAKS:
         return " "
     category = unicodedata.category(char)
-    if category in _DROPPED:
+    if category in _DROPPED or ord(char) in _NO_CHARACTERS or ord(char) & 0xFFFE == 0xFFFE:
         return ""
+    if category in _UNKNOWN:
+        return char
     return char if char == "\u3000" else " "  # the ideographic space is GBK's own; the other blanks are not

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
+from agent.encode.text import clean
 from agent.model.order import Item, Quantity, quantity
 from agent.model.ticket import Language, Portion
 
@@ -171,7 +172,7 @@ def visible(text: str) -> bool:
     """Whether there is anything to see in it."""
     if text.isprintable():
         return bool(text.strip(" "))
-    return any(char.isprintable() and char != " " for char in text)
+    return bool(clean(text).strip())
 
 
 def lines(text: str) -> list[str]:
