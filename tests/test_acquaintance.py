@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -11,11 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config import Printing
-from agent.journal.decisions import decide
-from agent.journal.finishing import finish
 from agent.model.acquaintance import Facts, Likeness, compare
-from agent.model.command import Ready, Settle
 from agent.printers import dialogue
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, Reply, Trouble, VirtualPrinter
@@ -207,71 +203,3 @@ def test_a_new_printer_that_is_stuck_is_waited_for(tmp_path: Path) -> None:
             here.wait_no_alarm("printer:wok:unheard")
         finally:
             here.close()
-
-
-def test_what_was_presumed_of_a_printer_that_answers_after_all_is_printed_again_marked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It was met while it threw everything away without a word: its tickets were taken as printed, and are lost."""
-    monkeypatch.setattr(worker, "PROBE_AGAIN_S", 0.5)
-    with thrown_away(tmp_path, Printing(reprint_after_s=0.5)) as here:
-        here.device.heal()
-        here.wait_no_alarm("printer:wok:mute")
-        here.wait_for(2)
-        assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [("1", True), ("2", True)]
-        here.wait_told(2, times=2)
-        states = [("completed", "presumed"), ("pending", ""), ("completed", "confirmed")]
-        assert (here.ticket_states(1), here.ticket_states(2)) == (states, states)
-        assert here.alarms() == {}
-
-
-def test_where_the_staff_is_asked_what_was_presumed_of_a_printer_that_answers_after_all_is_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing comes out before somebody has looked; and then it is marked."""
-    monkeypatch.setattr(worker, "PROBE_AGAIN_S", 0.5)
-    with thrown_away(tmp_path, Printing(unconfirmed="ask")) as here:
-        here.device.heal()
-        here.wait_alarm("ticket:2")
-        assert here.tickets() == []
-        here.journal.write(lambda tx: decide(tx, Settle("printed", order="id-1")))
-        here.journal.write(lambda tx: decide(tx, Settle("again", order="id-2")))
-        here.worker.wake()
-        here.wait_for(2)
-        assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [("2", True)]
-        assert here.ticket_states(1)[-1] == ("completed", "witnessed")
-
-
-def test_of_what_was_presumed_only_the_newest_word_is_printed_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An order that was changed, one that was taken back, and one that the kitchen has finished."""
-    monkeypatch.setattr(worker, "PROBE_AGAIN_S", 0.5)
-    with thrown_away(tmp_path, Printing(reprint_after_s=0.5)) as here:
-        here.order(1, 2, items=[{"name": "红茶", "qty": 3}])
-        here.cancel(2, 2)
-        here.order(3)
-        here.wait_told(3)
-        here.journal.write(lambda tx: finish(tx, Ready(order="id-3")))
-        here.device.heal()
-        here.wait_no_alarm("printer:wok:mute")
-        here.wait_for(2)
-        here.idle()
-        first, second = here.tickets()
-        assert ("红茶" in first.text, "作废" in second.text) == (True, True)
-        assert (first.marked, second.marked) == (True, True)
-
-
-@contextmanager
-def thrown_away(folder: Path, printing: Printing) -> Iterator[Kitchen]:
-    """A new printer took orders 1 and 2 without a word and without paper."""
-    with VirtualPrinter(PrinterSpec()) as device, serve_tcp(device) as port:
-        device.swallow()
-        device.mute()
-        with closing(Kitchen(folder, device, port.link, "auto", IMPATIENT, printing)) as here:
-            for number in (1, 2):
-                here.order(number)
-                here.wait_told(number)
-                assert here.ticket_states(number) == [("completed", "presumed")]
-            assert "printer:wok:mute" in here.alarms()
-            yield here

@@ -42,6 +42,7 @@ _EVIDENCE: dict[str, Said] = {
     "confirmed": ("已打印 · 打印机已确认", "Printed · the printer confirmed it"),
     "presumed": ("按已打算 · 这台打印机不会应答", "Taken as printed · this printer can't answer"),
     "witnessed": ("已打印 · 有人在纸上看到", "Printed · somebody saw it on paper"),
+    "unconfirmed": ("可能没打出 · 打印机后来才应答", "Perhaps not printed · its printer answered only later"),
 }
 _STATES: dict[JobState, tuple[Said, Tone]] = {
     JobState.PENDING: (("等待打印", "Waits for its printer"), "busy"),
@@ -69,6 +70,7 @@ CAME: dict[str, Said] = {
 _REASONS: tuple[tuple[str, str], ...] = (
     ("process_id", "打印机应答了这张票的编号"),
     ("status", "打印机在这张票后面应答了状态"),
+    ("its printer seemed to answer nothing", "打印机原来会应答：可能没打出，再打一张并注明补打"),
     ("it took every byte", "打印机收下了全部内容，它不会应答"),
     ("seen on paper", "有人在纸上看到"),
     ("settled by its late answer", "打印机后来应答了，或计数器吻合"),
@@ -114,7 +116,7 @@ def state_words(ticket: Seen) -> tuple[Said, Tone]:
     """Where it is, on what grounds, and how that looks."""
     said, tone = _STATES[ticket.state]
     if ticket.state is JobState.COMPLETED:
-        return _EVIDENCE.get(ticket.evidence, said), "look" if ticket.evidence == "presumed" else tone
+        return _EVIDENCE.get(ticket.evidence, said), "look" if ticket.evidence in ("presumed", "unconfirmed") else tone
     if ticket.state is JobState.HELD and ticket.reason in NEEDS:
         zh, en = NEEDS[ticket.reason]
         return (f"{zh}：修好后自动打印", f"Held: {en}; prints by itself once that is mended"), tone

@@ -27,6 +27,16 @@ def close_order(tx: Tx, order_pk: int) -> None:
     tell_if_finished(tx, order_pk)
 
 
+def reopen_order(tx: Tx, order_pk: int, reason: str) -> None:
+    """It is not known to be printed, after all."""
+    *ref, rev, state = tx.execute(
+        "SELECT order_id, channel, number, rev, state FROM orders WHERE pk = ?", (order_pk,)
+    ).fetchone()
+    if state in ("printed", "partly_printed"):
+        tx.execute("UPDATE orders SET state = 'accepted' WHERE pk = ?", (order_pk,))
+        add_report(tx, OrderState(OrderRef(*ref), rev, "accepted", reason=reason))
+
+
 def outcome(tx: Tx, order_pk: int) -> OrderStateName | None:
     """What an order's tickets make of it, None while one is not settled. The last word at each station counts; a copy
     of what is on paper that was not printed after all is none.

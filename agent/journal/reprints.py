@@ -18,8 +18,10 @@ Home = Callable[[Tx, int, str], str]
 """The printer for a copy of an order's ticket from a station; empty for none."""
 
 
-class _Known(msgspec.Struct, frozen=True):
-    """A ticket of the order, as far as it matters for a copy of it."""
+class Known(msgspec.Struct, frozen=True):
+    """A ticket of the order, as far as it matters for a copy of it. `sent`: bytes of it went out, and nobody knows yet
+    what became of them.
+    """
 
     id: int
     station: str
@@ -32,6 +34,7 @@ class _Known(msgspec.Struct, frozen=True):
     event_pk: int | None
     share: bytes
     number: int
+    sent: bool
 
     @property
     def counts(self) -> bool:
@@ -55,7 +58,7 @@ def reprint(tx: Tx, command: Reprint, home: Home) -> str:
     return f"order {ref.id[:50]} (#{ref.no[:50]}) is printed again, marked: {tickets}"
 
 
-def _one(tx: Tx, command: Reprint) -> tuple[int, list[_Known]]:
+def _one(tx: Tx, command: Reprint) -> tuple[int, list[Known]]:
     """The newest word where this ticket is: an old one's content holds no more."""
     row = tx.execute("SELECT order_pk, station, copy FROM jobs WHERE id = ?", (command.ticket,)).fetchone()
     if row is None or row[0] is None:
@@ -71,7 +74,7 @@ def _one(tx: Tx, command: Reprint) -> tuple[int, list[_Known]]:
             f"ticket {command.ticket} is of order {ref.id} at {station}, another one",
             f"小票 {command.ticket} 是另一张订单的：请刷新页面",
         )
-    chosen = [each for each in _newest(tx, order_pk) if (each.station, each.copy) == (station, copy)]
+    chosen = [each for each in newest(tx, order_pk) if (each.station, each.copy) == (station, copy)]
     if not chosen:
         raise CommandRefused(
             f"order {ref.id} has nothing on paper at {station} any more that could be printed again",
@@ -80,9 +83,9 @@ def _one(tx: Tx, command: Reprint) -> tuple[int, list[_Known]]:
     return order_pk, chosen
 
 
-def _all(tx: Tx, command: Reprint) -> tuple[int, list[_Known]]:
+def _all(tx: Tx, command: Reprint) -> tuple[int, list[Known]]:
     order_pk = find_order(tx, command.order, command.channel)
-    chosen = [each for each in _newest(tx, order_pk) if command.station in ("", each.station)]
+    chosen = [each for each in newest(tx, order_pk) if command.station in ("", each.station)]
     if not chosen:
         waits = tx.execute("SELECT 1 FROM waits WHERE order_pk = ?", (order_pk,)).fetchone()
         advice = "it waits: shop-agent queue release" if waits else "no ticket of it was printed"
@@ -123,14 +126,14 @@ def find_order(tx: Tx, named: str, channel: str) -> int:
     return int(rows[0][0])
 
 
-def _newest(tx: Tx, order_pk: int) -> list[_Known]:
+def newest(tx: Tx, order_pk: int) -> list[Known]:
     """At each station and copy the last word: of a canceled order the voids, else what is to be made."""
     rows = tx.execute(
-        "SELECT id, station, copy, copies, kind, state, reason, rev, event_pk, share, number FROM jobs "
-        "INDEXED BY jobs_of_order WHERE order_pk = ? ORDER BY id",
+        "SELECT id, station, copy, copies, kind, state, reason, rev, event_pk, share, number, intent IS NOT NULL "
+        "FROM jobs INDEXED BY jobs_of_order WHERE order_pk = ? ORDER BY id",
         (order_pk,),
     )
-    found: dict[tuple[str, int], _Known] = {}
+    found: dict[tuple[str, int], Known] = {}
     for each in map(_known, rows):
         if not each.counts:
             continue
@@ -141,12 +144,13 @@ def _newest(tx: Tx, order_pk: int) -> list[_Known]:
     return [each for each in found.values() if (each.kind is JobKind.CANCEL) == bool(canceled)]
 
 
-def _known(row: tuple[Any, ...]) -> _Known:
-    values = dict(zip(_Known.__struct_fields__, row, strict=True))
-    return _Known(**{**values, "kind": JobKind(values["kind"]), "state": JobState(values["state"])})
+def _known(row: tuple[Any, ...]) -> Known:
+    values = dict(zip(Known.__struct_fields__, row, strict=True))
+    kind, state, sent = JobKind(values["kind"]), JobState(values["state"]), bool(values["sent"])
+    return Known(**{**values, "kind": kind, "state": state, "sent": sent})
 
 
-def _enter(tx: Tx, order_pk: int, each: _Known, home: Home) -> int:
+def _enter(tx: Tx, order_pk: int, each: Known, home: Home) -> int:
     printer = home(tx, order_pk, each.station)
     if not printer:
         raise CommandRefused(
@@ -159,7 +163,7 @@ def _enter(tx: Tx, order_pk: int, each: _Known, home: Home) -> int:
     return int(tx.execute("SELECT max(id) FROM jobs").fetchone()[0])
 
 
-def _why_not(ticket: _Known) -> tuple[str, str]:
+def _why_not(ticket: Known) -> tuple[str, str]:
     match ticket.state:
         case JobState.PENDING | JobState.PROCESSING:
             return f"ticket {ticket.id} is on its way to the printer; wait for it", f"小票 {ticket.id} 正要打印：请稍等"

@@ -7,7 +7,7 @@ import msgspec
 from agent.journal.closing import DISCARDED
 from agent.journal.file import Tx
 from agent.journal.notes import get_meta, set_meta
-from agent.model.job import Job, JobKind, JobState
+from agent.model.job import Job, JobKind
 
 _PRINTERS = "printers"
 _MAY_BE_ON_PAPER = "(j.state = 'completed' OR j.intent IS NOT NULL OR j.mark IS NOT NULL)"
@@ -63,11 +63,11 @@ def base(tx: Tx, job: Job) -> tuple[Told | None, bool]:
     A copy that there was not before is compared with the first one.
 
     None with certainty: nothing is, or it was taken back. Not certain: an older ticket is in a printer, or in doubt, or
-    was overtaken when a piece of it may have been on paper.
+    was overtaken when a piece of it may have been on paper, or was presumed of a printer that answers after all.
     """
     row = tx.execute(
-        "SELECT j.station, j.copy, j.rev, j.share, coalesce(e.payload, x''), j.kind, j.state FROM jobs j "
-        "LEFT JOIN events e ON e.pk = j.event_pk "
+        "SELECT j.station, j.copy, j.rev, j.share, coalesce(e.payload, x''), j.kind, "
+        "j.state = 'completed' AND j.evidence <> 'unconfirmed' FROM jobs j LEFT JOIN events e ON e.pk = j.event_pk "
         "WHERE j.order_pk = ? AND j.station = ? AND (j.copy IN (?, 1) OR j.kind = 'cancel') AND j.id < ? "
         "AND j.rev < ? AND j.state <> 'aborted' AND (j.state <> 'canceled' OR j.mark IS NOT NULL) "
         "ORDER BY j.copy = ? OR j.kind = 'cancel' DESC, j.id DESC LIMIT 1",
@@ -75,10 +75,10 @@ def base(tx: Tx, job: Job) -> tuple[Told | None, bool]:
     ).fetchone()
     if row is None:
         return None, True
-    *values, kind, state = row
+    *values, kind, certain = row
     if kind == JobKind.CANCEL:
-        return None, state == JobState.COMPLETED
-    return (Told(*values), True) if state == JobState.COMPLETED else (None, False)
+        return None, bool(certain)
+    return (Told(*values), True) if certain else (None, False)
 
 
 def shares(tx: Tx, order_pk: int, rev: int) -> dict[str, bytes]:

@@ -26,9 +26,7 @@ class JobState(StrEnum):
     """Bytes went out, no answer came, and evidence could not settle it yet."""
 
     COMPLETED = "completed"
-    """On paper, with the evidence named: confirmed, witnessed or presumed. Final, but for what was presumed of
-    a printer that answers after all (`journal/presumed.py`).
-    """
+    """On paper, with the evidence named: confirmed, witnessed or presumed. Final."""
 
     ABORTED = "aborted"
     """It can't be printed as it is, and a person was told. Final."""

@@ -2,6 +2,7 @@
 slow and the printer's answers bear names.
 """
 
+from collections import deque
 from functools import partial
 
 import msgspec
@@ -19,8 +20,9 @@ from agent.spool.desk import Claimed, Prepared
 from agent.spool.doubt import Doubts
 from agent.spool.post import Post
 from agent.spool.recovery import Epoch
-from agent.spool.settlements import ASK, REFUTED, settlement_of
+from agent.spool.settlements import settlement_of
 
+MOST_PRESUMED = 500
 _log = log.get("spool")
 
 
@@ -29,6 +31,7 @@ class Attempts:
 
     def __init__(self, post: Post) -> None:
         self._post = post
+        self._presumed: deque[tuple[float, int]] = deque(maxlen=MOST_PRESUMED)
         self.doubts = Doubts(post, partial(self._finish, ahead=None, session=None))
 
     def print_on(self, session: Session, reader: Tx, claimed: Claimed | None) -> None:
@@ -83,28 +86,19 @@ class Attempts:
 
         def work(tx: Tx) -> Claimed | None:
             if jobs.is_open(tx, job):
-                self._write_down(tx, job, settlement)
+                state = jobs.settle(tx, job, settlement)
+                if settlement.mark is not None or settlement.leaves:  # whatever is printed next, cut it off first
+                    jobs.note_torn(tx, self._post.name)
+                if state in FINAL:
+                    notes.clear_alarm(tx, f"ticket:{job.id}")
+                elif job.order_pk is not None and (settlement.mark is not None or state is JobState.UNCONFIRMED):
+                    about = f"order {job.order_id} at printer {self._post.name} in doubt"
+                    notes.raise_alarm(tx, f"ticket:{job.id}", f"{about}: {settlement.reason}")
             return None if ahead is None or session is None else self._post.desk.claim(tx, session, ahead)
 
         checkpoint("spool.before_outcome")
         claimed = self._post.journal.write(work)
         checkpoint("spool.after_outcome")
-        self._log(job, settlement)
-        if settlement.state is not JobState.UNCONFIRMED:
-            self._post.watch.spoke()
-        return claimed
-
-    def _write_down(self, tx: Tx, job: Job, settlement: Settlement) -> None:
-        state = jobs.settle(tx, job, settlement)
-        if settlement.mark is not None or settlement.leaves:  # whatever is printed next, cut it off first
-            jobs.note_torn(tx, self._post.name)
-        if state in FINAL:
-            notes.clear_alarm(tx, f"ticket:{job.id}")
-        elif job.order_pk is not None and (settlement.mark is not None or state is JobState.UNCONFIRMED):
-            about = f"order {job.order_id} at printer {self._post.name} in doubt"
-            notes.raise_alarm(tx, f"ticket:{job.id}", f"{about}: {settlement.reason}")
-
-    def _log(self, job: Job, settlement: Settlement) -> None:
         _log.info(
             f"spool.ticket_{settlement.state}",
             order=job.order_id,
@@ -113,19 +107,25 @@ class Attempts:
             evidence=settlement.evidence,
             reason=settlement.reason,
         )
+        if settlement.evidence == "presumed":
+            self._presumed.append((self._post.clock.monotonic(), job.id))
+        if settlement.state is not JobState.UNCONFIRMED:
+            self._post.watch.spoke()
+        return claimed
 
     def doubt_presumed(self) -> None:
         """This printer was believed to answer nothing, and answers: what it took meanwhile it may have thrown away."""
-        settlement = REFUTED if self._post.shop.printing.unconfirmed == "reprint" else ASK
+        name, ask = self._post.name, self._post.shop.printing.unconfirmed == "ask"
+        since = self._post.clock.monotonic() - presumed.LATELY.total_seconds()
+        lately = [job_id for at, job_id in self._presumed if at >= since]
 
-        def work(tx: Tx) -> list[Job]:
-            found = presumed.reopen(tx, self._post.name)
-            for job in found:
-                self._write_down(tx, job, settlement)
-            return found
+        def home(station: str) -> str:
+            return self._post.roster.home(station) or name
 
-        for job in self._post.journal.write(work):
-            self._log(job, settlement)
+        made = self._post.journal.write(lambda tx: presumed.doubt(tx, name, lately, home, ask=ask))
+        self._presumed.clear()
+        if made:
+            _log.warning("spool.presumed_in_doubt", printer=name, tickets=made)
 
     # -- waiting for the word ------------------------------------------------------------------------------------
 

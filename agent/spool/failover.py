@@ -67,6 +67,10 @@ class Roster:
             if station.backup == printer and station.printer is not None and self.is_given_up(station.printer)
         )
 
+    def home(self, job_station: str) -> str | None:
+        """The printer of this station; None where it has none, or is no more."""
+        return next((station.printer for station in self._stations if station.name == job_station), None)
+
     def is_well(self, printer: str) -> bool:
         """Can it print?"""
         return printer in self._well

@@ -16,9 +16,6 @@ VERDICTS = {
     ),
 }
 ASK = Settlement(JobState.UNCONFIRMED, reason="perhaps printed: a person must say", keep_intent=True, leaves=True)
-REFUTED = Settlement(
-    JobState.PENDING, reason="its printer seemed to answer nothing, and does", mark=Mark.POSSIBLE_DUPLICATE
-)
 
 
 def settlement_of(outcome: Outcome) -> Settlement:

@@ -29,9 +29,10 @@ POLL_S = 1.0
 LOOK_EACH_S = 2.0
 SILENCE_S = 2.0
 ASK_AGAIN_S = 4.0
-PROBE_AGAIN_S, PROBE_SELDOM_S, PROBES, MOST_PROBES = 10.0, 3600.0, 3, 12
+PROBE_AGAIN_S, SPEAKS_AGAIN_S, PROBES, MOST_PROBES = 10.0, 60.0, 3, 12
 """A printer that was found to prove nothing may have been stuck just then: it is asked again, ever less often while
-that is in vain, and anew after each connection. Not for ever: what a clone does not know it may print.
+that is in vain, and anew after each connection. Not for ever: what a clone does not know it may print. Whether it says
+anything at all is asked between two tickets as long as it prints, each minute: what it took since is in doubt.
 """
 _TIERS = {"process_id": Tier.PROCESS_ID, "status": Tier.STATUS, "none": Tier.NONE}
 _log = log.get("spool")
@@ -235,7 +236,8 @@ class Worker:
                 return
         self._verified = False
         self._verify(session, reader)
-        if self._watch.is_mute and found.tier is not Tier.NONE:
+        was_mute = self._watch.is_mute or (known is not None and known.capabilities.tier is Tier.NONE)
+        if was_mute and found.tier is not Tier.NONE:
             self._attempts.doubt_presumed()
         if known is None or found != known.capabilities:
             _log.info("spool.printer_met", printer=self._printer.name, tier=found.tier.name.lower(), facts=self._facts)
@@ -323,7 +325,7 @@ class Worker:
         now = self._clock.monotonic()
         if now - self._probed_at < self._probe_each_s:
             return False
-        self._probed_at, self._probe_each_s = now, min(2 * self._probe_each_s, PROBE_SELDOM_S)
+        self._probed_at, self._probe_each_s = now, min(2 * self._probe_each_s, SPEAKS_AGAIN_S)
         return session.speaks()
 
     def _may_print(self, session: Session) -> bool:
