@@ -190,7 +190,7 @@ def test_settings_are_told_in_words() -> None:
         Setting(field="stations[凉菜]", was="{name: 凉菜}"): ("档口 凉菜", "", "删去"),
         Setting(field="stations[bar].match.category", now="[冷饮, 热饮]"): ("档口 bar：做这些分类", "", "冷饮、热饮"),
         Setting(field="printers[a].name", was="kitchen", now="all"): ("打印机 a：名字", "kitchen", "all"),
-        Setting(field="intake.old", was="ask", now="print"): ("来得太晚的订单", "问人", "直接打印"),
+        Setting(field="intake.old", was="ask", now="print"): ("迟到订单", "问人", "直接打印"),
         Setting(field="data_dir", now="./data"): ("数据文件夹", "", "./data"),
         Setting(field="console", now='{listen: "0.0.0.0:8480"}'): ("手机页面", "", "新增"),
         Setting(field="intake.lead_min", now="30"): ("intake.lead_min", "", "30"),

@@ -164,6 +164,18 @@ def test_a_station_is_added_and_the_unwritten_one_stays(tmp_path: Path) -> None:
         assert len(here.on_paper(702, "bar", times=2)) == 2
 
 
+def test_a_template_is_called_the_same_where_it_is_made_and_where_it_is_chosen(tmp_path: Path) -> None:
+    """In both languages."""
+    with window(tmp_path) as here:
+        for language, names in (
+            ("zh", ("后厨小票", "传菜单：整张订单", "顾客小票", "杯贴、盒贴")),
+            ("en", ("Kitchen ticket", "Pass: the whole order", "Customer's receipt", "A label for each cup or box")),
+        ):
+            for path in ("/templates", "/stations/add", "/stations/edit?station=wok"):
+                page = text_of(here.me.get(path, accept_language=language))
+                assert [name for name in names if name not in page] == [], path
+
+
 def test_a_printer_that_is_away_can_be_chosen(tmp_path: Path) -> None:
     """It is said, and nothing more."""
     with window(tmp_path) as here:

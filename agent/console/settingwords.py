@@ -26,7 +26,7 @@ _FIELDS: dict[str, Words] = {
     "console.public": ("不登录能看什么", "what is seen without signing in"),
     "printing.unconfirmed": ("不确定是否打出时", "when a ticket is in doubt"),
     "printing.ready_code": ("小票上的出餐码", "code on paper to mark as ready"),
-    "intake.old": ("来得太晚的订单", "orders that came too late"),
+    "intake.old": ("迟到订单", "late orders"),
     "name": ("名字", "name"),
     "link": ("接口", "link"),
     "width": ("纸宽（字）", "paper width (characters)"),
