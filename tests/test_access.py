@@ -248,6 +248,18 @@ def test_pages_hold_no_script_or_style_of_their_own(here: ShopWindow) -> None:
             assert not re.search(r"\sstyle=|\son[a-z]+=|<style", page), path
 
 
+def test_an_address_that_there_is_not_is_a_page_with_a_way_back(here: ShopWindow) -> None:
+    """For a browser, in its language; a program gets JSON, and who is not signed in is led to the door."""
+    for language, words in (("zh", "没有这一页 回到“现在”"), ("en", "There is no such page Back to “Now”")):
+        answer = here.me.get("/nothing", accept="text/html,*/*;q=0.8", accept_language=language)
+        assert answer.status == 404
+        assert words in text_of(answer)
+        assert 'href="/" role="button"' in answer.body.decode()
+    program = here.me.get("/nothing")
+    assert (program.status, program.body) == (404, b'{"error":"Not Found"}')
+    assert here.anybody.get("/nothing", accept="text/html").status == 303
+
+
 def test_files_are_those_of_the_folder_and_no_other(here: ShopWindow) -> None:
     assert here.anybody.get("/static/app.css").status == 200
     for name in ("../pages.py", "..%2fpages.py", "%2e%2e/pages.py", "nothing.js", "__init__.py"):

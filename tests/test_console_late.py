@@ -175,7 +175,17 @@ def test_a_summary_ticket_has_a_picture(shop: ShopWindow) -> None:
     sql = "SELECT id FROM jobs WHERE kind = 'summary'"
     ((ticket,),) = shop.read(lambda tx: tx.execute(sql).fetchall())
     assert shop.me.get(f"/tickets/{ticket}.png").status == 200
-    assert "待定订单汇总" in text_of(shop.me.get("/tickets"))
+    assert "迟到订单汇总" in text_of(shop.me.get("/tickets"))
+
+
+def test_they_are_called_late_orders_on_every_page(shop: ShopWindow) -> None:
+    """The menu, the heading, the tile, the tab and the setting: one thing, one name."""
+    for language, name, menu in (("zh", "迟到订单", 1), ("en", "Late orders", 1)):
+        for path in ("/", "/late", "/tickets", "/setup"):
+            page = text_of(shop.me.get(path, accept_language=language))
+            assert page.count(name) > menu, path
+            assert "待决定的订单" not in page
+            assert "Orders to decide" not in page
 
 
 def test_who_comes_second_is_told_so(shop: ShopWindow) -> None:

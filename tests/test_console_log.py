@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from agent import log
+from agent.cli import cli
 from agent.config.changes import Setting
 from agent.console.logbook import WORDS, matching
 from agent.console.settingwords import EVENTS, said
@@ -151,6 +153,25 @@ def test_who_did_what_and_when_outlives_a_new_start(tmp_path: Path) -> None:
         assert "control.order_ready" not in (tmp_path / "data" / FILE).read_text()
 
 
+def test_an_order_that_somebody_brought_is_told_by_what_became_of_it(tmp_path: Path) -> None:
+    """Printed, there before, or refused and where it is wrong; no numbers of the agent's own."""
+    with window(tmp_path) as shop:
+        good, wrong = '{"no":"6","items":[{"name":"豆浆","qty":"1"}]}', '{"no":"7","items":[{"nam":"豆浆","qty":"1"}]}'
+        command = ["print", "-", "--config", str(shop.config_path)]
+        for order in (good, wrong):
+            CliRunner().invoke(cli, command, input=order)
+        page = text_of(shop.me.get("/log"))
+        refused, printed = (
+            page.index("送来一张单，被拒绝：$.data.order.items[0].name"),
+            page.index("打印了一张自己的单"),
+        )
+        assert refused < printed
+        for raw in ("event=", "verdict=", "path=", "event_refused"):
+            assert raw not in page
+        english = text_of(shop.me.get("/log", accept_language="en"))
+        assert "brought an order, which was refused: $.data.order.items[0].name" in english
+
+
 def test_a_template_that_was_changed_is_among_it(shop: ShopWindow) -> None:
     text = "{% extends 'shipped/label.j2' %}\n"
     assert shop.me.post("/templates/save", {"name": "cup", "text": text, "was": ""}).status == 200
@@ -169,7 +190,9 @@ def test_settings_are_told_in_words() -> None:
         Setting(field="stations[凉菜]", was="{name: 凉菜}"): ("档口 凉菜", "", "删去"),
         Setting(field="stations[bar].match.category", now="[冷饮, 热饮]"): ("档口 bar：做这些分类", "", "冷饮、热饮"),
         Setting(field="printers[a].name", was="kitchen", now="all"): ("打印机 a：名字", "kitchen", "all"),
-        Setting(field="intake.old", was="ask", now="print"): ("来得太晚的订单", "问人", "直接打印"),
+        Setting(field="intake.old", was="ask", now="print"): ("迟到订单", "问人", "直接打印"),
+        Setting(field="data_dir", now="./data"): ("数据文件夹", "", "./data"),
+        Setting(field="console", now='{listen: "0.0.0.0:8480"}'): ("手机页面", "", "新增"),
         Setting(field="intake.lead_min", now="30"): ("intake.lead_min", "", "30"),
     }
     found = {each: said(each) for each in told}

@@ -180,6 +180,34 @@ def test_a_wrong_address_is_said_at_once_in_the_page_s_language(tmp_path: Path) 
         assert "地址不对" not in text_of(here.me.get("/printers/add?link=192.168.1.50"))
 
 
+def test_a_printer_that_is_there_is_called_by_its_name(tmp_path: Path) -> None:
+    """Before a name is chosen for it, and when the form is sent all the same."""
+    with window(tmp_path) as here:
+        before = text(here)
+        link = str(load(here.config_path).printer("bar").link)
+        for typed in (link, link.removeprefix("tcp://")):
+            form = here.me.get(f"/printers/add?link={typed}")
+            sent = here.me.post("/printers/add", {"pick": "前台", "link": typed})
+            for answer in (form, sent):
+                assert "✗ 这台打印机已经有了，叫 bar" in text_of(answer)
+                assert "printers[" not in text_of(answer)
+            assert sent.status == 422
+        english = here.me.get(f"/printers/add?link={link}", accept_language="en")
+        assert "✗ this printer is there already: bar" in text_of(english)
+        assert text(here) == before
+
+
+def test_a_network_printer_that_is_away_may_have_another_address(tmp_path: Path) -> None:
+    """As doctor says; of one that is there nothing of the kind is said."""
+    with window(tmp_path) as here:
+        here.until(lambda: "bar 正常" in text_of(here.me.get("/printers/list")), "bar")
+        assert "核对自检页上的 IP" not in text_of(here.me.get("/printers/list"))
+        here.devices["bar"].power_off()
+        here.until(lambda: "bar 连不上" in text_of(here.me.get("/printers/list")), "bar to be missed")
+        assert "IP 可能变了：核对自检页上的 IP" in text_of(here.me.get("/printers/list"))
+        assert "Its IP may have changed" in text_of(here.me.get("/printers/list", accept_language="en"))
+
+
 @pytest.mark.parametrize(
     ("text", "zh", "en"),
     [

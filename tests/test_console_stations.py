@@ -13,7 +13,7 @@ from agent.config.changes import changes
 from agent.journal.dishes import MOST_ORDERS, recent_dishes
 from agent.journal.store import Journal
 from agent.model.station import Match
-from tests.browser import DESK, PHONE, needs_chromium, phone
+from tests.browser import DESK, PHONE, TABLET, needs_chromium, phone
 from tests.test_console_printers import differs, save, text
 from tests.window import ShopWindow, text_of, window
 
@@ -162,6 +162,18 @@ def test_a_station_is_added_and_the_unwritten_one_stays(tmp_path: Path) -> None:
         save(here, "/stations/save", {"move": moves(planned)})
         here.order(702, items=[STICK])
         assert len(here.on_paper(702, "bar", times=2)) == 2
+
+
+def test_a_template_is_called_the_same_where_it_is_made_and_where_it_is_chosen(tmp_path: Path) -> None:
+    """In both languages."""
+    with window(tmp_path) as here:
+        for language, names in (
+            ("zh", ("后厨小票", "传菜单：整张订单", "顾客小票", "杯贴、盒贴")),
+            ("en", ("Kitchen ticket", "Pass: the whole order", "Customer's receipt", "A label for each cup or box")),
+        ):
+            for path in ("/templates", "/stations/add", "/stations/edit?station=wok"):
+                page = text_of(here.me.get(path, accept_language=language))
+                assert [name for name in names if name not in page] == [], path
 
 
 def test_a_printer_that_is_away_can_be_chosen(tmp_path: Path) -> None:
@@ -372,6 +384,35 @@ def test_dragged_by_touch_or_mouse_and_saved_on_a_phone(tmp_path: Path) -> None:
         assert load(here.config_path).stations[1].match == Match(category=["热饮", "冷饮", "点心"], name=["油条"])
         here.order(7002, items=[STICK])
         assert here.on_paper(7002, "bar")
+
+
+@needs_chromium
+@pytest.mark.parametrize("size", [PHONE, TABLET], ids=["phone", "tablet"])
+def test_a_station_without_a_printer_is_red_and_named_above_the_bar(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Its card says so, and the line at the top does where the card is below the screen's edge."""
+    more = """\
+stations:
+  - {name: wok, printer: wok, default: true}
+  - {name: drinks, printer: bar, match: {category: [热饮]}}
+  - {name: cold, match: {category: [点心]}}
+  - {name: pass, shows: all}
+"""
+    with window(tmp_path, more=more) as here, phone(here.port, tmp_path, size, session=here.me.session) as there:
+        here.order(7001, items=[SOY, BUN, STICK])
+        page = there.go("/stations")
+        said = page.locator(".said.bad", has_text="没有打印机，小票会等着：cold、pass")
+        top, bar = said.bounding_box(), page.locator(".dock").bounding_box()
+        assert top is not None
+        assert bar is not None
+        assert top["y"] + top["height"] <= bar["y"]
+        red = "rgb(198, 40, 40)"
+        for station, colour in (("cold", True), ("pass", True), ("drinks", False)):
+            card = page.get_by_role("region", name=station, exact=True)
+            assert (card.evaluate("it => getComputedStyle(it).borderLeftColor") == red) == colour
+            assert (card.get_by_text("✗ 没有打印机").count() == 1) == colour
+        assert there.serious() == []
+        said.get_by_role("link", name="cold").click()
+        page.get_by_role("heading", name="cold").wait_for()
 
 
 @needs_chromium

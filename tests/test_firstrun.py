@@ -28,7 +28,7 @@ from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.simulator.stage import free_port
 from tests.scan import scan_piece
 from tests.till import ask
-from tests.window import PIN, WAIT_S, Client, text_of
+from tests.window import PIN, WAIT_S, Client, text_of, window
 
 
 @contextmanager
@@ -77,6 +77,24 @@ def test_from_nothing_to_the_first_order_on_paper(tmp_path: Path) -> None:
             until_up(port)
             assert phone.get("/setup").status == 200
         assert len(welcome(paper)) == 1
+
+
+def test_the_step_of_the_shop_says_what_is_missing(tmp_path: Path) -> None:
+    """As long as the code is the one that every new box has, whatever else is saved; then no more."""
+    with window(tmp_path, ("wok",), more="") as here:
+        here.config_path.write_text(here.config_path.read_text("utf-8").replace("shop: s1", "shop: new"), "utf-8")
+        here.restart()
+        for fields in ({}, {"shop": "new", "language": "zh"}):
+            assert here.me.post("/setup/shop", fields).status == 200
+            assert "请把 new 改成您的店铺编号（平台给的）" in text_of(here.me.get("/setup"))
+        english = text_of(here.me.get("/setup", accept_language="en"))
+        assert "Put your shop’s code (from the platform) in place of new" in english
+        before = here.restarts
+        assert here.me.post("/setup/shop", {"shop": "s421"}).status == 200
+        here.wait_restarted(before)
+        page = text_of(here.me.get("/setup"))
+        assert "给店铺一个编号 完成" in page
+        assert "请把" not in page
 
 
 def note(printed: list[str]) -> Callable[[Callable[[], str]], str]:

@@ -67,6 +67,34 @@ def test_an_order_comes_is_touched_and_goes_on_every_screen(shop: ShopWindow, tm
         assert "station=wok" in other.url
 
 
+@pytest.mark.parametrize("size", [PHONE, TABLET], ids=["phone", "tablet"])
+def test_what_was_done_is_read_whole_and_covers_no_recall(
+    shop: ShopWindow, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    """In the middle of the screen, above the row to call back by, wherever the page is scrolled to."""
+    for number in range(1, 4):
+        shop.order(number, items=[NOODLES, TEA])
+    with phone(shop.port, tmp_path, size, session=shop.me.session) as there:
+        page = there.go("/kitchen")
+        for number, scrolled in ((1, 0), (2, 5000)):
+            page.mouse.wheel(0, scrolled)
+            page.get_by_role("button", name=f"#{number} wok 做好了").click()
+            page.get_by_text(f"✓ #{number} wok 做好了").wait_for()
+            page.get_by_role("button", name=f"撤回 #{number} wok").wait_for()
+            box, said, recalls = (
+                page.locator(each).bounding_box() for each in ("#kitchen-said", "#kitchen-said .said", ".recalls")
+            )
+            assert box is not None
+            assert said is not None
+            assert recalls is not None
+            for each in (box, said):
+                assert each["x"] >= 0
+                assert each["y"] >= 0
+                assert each["x"] + each["width"] <= size[0]
+                assert each["y"] + each["height"] <= recalls["y"] < size[1]
+            assert abs(said["x"] + said["width"] / 2 - size[0] / 2) < 2
+
+
 def test_a_scanner_types_anywhere_and_fingers_do_not(shop: ShopWindow, tmp_path: Path) -> None:
     """A burst with Enter behind it is a barcode, also while a button has the focus, which Enter would press. What a
     person types slowly is none.

@@ -79,7 +79,8 @@ class Handwork:
             taken = kept.result(KEEP_S)
         except TookTooLong:
             raise CommandRefused(_LATE, "还没写进磁盘，可能稍后完成：请过一会儿再看") from None
-        _log.info("control.order_brought", by=visit.by, event=str(event.get("id")), verdict=taken.verdict)
+        about = {"event": str(event.get("id")), "verdict": taken.verdict, "path": (taken.trouble or {}).get("path")}
+        _log.info("control.order_brought", by=visit.by, **about)
         if taken.trouble is not None:
             raise CommandRefused(
                 f"{taken.trouble['reason']} - at {taken.trouble['path']}", f"订单有误：{taken.trouble['path']}"

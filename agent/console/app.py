@@ -8,6 +8,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import msgspec
 from starlette.applications import Starlette
@@ -31,10 +32,11 @@ def build(
     hosts: Iterable[str],
     count: Callable[[str, int], None] = lambda _path, _status: None,
     inner: Sequence[Middleware] = (),
+    lost: Callable[[Request], Response] | None = None,
 ) -> ASGIApp:
     """The application. `hosts` are names that it answers to besides addresses, localhost and this machine's own name.
     `count` is told each answer's path, empty for one that there is not, and its status; `inner` stands before the
-    routes, behind all that holds for everybody.
+    routes, behind all that holds for everybody. `lost` is the page of an address that there is not, for a browser.
     """
     own = socket.gethostname().lower()
     names = {"localhost", own, f"{own}.local", *(name.lower() for name in hosts)}
@@ -42,7 +44,7 @@ def build(
     return Starlette(
         routes=routes,
         middleware=[Middleware(_Counted, paths=paths, count=count), Middleware(_Named, names=names), *inner],
-        exception_handlers={Refusal: _refused, HTTPException: _no_such, ClientDisconnect: _gone},
+        exception_handlers={Refusal: _refused, HTTPException: partial(_no_such, lost), ClientDisconnect: _gone},
     )
 
 
@@ -70,6 +72,11 @@ async def read_body(request: Request, most: int) -> bytes:
     except TimeoutError:
         raise Refusal(408, f"the body did not come within {READ_S:.0f} s") from None
     return bytes(body)
+
+
+def wants_page(request: Request) -> bool:
+    """Does a browser ask for a page?"""
+    return request.method == "GET" and "text/html" in request.headers.get("accept", "")
 
 
 def address_of(request: Request) -> str:
@@ -136,8 +143,10 @@ def _refused(_request: Request, exc: Exception) -> Response:
     return say({"error": exc.reason, **({"path": exc.path} if exc.path else {})}, exc.status, headers)
 
 
-def _no_such(_request: Request, exc: Exception) -> Response:
+def _no_such(lost: Callable[[Request], Response] | None, request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)
+    if lost is not None and exc.status_code == 404 and wants_page(request):
+        return lost(request)
     return say({"error": exc.detail}, exc.status_code, dict(exc.headers or {}))
 
 

@@ -3,15 +3,15 @@
 import msgspec
 
 TEMPLATES = {
-    "kitchen": ("后厨小票", "A station's ticket"),
-    "expo": ("总单：整张订单，按档口", "The whole order, station by station"),
-    "receipt": ("顾客小票", "The customer's receipt"),
+    "kitchen": ("后厨小票", "Kitchen ticket"),
+    "expo": ("传菜单：整张订单", "Pass: the whole order"),
+    "receipt": ("顾客小票", "Customer's receipt"),
     "label": ("杯贴、盒贴", "A label for each cup or box"),
     "changes": ("改单", "A revised order"),
     "cancel": ("作废单", "A cancelled order"),
-    "summary": ("待决定的订单", "Orders that wait for a person"),
+    "summary": ("迟到订单汇总", "List of late orders"),
     "alarm": ("打印机求助", "A printer needs a person"),
-    "welcome": ("测试页", "A printer's test page"),
+    "welcome": ("欢迎小票、测试页", "Welcome ticket and test page"),
 }
 PARTS = {
     "_head": ("抬头：单号、堂食外卖", "The head: number, place"),

@@ -17,6 +17,7 @@ from agent.console.settingwords import EVENTS, Said, said
 from agent.errors import AgentError
 from agent.lastlines import Line
 from agent.log import LEVELS
+from agent.people import Deed
 
 if TYPE_CHECKING:
     from agent.console.window import View
@@ -42,13 +43,30 @@ WORDS = {
     "control.reprint_asked": ("要求补打", "asked for a reprint"),
     "control.ticket_moved": ("把小票换到别的打印机", "moved a ticket"),
     "control.ticket_retried": ("让小票马上重试", "had a ticket tried again"),
-    "control.order_brought": ("打印了一张自己的单", "printed an order of their own"),
+    "control.order_brought": ("送来一张单", "brought an order"),
     "control.printer_paused": ("暂停了打印机", "paused a printer"),
     "control.printer_resumed": ("让打印机继续", "let a printer go on"),
     "control.printer_accepted": ("认下了换上的打印机", "accepted another printer"),
     "control.errand_done": ("办了一件事", "had an errand done"),
 }
 """What people do, in words; another event stands as it is."""
+
+_REFUSED = ("送来一张单，被拒绝", "brought an order, which was refused")
+_OLD = ("送来一张单，以前来过，没有打印", "brought an order that came before: not printed")
+BROUGHT = {
+    "order_accepted": ("打印了一张自己的单", "printed an order of their own"),
+    "order_held": ("送来一张单，等人决定", "brought an order, which waits for a person"),
+    "order_canceled": ("取消了一张单", "cancelled an order"),
+    "duplicate_dropped": _OLD,
+    "stale_dropped": _OLD,
+    "order_refused_again": _REFUSED,
+    "event_refused": _REFUSED,
+    "event_conflict": _REFUSED,
+    "event_parked": _REFUSED,
+}
+"""What became of an order that a person brought, by its verdict."""
+_UNREAD = ("event", "verdict", "path")
+"""What says nothing to a person, or is in the words already."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -129,12 +147,17 @@ def matching(lines: list[Line], level: str, word: str) -> list[Line]:
 def rows(data_dir: Path, word: str = "") -> list[Row]:
     """What people changed and did, the newest first."""
     found = [_changed(each) for each in changes.changes(data_dir, MOST_DEEDS)]
-    found += [
-        Row(each.at, each.by, WORDS.get(each.what, (each.what, each.what)), each.fields)
-        for each in people.deeds(data_dir, MOST_DEEDS)
-    ]
+    found += [_done(each) for each in people.deeds(data_dir, MOST_DEEDS)]
     found.sort(key=lambda row: row.at, reverse=True)
     return [row for row in found if word.casefold() in _text(row).casefold()][:MOST_DEEDS]
+
+
+def _done(deed: Deed) -> Row:
+    """Of an order that was refused it is said where it is wrong."""
+    zh, en = BROUGHT.get(deed.fields.get("verdict", "")) or WORDS.get(deed.what, (deed.what, deed.what))
+    where = deed.fields.get("path", "")
+    facts = {name: value for name, value in deed.fields.items() if name not in _UNREAD}
+    return Row(deed.at, deed.by, (f"{zh}：{where}", f"{en}: {where}") if where else (zh, en), facts)
 
 
 def _changed(change: Change) -> Row:

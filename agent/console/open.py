@@ -40,16 +40,16 @@ def open_console(
         routes += Metrics(rooms, tally).routes()
     machines = {route.path for route in routes if isinstance(route, Route)}
     inner: list[Middleware] = []
-    hang_up = None
+    hang_up = lost = None
     if window is not None and settings.pages:
         from agent.console.window import open_window  # who wants no pages does not pay for them
 
-        live, pages = open_window(rooms, window, porter)
+        live, pages, lost = open_window(rooms, window, porter)
         hang_up = live.hang_up
         routes += pages
         inner = [Middleware(Rights, access=window.access, machines=machines, public=lambda: settings.public == "state")]
     count = partial(_count, tally)
-    app = build(routes, settings.hosts, count, inner)
+    app = build(routes, settings.hosts, count, inner, lost)
     host, port = parse_host_port(settings.listen, PORT)
     return Console(host, port, app, rooms.clock, tell, hang_up)
 

@@ -104,6 +104,10 @@ class Pages:
         """What became of something, as a part of a page."""
         return self.page(request, "said.html", status, ok=ok, text=words(request)(zh, en))
 
+    def lost(self, request: Request) -> Response:
+        """An address that there is not."""
+        return self.page(request, "lost.html", 404)
+
     def routes(self) -> list[BaseRoute]:
         """For the application: what is the same for everybody."""
         return [

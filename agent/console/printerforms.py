@@ -1,6 +1,7 @@
 """What the printers' forms offer and send, and what is wrong with it, in Chinese and English. Pure."""
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 
@@ -61,14 +62,15 @@ def name_problem(name: str) -> Problem:
     return None
 
 
-def typed_problem(link: str) -> Problem:
-    """Why it can't be a link."""
+def link_problem(link: str, others: Sequence[Printer]) -> Problem:
+    """Why it can't be the link of one more printer."""
     try:
-        parse_link(link)
+        device = parse_link(link).device
     except ConfigError as exc:
         zh, en = parted(str(exc))
         return (f"地址不对：{zh}", f"wrong address: {en}")
-    return None
+    there = next((each.name for each in others if each.link.device == device), "")
+    return (f"这台打印机已经有了，叫 {there}", f"this printer is there already: {there}") if there else None
 
 
 def link_of(sent: dict[str, str]) -> str:

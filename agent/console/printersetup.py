@@ -22,8 +22,8 @@ from agent.console.printerforms import (
     chosen_name,
     extras_problem,
     link_of,
+    link_problem,
     name_problem,
-    typed_problem,
     wrong_value,
 )
 from agent.console.printers import uses, waiting_for
@@ -68,7 +68,7 @@ class PrinterSetup:
         link = query.get("link", "")
         known: dict[str, Any] = {
             "link": link,
-            "problem": typed_problem(link_of({"link": link, "baud": "9600"})) if link else None,
+            "problem": link_problem(link_of({"link": link, "baud": "9600"}), self._config.printers) if link else None,
             "calls_itself": query.get("name", "")[:80],
             "names": [name for name in NAMES if name not in taken],
             "width": width if width in CHOICES["width"] else "",
@@ -82,7 +82,11 @@ class PrinterSetup:
         sent = dict(await fields(request))
         name, link = chosen_name(sent), link_of(sent)
         settings = {"width": sent.get("width") or "48", "profile": sent.get("profile") or "generic"}
-        if problem := self._name_problem(name) or typed_problem(link) or wrong_value(settings, {}):
+        if (
+            problem := self._name_problem(name)
+            or link_problem(link, self._config.printers)
+            or wrong_value(settings, {})
+        ):
             return self._view.pages.said(request, False, *problem, 422)
         unusual = {key: value for key, value in settings.items() if value not in ("48", "generic")}
         return await self._changes.save(

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent.console.access import Access
-from agent.console.app import say
+from agent.console.app import say, wants_page
 
 COOKIE = "shop_agent"
 SIGN_IN, CLAIM = "/sign-in", "/claim"
@@ -74,7 +74,7 @@ class Rights:
         if path in PUBLIC and request.method in _SAFE and self._public():
             return None
         where = SIGN_IN if self._access.claimed else CLAIM
-        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        if wants_page(request):
             query = request.scope["query_string"].decode("latin-1")
             asked = path + (f"?{query}" if query else "")
             return RedirectResponse(f"{where}?next={quote(asked, safe='')}", 303)

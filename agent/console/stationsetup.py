@@ -11,6 +11,7 @@ from agent.config import Config, edits
 from agent.config.console import Console
 from agent.config.rules import MAX_COPIES, NO_STATIONS_OWN
 from agent.console.change import Changes
+from agent.console.designs import TEMPLATES
 from agent.console.pages import fields
 from agent.console.printerforms import Problem, chosen_name, name_problem
 from agent.console.stations import PAGE
@@ -70,6 +71,7 @@ class StationSetup:
         return {
             "printers": self._config.printers,
             "away": away,
+            "kinds": TEMPLATES,
             "templates": [name for name in templates if name not in NO_STATIONS_OWN],
             "copies": range(1, MAX_COPIES + 1),
             "names": [name for name in NAMES if name not in taken],

@@ -17,11 +17,11 @@ KINDS: dict[JobKind, Said] = {
     JobKind.CANCEL: ("作废", "void"),
     JobKind.RAW: ("现成内容", "ready-made"),
     JobKind.NOTICE: ("通知", "notice"),
-    JobKind.SUMMARY: ("待定订单汇总", "summary of orders that wait"),
+    JobKind.SUMMARY: ("迟到订单汇总", "list of late orders"),
 }
 NOTICES: dict[str, Said] = {
     TEST: ("测试页", "test page"),
-    WELCOME: ("欢迎页", "welcome page"),
+    WELCOME: ("欢迎小票", "welcome ticket"),
     IDENTIFY: ("打印机名字", "printer's name"),
     PAPER: ("纸宽测试", "paper test"),
 }

@@ -1,9 +1,12 @@
 """The window: all pages for people, put together. Every room of it gets the same four things and gives its routes."""
 
 import secrets
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from agent.config.edits import NEW_SHOP
@@ -30,6 +33,8 @@ from agent.console.tickets import Tickets
 from agent.journal.dismissals import GUESSED
 from agent.service import keep_heaps_few
 
+Lost = Callable[[Request], Response]
+
 
 @dataclass(frozen=True)
 class View:
@@ -45,8 +50,10 @@ class View:
     boot: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
-def open_window(rooms: Rooms, window: Window, porter: Porter) -> tuple[Live, list[BaseRoute]]:
-    """What tells the pages of changes, and the routes of all of them. Call it before the journal is started."""
+def open_window(rooms: Rooms, window: Window, porter: Porter) -> tuple[Live, list[BaseRoute], Lost]:
+    """What tells the pages of changes, the routes of all of them, and the page of an address that there is not. Call it
+    before the journal is started.
+    """
     keep_heaps_few(2)  # a picture's memory would stay with the thread that made it
     pages = Pages(lambda: window.config().shop)
     acts = Acts(window.handlers, pages, window.stopping)
@@ -81,7 +88,7 @@ def open_window(rooms: Rooms, window: Window, porter: Porter) -> tuple[Live, lis
         Logbook(view),
     ):
         routes += room.routes()
-    return live, routes
+    return live, routes, pages.lost
 
 
 def _look(rooms: Rooms) -> object:
