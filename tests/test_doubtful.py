@@ -189,6 +189,26 @@ def test_copies_from_1_to_2(tmp_path: Path) -> None:
         assert len(here.at("wok")) == 1
 
 
+def test_copies_from_2_to_1_with_the_second_in_doubt(tmp_path: Path) -> None:
+    """It says what its order no longer is: a person who wants it again is told so."""
+    with brigade(tmp_path, {"wok": PrinterSpec(line_time_s=0.05, counters=False)}, printing=ASK) as here:
+        restart(here, [Station("wok", printer="wok", default=True, copies=2)])
+        here.order(42, 1, items=[N])
+        here.wait_told(42)
+        here.device.power_off()
+        here.wait_told(42, 60, states=("unconfirmed",))
+        here.device.power_on()
+        here.wait_alarm("ticket:2")
+        restart(here, [Station("wok", printer="wok", default=True)])
+        here.order(42, 2, items=[C])
+        here.wait_text("wok", "葱油饼")
+        said = here.journal.write(lambda tx: decide(tx, Settle("again", ticket=2)))
+        assert "a newer revision or a cancel holds" in said
+        here.worker.wake()
+        here.device.wait_for(lambda _: False, 1)
+        assert not [ticket for ticket in here.at("wok") if ticket.marked]
+
+
 def test_dropped_order(tmp_path: Path) -> None:
     with queueing(tmp_path) as here:
         here.tell(2, 5, told=-20)

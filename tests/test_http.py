@@ -28,7 +28,7 @@ from agent.simulator.printer import VirtualPrinter
 from agent.simulator.stage import AgentProcess, free_port
 from agent.simulator.verdict import judge_paper
 from tests.crash import STATIONS
-from tests.kitchen import ENDS
+from tests.kitchen import ENDS, Kitchen, kitchen
 from tests.office import listening
 from tests.till import STRUCTURED, TOKEN, Answer, Shop, ask, event, shop, signed
 
@@ -768,3 +768,34 @@ def _try(port: int, number: int) -> int:
 def _whole(device: VirtualPrinter) -> set[int]:
     text = "\n".join(piece.text for piece in device.paper.pieces if ENDS in piece.text)
     return {number for number in range(1, 9) if f"#{number}" in text.split()}
+
+
+def test_what_a_till_sends_again_after_the_journal_was_lost_is_marked(tmp_path: Path) -> None:
+    """It has no date, and nobody knows any more that it was printed; after an hour it is a new one."""
+    with kitchen(tmp_path) as here:
+        once(here, tmp_path, event(42))
+        here.close()
+        for file in tmp_path.glob("journal.db-*"):
+            file.unlink()
+        (tmp_path / "journal.db").write_bytes(b"garbage" * 5000)
+        here.open()
+        once(here, tmp_path, event(42))
+        assert [ticket.marked for ticket in here.whole(42)] == [False, True]
+        long_ago = "2001-01-01T00:00:00+00:00"
+        here.journal.write(lambda tx: tx.execute("UPDATE meta SET value = ? WHERE key = 'rebuilt_at'", (long_ago,)))
+        here.close()
+        here.open()
+        once(here, tmp_path, event(43))
+        assert [ticket.marked for ticket in here.whole(43)] == [False]
+
+
+def once(here: Kitchen, folder: Path, order: dict[str, Any]) -> None:
+    """A till sends it, and waits until it is on paper."""
+    there = Shop(here, folder)
+    there.console.start()
+    try:
+        assert there.send(order).status in (200, 202)
+        here.wait_told(order["data"]["order"]["no"])
+        here.idle()
+    finally:
+        there.console.stop(5)

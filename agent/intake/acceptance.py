@@ -1,10 +1,11 @@
 """An event that is news becomes tickets: routed, compared with what its stations were told before, and entered."""
 
 from collections.abc import Collection
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from agent.intake.sequence import Place
 from agent.journal import closing, forgotten, jobs, notes, orders
 from agent.journal.bumps import tell_if_finished
 from agent.journal.commands import Begun
@@ -20,6 +21,7 @@ from agent.tickets.changes import changed_facts, compare
 from agent.tickets.markup import parse
 from agent.tickets.routing import Routed, route
 
+SENT_AGAIN = timedelta(hours=1)
 _ON_TIME = Arrival()
 
 
@@ -44,6 +46,17 @@ class Taken(msgspec.Struct):
     """Orders wait, or need not wait any longer."""
 
 
+class Came(msgspec.Struct, frozen=True):
+    """How an event came: `at` on the monotonic clock, whether by a replay, its place in the counting, and whether from
+    the shop itself, where clocks are no better than ours.
+    """
+
+    at: float
+    replayed: bool = False
+    place: Place = Place.NEXT
+    local: bool = False
+
+
 Slip = tuple[str, int]
 """A station's copy of a ticket."""
 _WITHOUT_PRICES = ("kitchen", "expo", "label")
@@ -63,7 +76,7 @@ class Acceptance:
         event: Event,
         canonical: bytes,
         known: orders.KnownOrder | None,
-        replayed: bool,
+        came: Came,
         arrival: Arrival = _ON_TIME,
     ) -> Taken:
         """Enter an event that is news, with its tickets."""
@@ -74,7 +87,7 @@ class Acceptance:
         reached = list(dict.fromkeys(station for station, _ in past.told))
         order_pk = orders.put_order(tx, event, known, "accepted")
         event_pk = orders.add_event(tx, event, canonical, order_pk)
-        mark = self.mark(tx, event, known, replayed)
+        mark = self.mark(tx, event, known, came)
         if isinstance(data, Upsert):
             routed = route(data.order, self._stations)
             new = self._tickets(data.order, routed, past, mark, arrival)
@@ -83,7 +96,7 @@ class Acceptance:
             new = self._ready_made(data.raw, mark)
         else:
             new = [self._void(tx, order_pk, station) for station in reached]
-        if isinstance(data, Cancel) and forgotten.was_known(tx, event.source, event.sequence, replayed):
+        if isinstance(data, Cancel) and forgotten.was_known(tx, event.source, event.sequence, came.replayed):
             new = [msgspec.structs.replace(job, mark=Mark.JOURNAL_REBUILT) for job in new]
         rev = 0 if data is None else data.order.rev
         if not new and isinstance(data, Upsert) and known is not None and known.state == "rejected":
@@ -150,12 +163,12 @@ class Acceptance:
         tell_if_finished(tx, order_pk)
         return Taken(verdict, printers={job.printer for job in new}, order=ref.id, no=ref.no, reason=reason)
 
-    def mark(self, tx: Tx, event: Event, known: orders.KnownOrder | None, replayed: bool) -> Mark | None:
+    def mark(self, tx: Tx, event: Event, known: orders.KnownOrder | None, came: Came) -> Mark | None:
         """Why this event's tickets may be on paper already, from before the journal knew it; None: they are not."""
         follows = known is None and isinstance(event.data, Upsert) and event.data.order.rev > 1
-        if forgotten.was_known(tx, event.source, event.sequence, replayed, follows=follows):
+        if forgotten.was_known(tx, event.source, event.sequence, came.replayed, follows=follows):
             return Mark.JOURNAL_REBUILT
-        return self._mark_rebuilt(tx, event, known, replayed) or self._mark_pruned(tx, event, known)
+        return self._mark_rebuilt(tx, event, known, came) or self._mark_pruned(tx, event, known)
 
     def _past(self, tx: Tx, known: orders.KnownOrder | None, data: object, marks: dict[Slip, Mark]) -> "_Past":
         if known is None:
@@ -221,10 +234,11 @@ class Acceptance:
             share = msgspec.json.encode(Share((), (name,)))
         return jobs.NewJob(name, home or self._station(name).printer or "", JobKind.CANCEL, share)
 
-    def _mark_rebuilt(self, tx: Tx, event: Event, known: orders.KnownOrder | None, replayed: bool) -> Mark | None:
+    def _mark_rebuilt(self, tx: Tx, event: Event, known: orders.KnownOrder | None, came: Came) -> Mark | None:
         """An order from before the journal was lost may have been printed by the journal that is gone: whatever is
         dated before, and until the first replay is over, because this box's clock may be wrong, whatever comes by one,
-        and each order whose first revision we have not seen.
+        and each order whose first revision we have not seen or that has no date. A till sends again what it is not sure
+        of: what comes from the shop without a date is marked for an hour.
         """
         rebuilt_at = self._journal.rebuilt_at
         if rebuilt_at is None:
@@ -234,9 +248,12 @@ class Acceptance:
             moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in (event.time, placed_at) if moment
         ]
         before = any(moment < rebuilt_at for moment in dates)
+        undated = known is None and not dates
         changed = known is None and isinstance(event.data, Upsert) and event.data.order.rev > 1 and placed_at is None
         if notes.get_meta(tx, "replayed_since_rebuilt") is None:
-            before = before or replayed or changed
+            before = before or came.replayed or changed or (undated and not came.local)
+        if came.local and undated:
+            before = before or abs(datetime.fromisoformat(notes.now()) - rebuilt_at) < SENT_AGAIN
         return Mark.JOURNAL_REBUILT if before else None
 
     def _mark_pruned(self, tx: Tx, event: Event, known: orders.KnownOrder | None) -> Mark | None:

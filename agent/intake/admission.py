@@ -9,7 +9,7 @@ import msgspec
 
 from agent.clock import stamp
 from agent.config import Intake
-from agent.intake.acceptance import Acceptance, Taken
+from agent.intake.acceptance import Acceptance, Came, Taken
 from agent.intake.guard import Floods, Said, customer_key, judge_age, judge_time
 from agent.intake.sequence import Numbers, Place, note_number
 from agent.intake.timekeeper import TimeKeeper
@@ -23,17 +23,6 @@ from agent.model.report import OrderState
 from agent.model.ticket import Arrival
 
 _NUMBERS = msgspec.json.Decoder(Numbers)
-
-
-class Came(msgspec.Struct, frozen=True):
-    """How an event came: `at` on the monotonic clock, whether by a replay, its place in the counting, and whether from
-    the shop itself, where clocks are no better than ours.
-    """
-
-    at: float
-    replayed: bool = False
-    place: Place = Place.NEXT
-    local: bool = False
 
 
 class Admission:
@@ -69,7 +58,7 @@ class Admission:
             return self._accept(tx, event, canonical, known, came, arrival if waiting is None else waiting.arrival)
         order_pk = orders.put_order(tx, event, known, "held")
         orders.add_event(tx, event, canonical, order_pk)
-        mark = self._acceptance.mark(tx, event, known, came.replayed)
+        mark = self._acceptance.mark(tx, event, known, came)
         waits.enter(tx, Wait(order_pk, why, until, event.source, event.sequence, arrival, mark))
         return self._held(tx, order_pk, event, data.order.rev, why, until)
 
@@ -77,7 +66,7 @@ class Admission:
         """An order whose cancel came first, but that a journal which is lost may have printed: it is taken back."""
         if not isinstance(event.data, Upsert) or orders.has_tickets(tx, known.pk):
             return None
-        if self._acceptance.mark(tx, event, None, came.replayed) is not Mark.JOURNAL_REBUILT:
+        if self._acceptance.mark(tx, event, None, came) is not Mark.JOURNAL_REBUILT:
             return None
         return self._acceptance.void_unseen(tx, event, canonical, known)
 
@@ -90,7 +79,7 @@ class Admission:
             ):  # what may be on paper is amended or taken back
                 self._acceptance.release(tx, known.pk, waiting.arrival, waiting.mark)
             waits.end(tx, known.pk)
-        return self._acceptance.accept(tx, event, canonical, known, came.replayed, arrival)
+        return self._acceptance.accept(tx, event, canonical, known, came, arrival)
 
     def _held(self, tx: Tx, order_pk: int, event: Event, rev: int, why: Why, until: datetime | None) -> Taken:
         ref = orders.order_ref(tx, order_pk)

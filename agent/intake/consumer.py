@@ -15,8 +15,8 @@ from agent.clock import SystemClock
 from agent.config import Intake
 from agent.errors import DecodeError
 from agent.intake import foreign, signature
-from agent.intake.acceptance import Acceptance, Taken
-from agent.intake.admission import Admission, Came
+from agent.intake.acceptance import Acceptance, Came, Taken
+from agent.intake.admission import Admission
 from agent.intake.commands import Commands, Done, answer_failed
 from agent.intake.counting import Counting, is_marker
 from agent.intake.decode import Envelope, decode_data, decode_envelope

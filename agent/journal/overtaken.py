@@ -6,7 +6,9 @@ from agent.model.job import Job, JobKind, JobState, Mark
 
 
 def is_overtaken(tx: Tx, job: Job) -> bool:
-    """Has its order moved on? Not where a newer revision left this station alone: then this ticket still holds."""
+    """Has its order moved on? Not where a newer revision left this station alone: then this ticket still holds. But
+    where it changed another copy of it: a station may have fewer copies now.
+    """
     if job.order_pk is None:
         return False
     if job.kind is JobKind.CANCEL:  # it voids what came before it; once something newer may be out, it would void that
@@ -15,8 +17,8 @@ def is_overtaken(tx: Tx, job: Job) -> bool:
         return tx.execute(newer, (job.order_pk, job.station, job.id)).fetchone() is not None
     row = tx.execute(
         "SELECT 1 FROM orders WHERE pk = ? AND canceled UNION ALL SELECT 1 FROM jobs WHERE order_pk = ? "
-        "AND station = ? AND (copy = ? OR kind = 'cancel') AND id > ? AND state <> 'canceled' LIMIT 1",
-        (job.order_pk, job.order_pk, job.station, job.copy, job.id),
+        "AND station = ? AND (copy = ? OR kind = 'cancel' OR rev > ?) AND id > ? AND state <> 'canceled' LIMIT 1",
+        (job.order_pk, job.order_pk, job.station, job.copy, job.rev, job.id),
     ).fetchone()
     return row is not None
 
