@@ -19,9 +19,10 @@ from click.testing import CliRunner
 from agent import __version__
 from agent.__main__ import EXIT_CODES
 from agent.cli import cli
-from agent.errors import AgentError, ConfigError
+from agent.datadir import locked
+from agent.errors import AgentError, AgentNotRunning, ConfigError
 from agent.templates import read
-from tests.shopfront import run_cli
+from tests.shopfront import as_somebody_else, run_cli
 
 PAGE = (Path(__file__).parent.parent / "docs/cli.md").read_text()
 WITHOUT_JSON = {
@@ -145,6 +146,33 @@ def test_nobody_there_is_69(tmp_path: Path) -> None:
             [sys.executable, "-m", "agent", *words, "--config", str(config)], capture_output=True, text=True
         )
         assert (done.returncode, done.stdout) == (69, ""), done.stderr
+        zh, en = done.stderr.splitlines()
+        assert zh == "程序没有运行：sudo systemctl start shop-agent"
+        assert en.startswith(f"the agent is not running here ({tmp_path}/data): start it")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_another_user_is_told_to_use_sudo(tmp_path: Path) -> None:
+    """Whether or not the agent runs: its folder is closed to him."""
+    (config := tmp_path / "agent.yaml").write_text(f"shop: s1\ndata_dir: {tmp_path}/data\n")
+    (tmp_path / "data").mkdir(mode=0o700)
+    for words in (["status"], ["tail"], ["queue", "list"], ["printers", "list"]):
+        refused = as_somebody_else(config, *words).exception
+        assert isinstance(refused, AgentNotRunning)
+        assert (refused.zh, "run it with sudo" in str(refused)) == ("没有权限，请用 sudo 运行", True)
+
+
+def test_a_folder_in_use_is_said_with_the_process_that_has_it(tmp_path: Path) -> None:
+    """As a second `run` meets it."""
+    (config := tmp_path / "agent.yaml").write_text(f"shop: s1\ndata_dir: {tmp_path}/data\n")
+    with locked(tmp_path / "data"):
+        done = subprocess.run(
+            [sys.executable, "-m", "agent", "run", "--config", str(config)], capture_output=True, text=True
+        )
+    zh, en = done.stderr.splitlines()[-2:]
+    assert done.returncode == 75
+    assert zh.startswith(f"已有一个程序在用这个目录（进程 {os.getpid()}）：")
+    assert f"is in use by shop-agent, process {os.getpid()}; " in en
 
 
 # -- json ----------------------------------------------------------------------------------------------------------

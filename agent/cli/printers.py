@@ -95,7 +95,7 @@ def test(name: str, page: str, config_path: Path, as_json: bool) -> None:
         answer = ask(config.data_dir, {"do": "test", "printer": name, "page": page}, PROBE_S)
     except AgentNotRunning as exc:
         without = f"\n程序没运行时可以用 without the agent: shop-agent printers identify {printer.name}"
-        raise AgentNotRunning(f"{exc}{without}") from exc
+        raise AgentNotRunning(f"{exc}{without}", exc.zh) from exc
     if as_json:
         show_json(answer)
         return
