@@ -175,6 +175,35 @@ def test_a_folder_in_use_is_said_with_the_process_that_has_it(tmp_path: Path) ->
     assert f"is in use by shop-agent, process {os.getpid()}; " in en
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "zh", "en"),
+    [
+        (["printers", "add", "tcp://10.0.0.8", "--name", "a"], 78, "已有同名打印机", "there is a printer 'a' already"),
+        (["print", "/etc/hostname"], 78, "/etc/hostname: 不是 JSON", "not JSON: "),
+        (["print", "-", "--printer", "bars"], 1, "没有档口在 bars 上打印，可写：a", "no station prints on bars"),
+        (["notices", "test"], 1, "还没有设置通知", "nobody is under notices"),
+        (["notices", "test", "wecom"], 1, "还没有设置 wecom 通知", "no wecom is under notices"),
+        (["setup"], 1, "已中止，没有写任何东西", "stopped, nothing was written"),
+        (["support-bundle"], 1, "程序还没用这个配置运行过", "no agent ever ran"),
+        (["printers", "probe", "b"], 1, "请先启动程序", "lives in the agent"),
+    ],
+)
+def test_what_is_refused_is_said_in_chinese_first(
+    tmp_path: Path, words: list[str], code: int, zh: str, en: str
+) -> None:
+    """At a terminal, with nothing typed in."""
+    config = tmp_path / "agent.yaml"
+    printers = "[{name: a, link: tcp://10.0.0.9}, {name: b, link: 'virtual://b'}]"
+    config.write_text(
+        f"shop: s1\ndata_dir: {tmp_path}/data\nprinters: {printers}\nstations: [{{name: k, printer: a}}]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", *words, "--config", str(config)], capture_output=True, text=True, input=""
+    )
+    assert done.returncode == code, done.stderr
+    assert -1 < done.stderr.find(zh) < done.stderr.find(en), done.stderr
+
+
 # -- json ----------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import click
 from agent.cli.options import DEFAULT_CONFIG, config_option
 from agent.config import Config, load
 from agent.config.setupfile import SYSTEM_FOLDER, install, prepare_folder
-from agent.errors import ConfigError
+from agent.errors import CommandRefused, ConfigError
 
 
 @click.command()
@@ -62,7 +62,11 @@ def _ask(path: Path) -> None:
         raise ConfigError(f"{path.parent}: this user may not write here; run it with sudo")
     now = load(path) if path.exists() else None
     click.echo(f"设置 set-up → {path}; 回车就用方括号里的 Enter takes what is in brackets\n")
-    wanted = questions.ask(now)
+    try:
+        wanted = questions.ask(now)
+    except click.Abort as exc:
+        click.echo(err=True)  # the question stands on that line
+        raise CommandRefused("stopped, nothing was written", "已中止，没有写任何东西") from exc
 
     def change(tree: Any) -> None:
         wanted.change(tree)

@@ -50,7 +50,10 @@ def _make(config: Config, why: str) -> Path:
     from agent.journal.store import reader_of
 
     if not config.data_dir.is_dir():
-        raise CommandRefused(f"{config.data_dir} is not there: no agent ever ran with this configuration")
+        raise CommandRefused(
+            f"{config.data_dir} is not there: no agent ever ran with this configuration",
+            f"没有 {config.data_dir}：程序还没用这个配置运行过",
+        )
     try:
         with closing(reader_of(config.data_dir / "journal.db")) as reader:
             return make_bundle(config, SystemClock(), lambda: reader, {"agent.txt": lambda: why})

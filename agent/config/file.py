@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import msgspec
+import yaml
 
 from agent.config import console, line, notices, rules, signatures
 from agent.config.settings import Config
 from agent.errors import ConfigError
 from agent.model.link import Link, parse_link
-from agent.yaml.marks import Reading, parse
+from agent.yaml.marks import Reading, mark_of, parse
 from agent.yaml.structs import StructReader
 
 _MAX_FILE_BYTES = 1 << 20
@@ -44,6 +45,19 @@ def load(path: Path | str, *, closely: bool = False, data: bytes | None = None) 
     assert isinstance(config, Config)
     beside = path.absolute().parent / "templates"
     return msgspec.structs.replace(config, templates=beside) if not config.templates and beside.is_dir() else config
+
+
+def place_of(name: str, path: Path) -> str:
+    """`file:line:col` of a setting at the top of the file; the file alone where it is not written."""
+    try:
+        root = parse(read_file(path), Reading(str(path)))
+    except ConfigError:
+        root = None
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        if key.value == name:
+            mark = mark_of(value.start_mark)
+            return f"{path}:{mark.line}:{mark.column}"
+    return str(path)
 
 
 def read_file(path: Path, option: str = "--config") -> bytes:
