@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from agent import __version__
 from agent.__main__ import EXIT_CODES
 from agent.cli import cli
+from agent.config.words import bilingual
 from agent.datadir import locked
 from agent.errors import AgentError, AgentNotRunning, ConfigError
 from agent.templates import read
@@ -173,6 +174,13 @@ def test_a_folder_in_use_is_said_with_the_process_that_has_it(tmp_path: Path) ->
     assert done.returncode == 75
     assert zh.startswith(f"已有一个程序在用这个目录（进程 {os.getpid()}）：")
     assert f"is in use by shop-agent, process {os.getpid()}; " in en
+
+
+def test_a_new_box_is_told_how_to_begin(tmp_path: Path) -> None:
+    """Whatever is asked of it first."""
+    refused = str(run_cli(tmp_path / "none.yaml", "status").exception)
+    assert refused.endswith("name another with --config FILE, or begin: sudo shop-agent setup")
+    assert "文件不存在；用 --config 指定，或先运行 sudo shop-agent setup there is" in bilingual(refused)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from agent.cli.options import DEFAULT_CONFIG, config_option
+from agent.cli.options import config_option, named
 from agent.config import Config, load
 from agent.config.setupfile import SYSTEM_FOLDER, install, prepare_folder
 from agent.errors import CommandRefused, ConfigError
@@ -84,7 +84,7 @@ def _say_what_next(path: Path, config: Config) -> None:
     if config.broker is None:
         click.echo("  ! 还没有云端，收不到线上订单：再运行 setup no cloud yet, no online orders: run setup again")
     pages = () if config.console == "off" else (config.console,)
-    where = "" if path == DEFAULT_CONFIG else f" --config {path}"
+    where = named(path)
     for zh, en, command in (
         ("检查", "check it", f"shop-agent config check{where}"),
         ("启动", "start it", "sudo systemctl restart shop-agent" if not where else f"shop-agent run{where}"),

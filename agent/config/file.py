@@ -66,7 +66,8 @@ def read_file(path: Path, option: str = "--config") -> bytes:
         with path.open("rb") as file:
             data = file.read(_MAX_FILE_BYTES + 1)
     except FileNotFoundError as exc:
-        raise ConfigError(f"{path}: there is no such file; name another with {option} FILE") from exc
+        begin = ", or begin: sudo shop-agent setup" if option == "--config" else ""
+        raise ConfigError(f"{path}: there is no such file; name another with {option} FILE{begin}") from exc
     except PermissionError as exc:
         raise ConfigError(f"{path}: this user may not read it; run as the service's user, or chmod it") from exc
     except OSError as exc:

@@ -82,6 +82,7 @@ _REMEDIES = (
     (re.compile(r"did you mean '(.+)'\?"), "是不是 '{}'？"),
     (re.compile(r"there is no such setting; write (url: \S+)"), "请写 {}"),
     (re.compile(r'is a port alone; write ("[^"]+")'), "请写 {}"),
+    (re.compile(r", or begin: (sudo shop-agent setup)"), "用 --config 指定，或先运行 {}"),
     (re.compile(r"it is missing; write for example (.+)"), "例如 {}"),
     (re.compile(r"is not possible; write (\w+), or for example (.+)"), "可写 {}，或 {}"),
     (re.compile(r"(there is no such setting; there are)"), "请检查拼写"),
