@@ -21,7 +21,7 @@ from agent.__main__ import EXIT_CODES
 from agent.cli import cli
 from agent.config.words import bilingual
 from agent.datadir import locked
-from agent.errors import AgentError, AgentNotRunning, ConfigError
+from agent.errors import AgentError, AgentNotRunning, CommandRefused, ConfigError
 from agent.templates import read
 from tests.shopfront import as_somebody_else, run_cli
 
@@ -161,6 +161,26 @@ def test_another_user_is_told_to_use_sudo(tmp_path: Path) -> None:
         refused = as_somebody_else(config, *words).exception
         assert isinstance(refused, AgentNotRunning)
         assert (refused.zh, "run it with sudo" in str(refused)) == ("没有权限，请用 sudo 运行", True)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("mode", [0o700, 0o755])
+def test_a_bundle_is_not_made_by_another_user(tmp_path: Path, mode: int) -> None:
+    """However open the folder is; exit 1."""
+    (config := tmp_path / "agent.yaml").write_text(f"shop: s1\ndata_dir: {tmp_path}/data\n")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/journal.db").touch(0o600)
+    (tmp_path / "data").chmod(mode)
+    refused = as_somebody_else(config, "support-bundle").exception
+    assert isinstance(refused, CommandRefused)
+    assert (refused.zh, str(refused)) == ("没有权限，请用 sudo 运行", "this user may not read it: run it with sudo")
+
+
+def test_a_bundle_without_a_journal_says_so_and_is_made(tmp_path: Path) -> None:
+    """An agent that never came so far leaves a folder and no more."""
+    (config := tmp_path / "agent.yaml").write_text(f"shop: s1\ndata_dir: {tmp_path}/data\n")
+    (tmp_path / "data").mkdir()
+    assert "诊断包已写好" in run_cli(config, "support-bundle").output
 
 
 def test_a_folder_in_use_is_said_with_the_process_that_has_it(tmp_path: Path) -> None:
