@@ -59,7 +59,9 @@ def options(command: click.Command) -> set[str]:
 @pytest.mark.parametrize(
     ("words", "zh", "en"),
     [
-        (["nope"], "命令写得不对", "No such command"),
+        (["nope"], "没有命令 nope，加 --help 看有哪些。", "No such command"),
+        (["staus"], "没有命令 staus，是不是 status", "'status'"),
+        (["config", "chek"], "是不是 check、schema？", "'check'"),
         (["status", "--nope"], "没有选项 --nope", "No such option"),
         (["queue", "again"], "还要写 NUMBER", "Missing argument"),
         (["queue", "again", "xx"], "NUMBER 写得不对", "Invalid value"),
@@ -74,6 +76,13 @@ def test_wrong_usage_is_told_in_both_languages(words: list[str], zh: str, en: st
     assert said.exit_code == 2
     assert zh in said.output
     assert en in said.output
+
+
+@pytest.mark.parametrize("words", [[], ["queue"]])
+def test_a_bare_command_shows_the_help_and_no_error(words: list[str]) -> None:
+    """What `--help` shows; the exit code stays 2."""
+    bare, asked = CliRunner().invoke(cli, words), CliRunner().invoke(cli, [*words, "--help"])
+    assert (bare.exit_code, bare.output) == (2, asked.output)
 
 
 def test_whatever_shows_something_has_json() -> None:
