@@ -30,8 +30,8 @@ def main() -> None:
     try:
         cli(prog_name="shop-agent")
     except tuple(EXIT_CODES) as exc:
-        if zh := getattr(exc, "zh", ""):
-            click.echo(zh, err=True)
+        if exc.zh:
+            click.echo(exc.zh, err=True)
         click.echo(_in_both(exc), err=True)
         sys.exit(next(code for kind, code in EXIT_CODES.items() if isinstance(exc, kind)))
 

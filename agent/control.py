@@ -184,7 +184,7 @@ class Control:
         try:
             return _encode({"ok": True, **self._handle(line, Visit(by, self._stopping))})
         except AgentError as exc:
-            return _encode({"ok": False, "error": str(exc), **_in_chinese(exc)})
+            return _encode({"ok": False, "error": str(exc), **({"zh": exc.zh} if exc.zh else {})})
         except Exception as exc:  # noqa: BLE001  the outermost frame of a visitor's thread: the next one is served
             _log.exception("control.request_failed")
             return _encode({"ok": False, "error": f"the agent could not answer: {type(exc).__name__}: {exc}"})
@@ -220,10 +220,11 @@ def ask(data_dir: Path, request: Mapping[str, Any], timeout_s: float) -> dict[st
             line.sendall(_encode(dict(request)))
             answer = read_line(line, LONGEST_ANSWER, clock, max(0.0, ends_at - clock.monotonic()))
         except OSError as exc:
-            raise AgentNotRunning(_nobody(exc, data_dir, timeout_s)) from exc
+            raise AgentNotRunning(*_nobody(exc, data_dir, timeout_s)) from exc
     if not answer.endswith(b"\n"):
         raise AgentNotRunning(
-            "the agent gave no answer: it is stopping, or too busy; try again, and look what was done"
+            "the agent gave no answer: it is stopping, or too busy; try again, and look what was done",
+            "程序没有回答，它正在停止或太忙：请再试，先看做了没有",
         )
     told = msgspec.json.decode(answer, type=dict[str, Any])
     if not told.pop("ok", False):
@@ -269,14 +270,19 @@ def _connect(line: socket.socket, address: str, clock: Clock, ends_at: float) ->
             threading.Event().wait(0.05)
 
 
-def _nobody(exc: OSError, data_dir: Path, timeout_s: float) -> str:
-    if exc.errno in (errno.EACCES, errno.EPERM):
-        return f"this user may not ask the agent in {data_dir}: run it with sudo, or as the service's user"
+def _nobody(exc: OSError, data_dir: Path, timeout_s: float) -> tuple[str, str]:
+    """Why, in English and in Chinese."""
+    if isinstance(exc, PermissionError):
+        en = f"this user may not ask the agent in {data_dir}: run it with sudo, or as the service's user"
+        return en, "没有权限，请用 sudo 运行"
     if exc.errno in (errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED, errno.ENXIO):
-        return f"the agent is not running here ({data_dir}): start it, or name its configuration with --config"
+        en = f"the agent is not running here ({data_dir}): start it, or name its configuration with --config"
+        return en, "程序没有运行：sudo systemctl start shop-agent"
     if isinstance(exc, TimeoutError | BlockingIOError):
-        return f"the agent in {data_dir} did not answer within {timeout_s:.0f} s: try again, or see its log"
-    return f"the agent in {data_dir} can't be asked ({exc.strerror}): try again, or see its log"
+        en = f"the agent in {data_dir} did not answer within {timeout_s:.0f} s: try again, or see its log"
+        return en, f"程序 {timeout_s:.0f} 秒没有回答：请再试，或看日志"
+    en = f"the agent in {data_dir} can't be asked ({exc.strerror}): try again, or see its log"
+    return en, f"问不到程序（{exc.strerror}）：请再试，或看日志"
 
 
 def _user_of(line: socket.socket) -> str:
@@ -286,11 +292,6 @@ def _user_of(line: socket.socket) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"user {uid}"
-
-
-def _in_chinese(exc: AgentError) -> dict[str, str]:
-    zh = getattr(exc, "zh", "")
-    return {"zh": zh} if zh else {}
 
 
 def _encode(said: dict[str, Any]) -> bytes:

@@ -60,9 +60,11 @@ def _lock(folder: int, data_dir: Path) -> None:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as exc:
         holder = (data_dir / "lock").read_text().strip() if (data_dir / "lock").exists() else ""
+        number = f"（进程 {holder.rpartition(' ')[2]}）" if holder else ""
         raise DataDirLocked(
             f"{data_dir} is in use by {holder or 'another process'}; "
-            "stop that one first, or give this one its own data_dir"
+            "stop that one first, or give this one its own data_dir",
+            f"已有一个程序在用这个目录{number}：先停掉它，或给这个写自己的 data_dir",
         ) from exc
 
 

@@ -4,7 +4,11 @@ from pathlib import Path
 
 
 class AgentError(Exception):
-    """The root: anything we raise on purpose."""
+    """The root: anything we raise on purpose. In English, and as `zh` in Chinese where it is said there."""
+
+    def __init__(self, said: str = "", zh: str = "") -> None:
+        super().__init__(said)
+        self.zh = zh
 
 
 class ConfigError(AgentError):
@@ -41,10 +45,8 @@ class JournalNewer(JournalError):
     def __init__(self, path: Path, schema: int, known: int) -> None:
         super().__init__(
             f"{path} was written by a newer shop-agent (schema {schema}, this one knows {known}); install the newer "
-            "version again: sudo apt install shop-agent"
-        )
-        self.zh = (
-            f"账本 {path} 是新版本写的（格式 {schema}，本版本只懂 {known}）：请装回新版本 sudo apt install shop-agent"
+            "version again: sudo apt install shop-agent",
+            f"账本 {path} 是新版本写的（格式 {schema}，本版本只懂 {known}）：请装回新版本 sudo apt install shop-agent",
         )
 
 
@@ -61,13 +63,7 @@ class IllegalTransition(JournalError):
 
 
 class CommandRefused(AgentError):
-    """A person's command can't be carried out; the message says why, and what to do instead: in English, and as `zh` in
-    Chinese where there is one.
-    """
-
-    def __init__(self, said: str, zh: str = "") -> None:
-        super().__init__(said)
-        self.zh = zh
+    """A person's command can't be carried out; the message says why, and what to do instead."""
 
 
 class TooLong(AgentError):

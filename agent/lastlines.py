@@ -81,8 +81,8 @@ class LastLines(logging.Handler):
             return list(self._lines)[-most:] if most > 0 else []
 
     def after(self, n: int, wait_s: float) -> list[Line]:
-        """What came after the line `n`, oldest first; waits for it at most so long. A number that is past the newest is
-        from before a restart of the machine: then all that is there came after it.
+        """What came after the line `n`, oldest first; waits for it at most so long. A number past the newest is from
+        before a restart of the machine: then all that is there came after it.
         """
         ends_at = time.monotonic() + wait_s
         with self._news:

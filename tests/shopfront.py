@@ -1,6 +1,7 @@
 """A whole agent as its own process with a real broker and virtual printers, and its command line."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,11 +18,26 @@ from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.simulator.stage import AgentProcess, Mosquitto
 
 WAIT_S = 20.0
+NOBODY = 65534
 
 
 def run_cli(config: Path, *words: str, stdin: str | None = None) -> Result:
     """A command of the command line, with this configuration."""
     return CliRunner().invoke(cli, [*words, "--config", str(config)], input=stdin)
+
+
+def as_somebody_else(config: Path, *words: str) -> Result:
+    """A command of a user who is neither root nor the service's, and may read the configuration. Only root can become
+    him.
+    """
+    for path in (config, *config.parents):
+        path.chmod(path.stat().st_mode | 0o055)
+    run_cli(config, *words)  # what it imports is read as root
+    os.seteuid(NOBODY)
+    try:
+        return run_cli(config, *words)
+    finally:
+        os.seteuid(0)
 
 
 class Shopfront:

@@ -19,9 +19,11 @@ from click.testing import CliRunner
 from agent import __version__
 from agent.__main__ import EXIT_CODES
 from agent.cli import cli
-from agent.errors import AgentError, ConfigError
+from agent.config.words import bilingual
+from agent.datadir import locked
+from agent.errors import AgentError, AgentNotRunning, CommandRefused, ConfigError
 from agent.templates import read
-from tests.shopfront import run_cli
+from tests.shopfront import as_somebody_else, run_cli
 
 PAGE = (Path(__file__).parent.parent / "docs/cli.md").read_text()
 WITHOUT_JSON = {
@@ -57,7 +59,9 @@ def options(command: click.Command) -> set[str]:
 @pytest.mark.parametrize(
     ("words", "zh", "en"),
     [
-        (["nope"], "命令写得不对", "No such command"),
+        (["nope"], "没有命令 nope，加 --help 看有哪些。", "No such command"),
+        (["staus"], "没有命令 staus，是不是 status", "'status'"),
+        (["config", "chek"], "是不是 check、schema？", "'check'"),
         (["status", "--nope"], "没有选项 --nope", "No such option"),
         (["queue", "again"], "还要写 NUMBER", "Missing argument"),
         (["queue", "again", "xx"], "NUMBER 写得不对", "Invalid value"),
@@ -72,6 +76,13 @@ def test_wrong_usage_is_told_in_both_languages(words: list[str], zh: str, en: st
     assert said.exit_code == 2
     assert zh in said.output
     assert en in said.output
+
+
+@pytest.mark.parametrize("words", [[], ["queue"]])
+def test_a_bare_command_shows_the_help_and_no_error(words: list[str]) -> None:
+    """What `--help` shows; the exit code stays 2."""
+    bare, asked = CliRunner().invoke(cli, words), CliRunner().invoke(cli, [*words, "--help"])
+    assert (bare.exit_code, bare.output) == (2, asked.output)
 
 
 def test_whatever_shows_something_has_json() -> None:
@@ -145,6 +156,89 @@ def test_nobody_there_is_69(tmp_path: Path) -> None:
             [sys.executable, "-m", "agent", *words, "--config", str(config)], capture_output=True, text=True
         )
         assert (done.returncode, done.stdout) == (69, ""), done.stderr
+        zh, en = done.stderr.splitlines()
+        assert zh == "程序没有运行：sudo systemctl start shop-agent"
+        assert en.startswith(f"the agent is not running here ({tmp_path}/data): start it")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_another_user_is_told_to_use_sudo(tmp_path: Path) -> None:
+    """Whether or not the agent runs: its folder is closed to him."""
+    (config := tmp_path / "agent.yaml").write_text(f"shop: s1\ndata_dir: {tmp_path}/data\n")
+    (tmp_path / "data").mkdir(mode=0o700)
+    for words in (["status"], ["tail"], ["queue", "list"], ["printers", "list"]):
+        refused = as_somebody_else(config, *words).exception
+        assert isinstance(refused, AgentNotRunning)
+        assert (refused.zh, "run it with sudo" in str(refused)) == ("没有权限，请用 sudo 运行", True)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("mode", [0o700, 0o755])
+def test_a_bundle_is_not_made_by_another_user(tmp_path: Path, mode: int) -> None:
+    """However open the folder is; exit 1."""
+    (config := tmp_path / "agent.yaml").write_text(f"shop: s1\ndata_dir: {tmp_path}/data\n")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/journal.db").touch(0o600)
+    (tmp_path / "data").chmod(mode)
+    refused = as_somebody_else(config, "support-bundle").exception
+    assert isinstance(refused, CommandRefused)
+    assert (refused.zh, str(refused)) == ("没有权限，请用 sudo 运行", "this user may not read it: run it with sudo")
+
+
+def test_a_bundle_without_a_journal_says_so_and_is_made(tmp_path: Path) -> None:
+    """An agent that never came so far leaves a folder and no more."""
+    (config := tmp_path / "agent.yaml").write_text(f"shop: s1\ndata_dir: {tmp_path}/data\n")
+    (tmp_path / "data").mkdir()
+    assert "诊断包已写好" in run_cli(config, "support-bundle").output
+
+
+def test_a_folder_in_use_is_said_with_the_process_that_has_it(tmp_path: Path) -> None:
+    """As a second `run` meets it."""
+    (config := tmp_path / "agent.yaml").write_text(f"shop: s1\ndata_dir: {tmp_path}/data\n")
+    with locked(tmp_path / "data"):
+        done = subprocess.run(
+            [sys.executable, "-m", "agent", "run", "--config", str(config)], capture_output=True, text=True
+        )
+    zh, en = done.stderr.splitlines()[-2:]
+    assert done.returncode == 75
+    assert zh.startswith(f"已有一个程序在用这个目录（进程 {os.getpid()}）：")
+    assert f"is in use by shop-agent, process {os.getpid()}; " in en
+
+
+def test_a_new_box_is_told_how_to_begin(tmp_path: Path) -> None:
+    """Whatever is asked of it first."""
+    refused = str(run_cli(tmp_path / "none.yaml", "status").exception)
+    assert refused.endswith("name another with --config FILE, or begin: sudo shop-agent setup")
+    assert "文件不存在；用 --config 指定，或先运行 sudo shop-agent setup there is" in bilingual(refused)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "zh", "en"),
+    [
+        (["printers", "add", "tcp://10.0.0.8", "--name", "a"], 78, "已有同名打印机", "there is a printer 'a' already"),
+        (["print", "/etc/hostname"], 78, "/etc/hostname: 不是 JSON", "not JSON: "),
+        (["print", "-", "--printer", "bars"], 1, "没有档口在 bars 上打印，可写：a", "no station prints on bars"),
+        (["notices", "test"], 1, "还没有设置通知", "nobody is under notices"),
+        (["notices", "test", "wecom"], 1, "还没有设置 wecom 通知", "no wecom is under notices"),
+        (["setup"], 1, "已中止，没有写任何东西", "stopped, nothing was written"),
+        (["support-bundle"], 1, "程序还没用这个配置运行过", "no agent ever ran"),
+        (["printers", "probe", "b"], 1, "请先启动程序", "lives in the agent"),
+    ],
+)
+def test_what_is_refused_is_said_in_chinese_first(
+    tmp_path: Path, words: list[str], code: int, zh: str, en: str
+) -> None:
+    """At a terminal, with nothing typed in."""
+    config = tmp_path / "agent.yaml"
+    printers = "[{name: a, link: tcp://10.0.0.9}, {name: b, link: 'virtual://b'}]"
+    config.write_text(
+        f"shop: s1\ndata_dir: {tmp_path}/data\nprinters: {printers}\nstations: [{{name: k, printer: a}}]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", *words, "--config", str(config)], capture_output=True, text=True, input=""
+    )
+    assert done.returncode == code, done.stderr
+    assert -1 < done.stderr.find(zh) < done.stderr.find(en), done.stderr
 
 
 # -- json ----------------------------------------------------------------------------------------------------------

@@ -58,8 +58,8 @@ def test_errors_of_the_file_are_said_in_chinese_first(tmp_path: Path) -> None:
         return done.stderr.splitlines()
 
     first, second = said("config", "check", "--config", str(path))
-    assert first.startswith(f"{path}:1:7: shop: 不能这样写 'A B' is not possible; ")
-    assert second.startswith(f"{path}:2:1: brokr: 没有这个设置项，请检查拼写 there is no such setting; ")
+    assert first.startswith(f"{path}:1:7: shop: 只能用 a-z、0-9 和 - 'A B' is not possible; ")
+    assert second.startswith(f"{path}:2:1: brokr: 没有这个设置项；是不是 'broker'？ there is no such setting; ")
     (missing,) = said("setup", "--from", str(tmp_path / "none"), "--config", str(path))
     assert missing.endswith("none: 文件不存在 there is no such file; name another with --from FILE")
 
@@ -78,14 +78,16 @@ def test_run_with_a_wrong_file_exits_78_and_names_every_error(tmp_path: Path) ->
 
 @pytest.mark.parametrize("place", ["file", "file/below", "locked"])
 def test_data_directory_that_can_not_be_used_is_a_fault_of_the_file(tmp_path: Path, place: str) -> None:
-    """`run` ends with 78 and says what to write; `config check` warns before."""
+    """`run` ends with 78 and says where and what to write; `config check` warns before."""
     (tmp_path / "file").write_text("")
     (tmp_path / "locked/lock").mkdir(parents=True)
     path = tmp_path / "shop.yaml"
     path.write_text(f"shop: s1\ndata_dir: ./{place}\nbroker: {{url: mqtt://localhost}}\n")
     done = subprocess.run([sys.executable, "-m", "agent", "run", "--config", str(path)], capture_output=True, text=True)
     assert (done.returncode, "Traceback" in done.stderr) == (78, False)
-    assert done.stderr.splitlines()[-1].startswith(f"data_dir: {tmp_path / place} can't be used (")
+    assert done.stderr.splitlines()[-1].startswith(
+        f"{path}:2:11: data_dir: 数据目录用不了 {tmp_path / place} can't be used ("
+    )
     assert done.stderr.endswith("write a folder that this user may write, such as data_dir: ./data\n")
     checked = CliRunner().invoke(cli, ["config", "check", "--config", str(path)])
     assert (checked.exit_code, "can't be used" in checked.output) == (0, place != "locked")

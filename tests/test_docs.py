@@ -73,6 +73,23 @@ def test_every_document_is_in_the_index() -> None:
     assert {page.name for page in (DOCS / "decisions").glob("0*.md")} == decisions
 
 
+@pytest.mark.skipif(not (PROJECT / ".git").exists(), reason="this is no checkout")
+def test_no_password_of_a_shop_that_is_tried_here_gets_into_git() -> None:
+    """`setup` and `pair` write them beside the configuration; all that is the project's own is seen."""
+    secrets = ["broker.pass", "broker-5e1f09ab.pass", "shop-agent.yaml", "templates/own.j2"]
+    ignored = subprocess.run(["git", "check-ignore", *secrets], cwd=PROJECT, capture_output=True, text=True)
+    assert ignored.stdout.split() == secrets
+    ours = subprocess.run(["git", "ls-files", "-ci", "--exclude-standard"], cwd=PROJECT, capture_output=True, text=True)
+    assert (ours.returncode, ours.stdout) == (0, "")
+
+
+def test_the_help_of_the_tests_begins_with_their_own_options() -> None:
+    """pytest's come after them."""
+    done = subprocess.run(["scripts/test", "--help"], cwd=PROJECT, capture_output=True, text=True, check=True)
+    own = done.stdout.partition("usage: ")[0]
+    assert all(f"scripts/test {option} " in own for option in ("--vm", "--package", "--matrix", "--printer LINK"))
+
+
 def test_each_threat_has_a_test_that_guards_it() -> None:
     """A line of the table without one, or with one that is gone, is a promise that nobody keeps."""
     table = (DOCS / "security.md").read_text().partition("## Threats")[2].partition("\n## ")[0]

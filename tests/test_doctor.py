@@ -204,7 +204,7 @@ def test_what_is_wrong_with_the_file_is_said_once_in_each_language(tmp_path: Pat
     assert found.why.zh == "配置有错，第 2 行 broker.prefix：位置不对：它要写在最外层，前面不空格"
     assert found.why.en.endswith("it belongs at the top of the file: write prefix: without indent")
     (missing,) = files.config(open_case(tmp_path / "none.yaml", lambda printer, _: nobody(printer)))
-    assert (missing.why.zh, "shop-agent setup" in missing.fix.en) == ("配置有错，文件不存在", True)
+    assert (missing.why.zh, "sudo shop-agent setup" in missing.fix.en) == ("配置有错，文件不存在", True)
 
 
 def test_a_disk_that_nobody_can_write_is_one_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

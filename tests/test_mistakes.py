@@ -31,13 +31,12 @@ from agent.errors import ConfigError
 from agent.simulator.ports import serve_pty, serve_tcp
 from agent.simulator.printer import VirtualPrinter
 from agent.simulator.stage import Mosquitto, find_mosquitto, free_port
-from tests.shopfront import no_broker, run_cli, shopfront
+from tests.shopfront import NOBODY, as_somebody_else, no_broker, run_cli, shopfront
 from tests.test_app import publish
 from tests.test_line_tls import make_papers
 from tests.wire import Line
 
 PASSWORD = "s3cret"
-NOBODY = 65534
 
 
 def write(folder: Path, **settings: Any) -> Path:
@@ -122,6 +121,41 @@ def test_a_configuration_that_root_copied_is_named_as_closed_to_the_service(tmp_
     os.chown(config, NOBODY, -1)
     found = run_cli(config, "doctor", "--json")
     assert "chown -R" not in found.stdout
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("runs", [True, False])
+def test_who_forgot_sudo_is_told_so_and_nothing_is_blamed(tmp_path: Path, runs: bool) -> None:
+    """Neither the agent, nor the owner of its folder, nor the port that it holds itself."""
+    listen = f"127.0.0.1:{free_port()}"
+    with shopfront(tmp_path, no_broker(), console={"listen": listen}, start=runs) as here:
+        (tmp_path / "data").mkdir(mode=0o700, exist_ok=True)
+        done = as_somebody_else(here.config, "doctor")
+    first, fix, *others = done.stdout.splitlines()
+    assert (done.exit_code, first) == (1, "✗  程序 agent  没有权限，查不全  this user may not look")
+    command = f"sudo shop-agent doctor --config {here.config}"
+    assert fix == f"    → 请用 sudo 再运行一次：{command}  Run it with sudo: {command}"
+    assert not [line for line in others if "✗" in line]
+    seen = {line.split()[2] for line in others if line[0] in "✓!"}
+    assert seen <= {"config", "clock", "timezone", "disk", "wear", "fonts", "memory"}
+    assert {"config", "clock", "disk"} <= seen
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_a_configuration_that_is_closed_to_who_asks_is_no_fault_of_it(tmp_path: Path) -> None:
+    """As the package has it: only root and the service read it."""
+    config = write(tmp_path)
+    as_somebody_else(config, "doctor")
+    config.chmod(0o600)
+    os.seteuid(NOBODY)
+    try:
+        done = run_cli(config, "doctor")
+    finally:
+        os.seteuid(0)
+    assert [line for line in done.stdout.splitlines() if line[0] == "✗"] == [
+        "✗  程序 agent  没有权限，查不全  this user may not look"
+    ]
+    assert "配置 config" not in done.stdout
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
@@ -413,6 +447,12 @@ def test_a_clock_of_2001_one_that_went_back_and_one_that_nobody_sets(tmp_path: P
 
 
 # -- 9: the file -----------------------------------------------------------------------------------------------------
+
+
+def test_what_to_run_after_mending_names_the_file(tmp_path: Path) -> None:
+    """Where it is not the usual one."""
+    config = write(tmp_path, prnters=[])
+    names(examine(config)["config"], "bad", "prnters", f"shop-agent config check --config {config}")
 
 
 def test_a_typo_in_the_file(tmp_path: Path) -> None:

@@ -163,7 +163,12 @@ def test_no_token_is_made_of_what_no_box_would_take() -> None:
     made = CliRunner().invoke(cli, ["pair", "--make", *wrong])
     assert made.exit_code == 2
     assert PREFIX not in made.output
-    for words in ("--shop: 不能这样写 'S421'", "--url: 地址要以 mqtts://", "--preset: 不能这样写 'foo'", "--agent: "):
+    for words in (
+        "--shop: 只能用 a-z、0-9 和 - 'S421'",
+        "--url: 地址要以 mqtts://",
+        "--preset: 不能这样写；可写：",
+        "--agent: ",
+    ):
         assert words in made.output
 
 

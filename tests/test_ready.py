@@ -257,7 +257,7 @@ def test_a_ticket_and_another_order_do_not_go_together(floor: Floor) -> None:
     ("data", "why"),
     [
         ({}, "name the ticket, its order, or the code of its barcode - at $.data.ticket"),
-        ({"ticket": 99}, "ticket 99 is none that says what to make; name the order"),
+        ({"ticket": 99}, "there is no ticket 99"),
         ({"order": "99"}, "there is no order 99 here; only the newest are kept"),
         ({"order": "1", "station": "grill"}, "order id-1 (#1) has nothing to make at grill, only at wok, bar"),
     ],
@@ -268,6 +268,15 @@ def test_what_is_not_there_is_refused_with_the_reason(floor: Floor, data: dict[s
     refused = floor.do("ready", **data)
     assert (refused.ok, refused.answer) == (False, why)
     assert len(floor.shown()) == 2
+
+
+def test_a_ticket_that_there_is_not_and_one_that_is_not_made_are_two_things(floor: Floor) -> None:
+    """The first is a slip of the finger; the second is asked for by its order."""
+    floor.order(1)
+    floor.print_all()
+    floor.cancel(1, rev=2)
+    assert floor.do("ready", ticket=99).zh == "没有小票 99"
+    assert floor.do("ready", ticket=floor.ticket(1, "wok")).zh.endswith("不是做菜的小票：请指定订单")
 
 
 # -- the ledger ------------------------------------------------------------------------------------------------------

@@ -160,7 +160,10 @@ def test_without_a_repository_nothing_can_be_brought_up_to_date(
     args = ["update", *how, "--config", str(tmp_path / "none.yaml"), "--folder", str(tmp_path)]
     told = CliRunner().invoke(cli, args)
     assert told.exit_code == 1
-    assert f"没有软件源 there is no repository: {tmp_path}/none.sources" in told.output
+    assert (
+        f"没有软件源 there is no repository: {tmp_path}/none.sources; /usr/share/doc/shop-agent/docs/install.md"
+        in told.output
+    )
     assert CliRunner().invoke(cli, [*args, "--due"]).exit_code == 1
 
 

@@ -6,6 +6,7 @@ import platform
 from typing import Any
 
 import click
+from click.exceptions import NoSuchCommand
 
 from agent import __version__
 from agent.cli.usage import in_both
@@ -51,6 +52,15 @@ class LazyGroup(click.Group):
         """Click's."""
         with in_both():
             return super().invoke(ctx)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Click's, which suggests no command that is not loaded."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as exc:
+            raise NoSuchCommand(exc.command_name, possibilities=self.list_commands(ctx), ctx=ctx) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command, the lazy ones included."""

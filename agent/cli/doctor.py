@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from agent import __version__
-from agent.cli.options import config_option
+from agent.cli.options import config_option, named
 from agent.cli.talk import in_use, json_option, plain, show_json
 from agent.clock import SystemClock
 from agent.control import ask
@@ -67,8 +67,8 @@ def doctor(config_path: Path, as_json: bool, was: Path | None) -> None:
     from agent.doctor.table import run_all
 
     with ExitStack() as stack:
-        case = open_case(config_path, connector)
-        if case.config is not None and case.alone:
+        case = open_case(config_path, connector, option=named(config_path))
+        if case.config is not None and case.alone and not case.barred:
             try:
                 stack.enter_context(unattended(case.config.data_dir))
             except DataDirLocked:

@@ -33,8 +33,8 @@ def test(config_path: Path, kind: str | None, as_json: bool) -> None:
     config = load(config_path)
     chosen = [notice for notice in config.notices if kind in (None, notice.kind)]
     if not chosen:
-        who = f"no {kind} is" if kind else "nobody is"
-        raise CommandRefused(f"{config_path}: {who} under notices; docs/notices.md says how")
+        who, zh = (f"no {kind} is", f" {kind} 通知") if kind else ("nobody is", "通知")
+        raise CommandRefused(f"{config_path}: {who} under notices; docs/notices.md says how", f"还没有设置{zh}")
     now, told = SystemClock().utc(), []
     for notice in chosen:
         said = trial(f"{config.shop}/{config.agent}", Language(notice.language or config.language))
@@ -50,4 +50,4 @@ def test(config_path: Path, kind: str | None, as_json: bool) -> None:
     if as_json:
         show_json({"receivers": [{"name": name, "ok": not why, "why": why} for name, why in told]})
     if failed := sum(bool(why) for _, why in told):
-        raise CommandRefused(f"{failed} of {len(chosen)} were not told")
+        raise CommandRefused(f"{failed} of {len(chosen)} were not told", f"{len(chosen)} 个通知，{failed} 个没有送达")

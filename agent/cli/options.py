@@ -22,6 +22,11 @@ config_option = click.option(
 )
 
 
+def named(path: Path) -> str:
+    """` --config FILE` behind a command that a person is told to run; nothing where it is the usual one."""
+    return "" if path == DEFAULT_CONFIG else f" --config {path}"
+
+
 def configured(config: "Config", name: str, param_hint: str = "NAME") -> "Printer":
     """The printer of that name. Raises BadParameter, which names those that there are."""
     try:

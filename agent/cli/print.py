@@ -92,8 +92,11 @@ def _station(config: Config, printer: str) -> str:
     stations = config.effective_stations()
     found = [each.name for each in stations if each.printer == printer]
     if not found:
-        there = ", ".join(sorted({each.printer for each in stations if each.printer})) or "none"
-        raise CommandRefused(f"no station prints on {printer}; there is: {there}")
+        there = sorted({each.printer for each in stations if each.printer})
+        raise CommandRefused(
+            f"no station prints on {printer}; there is: {', '.join(there) or 'none'}",
+            f"没有档口在 {printer} 上打印，可写：{'、'.join(there) or '（还没有）'}",
+        )
     return found[0]
 
 

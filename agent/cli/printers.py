@@ -95,7 +95,7 @@ def test(name: str, page: str, config_path: Path, as_json: bool) -> None:
         answer = ask(config.data_dir, {"do": "test", "printer": name, "page": page}, PROBE_S)
     except AgentNotRunning as exc:
         without = f"\n程序没运行时可以用 without the agent: shop-agent printers identify {printer.name}"
-        raise AgentNotRunning(f"{exc}{without}") from exc
+        raise AgentNotRunning(f"{exc}{without}", exc.zh) from exc
     if as_json:
         show_json(answer)
         return
@@ -145,7 +145,9 @@ def _ask_directly(config: Config, printer: Printer) -> dict[str, Any]:
     from agent.printers.meeting import Meeting, Patience
 
     if isinstance(printer.link, VirtualLink):
-        raise CommandRefused(f"{printer.link} lives in the agent: start it, and ask again")
+        raise CommandRefused(
+            f"{printer.link} lives in the agent: start it, and ask again", f"{printer.link} 在程序里：请先启动程序"
+        )
     cable = connector(printer, config.data_dir)
     wanted = None if printer.confirm == "auto" else Tier[printer.confirm.upper()]
     with unattended(config.data_dir), closing(cable.open()) as link:
@@ -153,7 +155,10 @@ def _ask_directly(config: Config, printer: Printer) -> dict[str, Any]:
         can = meeting.probe(wanted)
         if can is None:
             need = meeting.status.need
-            raise CommandRefused(f"{printer.name} needs a person first: {NEEDS.get(need or '', need)}; then ask again")
+            what = NEEDS.get(need or "", need)
+            raise CommandRefused(
+                f"{printer.name} needs a person first: {what}; then ask again", f"{printer.name} 要先处理：{what}"
+            )
         firmware, *model = meeting.facts() or ("",)
         meeting.refresh_counters()
         facts = Facts(link.identity.port, link.identity.device, " ".join(filter(None, model)), firmware)

@@ -10,8 +10,10 @@ import click
 from agent import log
 from agent.cli.options import config_option
 from agent.config import load
+from agent.config.file import place_of
 from agent.config.lastgood import load_or_last
 from agent.config.warnings import warnings
+from agent.errors import ConfigError
 
 _log = log.get("config")
 
@@ -39,7 +41,11 @@ def run(config_path: Path, first_run: bool, printers: tuple[str, ...], listen: s
         _log.warning("config.doubt_found", text=text)
     from agent.app import AGAIN, run_agent  # after the configuration is known to be right: it loads every room
 
-    code = run_agent(config, lambda: load(config_path), config_path, wrong)
+    try:
+        code = run_agent(config, lambda: load(config_path), config_path, wrong)
+    except ConfigError as exc:
+        where = f"{place_of('data_dir', config_path)}: " if str(exc).startswith("data_dir: ") else ""
+        raise ConfigError(f"{where}{exc}") from exc
     if code == AGAIN:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # a fresh process under the same number
     sys.exit(code)

@@ -236,6 +236,8 @@ def _print_directly(config: Config | None, target: str) -> dict[str, Any]:
         assert link is not None
         printer = Printer(name=short_name(link), link=link, width=NARROW)
     if isinstance(printer.link, VirtualLink):
-        raise CommandRefused(f"{printer.link} lives in the agent: start it, and ask again")
+        raise CommandRefused(
+            f"{printer.link} lives in the agent: start it, and ask again", f"{printer.link} 在程序里：请先启动程序"
+        )
     with unattended(config.data_dir) if config is not None else nullcontext():
         return print_name(printer, connector(printer, Path()), threading.Event())

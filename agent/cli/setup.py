@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from agent.cli.options import DEFAULT_CONFIG, config_option
+from agent.cli.options import config_option, named
 from agent.config import Config, load
 from agent.config.setupfile import SYSTEM_FOLDER, install, prepare_folder
-from agent.errors import ConfigError
+from agent.errors import CommandRefused, ConfigError
 
 
 @click.command()
@@ -62,7 +62,11 @@ def _ask(path: Path) -> None:
         raise ConfigError(f"{path.parent}: this user may not write here; run it with sudo")
     now = load(path) if path.exists() else None
     click.echo(f"设置 set-up → {path}; 回车就用方括号里的 Enter takes what is in brackets\n")
-    wanted = questions.ask(now)
+    try:
+        wanted = questions.ask(now)
+    except click.Abort as exc:
+        click.echo(err=True)  # the question stands on that line
+        raise CommandRefused("stopped, nothing was written", "已中止，没有写任何东西") from exc
 
     def change(tree: Any) -> None:
         wanted.change(tree)
@@ -80,7 +84,7 @@ def _say_what_next(path: Path, config: Config) -> None:
     if config.broker is None:
         click.echo("  ! 还没有云端，收不到线上订单：再运行 setup no cloud yet, no online orders: run setup again")
     pages = () if config.console == "off" else (config.console,)
-    where = "" if path == DEFAULT_CONFIG else f" --config {path}"
+    where = named(path)
     for zh, en, command in (
         ("检查", "check it", f"shop-agent config check{where}"),
         ("启动", "start it", "sudo systemctl restart shop-agent" if not where else f"shop-agent run{where}"),

@@ -67,7 +67,7 @@ def _watch(look: Callable[[], str], *, clear: bool, apart: str) -> None:
         try:
             said = look()
         except AgentNotRunning as exc:
-            said = str(exc)
+            said = plain(exc.zh, exc)
         click.echo((_CLEAR if clear else "") + said + ("" if clear else apart))
         time.sleep(EACH_S)
 
@@ -109,7 +109,7 @@ def _follow(folder: Path, newest: int, show: Callable[[dict[str, Any]], int]) ->
             away = False
         except AgentNotRunning as exc:
             if not away:
-                click.echo(str(exc), err=True)
+                click.echo(plain(exc.zh, exc), err=True)
             away = True
         time.sleep(max(0.0, AGAIN_S - (time.monotonic() - began)))  # where too many watch we are not waited for
 

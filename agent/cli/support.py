@@ -1,6 +1,6 @@
 """`shop-agent support-bundle` and `shop-agent reload`: for whoever looks for a fault, or has changed a setting."""
 
-from contextlib import closing
+import os
 from pathlib import Path
 
 import click
@@ -49,11 +49,16 @@ def _make(config: Config, why: str) -> Path:
     from agent.clock import SystemClock
     from agent.journal.store import reader_of
 
-    if not config.data_dir.is_dir():
-        raise CommandRefused(f"{config.data_dir} is not there: no agent ever ran with this configuration")
+    if not os.path.isdir(config.data_dir):  # noqa: PTH112  a folder may be closed to this user
+        raise CommandRefused(
+            f"{config.data_dir} is not there: no agent ever ran with this configuration",
+            f"没有 {config.data_dir}：程序还没用这个配置运行过",
+        )
+    journal = config.data_dir / "journal.db"
     try:
-        with closing(reader_of(config.data_dir / "journal.db")) as reader:
-            return make_bundle(config, SystemClock(), lambda: reader, {"agent.txt": lambda: why})
+        return make_bundle(config, SystemClock(), lambda: reader_of(journal), {"agent.txt": lambda: why})
+    except PermissionError as exc:
+        raise CommandRefused("this user may not read it: run it with sudo", "没有权限，请用 sudo 运行") from exc
     except OSError as exc:
-        where = config.data_dir / "bundles"
-        raise CommandRefused(f"{where} can't be written ({exc.strerror}); run it as the service's user") from exc
+        where, what = config.data_dir / "bundles", exc.strerror
+        raise CommandRefused(f"{where} can't be written ({what})", f"{where} 写不进去（{what}）") from exc

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+from click.exceptions import NoArgsIsHelpError, NoSuchCommand
 
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 
@@ -14,6 +15,8 @@ def in_both() -> Iterator[None]:
     """Raises what click raises there for a wrong usage, with words in Chinese where it has none."""
     try:
         yield
+    except NoArgsIsHelpError:  # nothing is wrong: it is the help
+        raise
     except click.UsageError as exc:
         said = exc.format_message()
         if _CHINESE.search(said):
@@ -23,6 +26,8 @@ def in_both() -> Iterator[None]:
 
 def _chinese(exc: click.UsageError) -> str:
     match exc:
+        case NoSuchCommand(command_name=name, possibilities=near):
+            return f"没有命令 {name}，" + (f"是不是 {'、'.join(near)}？" if near else "加 --help 看有哪些。")
         case click.NoSuchOption(option_name=name):
             return f"没有选项 {name}，加 --help 看有哪些。"
         case click.MissingParameter(param=param):

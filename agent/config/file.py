@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import msgspec
+import yaml
 
 from agent.config import console, line, notices, rules, signatures
 from agent.config.settings import Config
 from agent.errors import ConfigError
 from agent.model.link import Link, parse_link
-from agent.yaml.marks import Reading, parse
+from agent.yaml.marks import Reading, mark_of, parse
 from agent.yaml.structs import StructReader
 
 _MAX_FILE_BYTES = 1 << 20
@@ -46,13 +47,27 @@ def load(path: Path | str, *, closely: bool = False, data: bytes | None = None) 
     return msgspec.structs.replace(config, templates=beside) if not config.templates and beside.is_dir() else config
 
 
+def place_of(name: str, path: Path) -> str:
+    """`file:line:col` of a setting at the top of the file; the file alone where it is not written."""
+    try:
+        root = parse(read_file(path), Reading(str(path)))
+    except ConfigError:
+        root = None
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        if key.value == name:
+            mark = mark_of(value.start_mark)
+            return f"{path}:{mark.line}:{mark.column}"
+    return str(path)
+
+
 def read_file(path: Path, option: str = "--config") -> bytes:
     """The bytes of a configuration, which `option` named. Raises ConfigError with what to do when it can't be read."""
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_FILE_BYTES + 1)
     except FileNotFoundError as exc:
-        raise ConfigError(f"{path}: there is no such file; name another with {option} FILE") from exc
+        begin = ", or begin: sudo shop-agent setup" if option == "--config" else ""
+        raise ConfigError(f"{path}: there is no such file; name another with {option} FILE{begin}") from exc
     except PermissionError as exc:
         raise ConfigError(f"{path}: this user may not read it; run as the service's user, or chmod it") from exc
     except OSError as exc:

@@ -8,7 +8,7 @@ _PLACE = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): (?:(?P<field>
 _FILE = re.compile(r"(?P<place>[^\s:]+: )(?P<said>.*)")
 _WORDS = (
     ("it belongs at the top", "位置不对：它要写在最外层，前面不空格"),
-    ("there is no such setting", "没有这个设置项，请检查拼写"),
+    ("there is no such setting", "没有这个设置项"),
     ("there is no such file", "文件不存在"),
     ("there is no file", "文件不存在"),
     ("is not an IPv4 address", "地址要写四个 0 到 255 的数字，例如 192.168.1.50"),
@@ -17,6 +17,8 @@ _WORDS = (
     ("the host is missing", "缺少地址，例如 192.168.1.50"),
     ("is not a host", "只写地址或 地址:端口，后面不要别的"),
     ("host name", "地址写法不对，例如 192.168.1.50"),
+    ("the closing bracket is missing", "少了逗号或右括号；值里有 # 或 : 时请加引号"),
+    ("a value is missing or begins", "少了值，或它以特殊字符开头：请加引号"),
     ("is missing", "缺少这一项"),
     ("it is empty", "是空的，请填写"),
     ("is written twice", "写了两遍，请只留一个"),
@@ -37,7 +39,6 @@ _WORDS = (
     ("a second ': '", "多了一个冒号，或没有对齐；请给值加引号"),
     ("has no ': '", "这一行缺少冒号"),
     ("a quote is opened", "引号没有成对"),
-    ("the closing bracket is missing", "缺少逗号或右括号"),
     ("not UTF-8 text", "文件编码不是 UTF-8（可能是 GBK）：请另存为 UTF-8"),
     ("control character", "含有看不见的控制字符，请删掉"),
     ("there is no printer", "没有这个名字的打印机"),
@@ -55,7 +56,18 @@ _WORDS = (
     ("may not write", "没有权限写这个文件夹"),
     ("can't be written", "写不进去：请检查磁盘空间，是不是只读"),
     ("at the same time", "同时有别人改了它，请看一下再试"),
+    ("use only the characters a-z, 0-9 and -", "只能用 a-z、0-9 和 -"),
+    ("0-9, - and / between two words", "只能用 a-z、0-9 和 -，词之间用 /"),
+    ("write one whole topic", "要写一个完整的主题，不带 +、# 和空格"),
+    ("write from when until when", '要写从几点到几点，例如 "03:00-05:00"'),
+    ("use letters, digits, ., - and _", "只能用字母、数字、.、- 和 _，不带空格"),
+    ("use letters a-z, digits, ., - and _", "只能用字母 a-z、数字、.、- 和 _"),
+    ("use only letters and digits", "只能用字母和数字"),
     ("is not possible", "不能这样写"),
+    ("is a port alone", "只写了端口"),
+    ("there is a printer '", "已有同名打印机"),
+    (" can't be used (", "数据目录用不了"),
+    ("not JSON: ", "不是 JSON"),
     ("broker: there is none", "没有配置云端"),
     ("printers: there is none", "还没有打印机，订单会等着"),
     ("has no printer, its tickets wait", "这个档口没写打印机，小票会一直等"),
@@ -66,7 +78,17 @@ _WORDS = (
     ("in clear text", "密码在网络上是明文：请用 mqtts://"),
     ("everybody on this machine can read it", "这个文件谁都能读"),
 )
-
+_REMEDIES = (
+    (re.compile(r"did you mean '(.+)'\?"), "是不是 '{}'？"),
+    (re.compile(r"there is no such setting; write (url: \S+)"), "请写 {}"),
+    (re.compile(r'is a port alone; write ("[^"]+")'), "请写 {}"),
+    (re.compile(r", or begin: (sudo shop-agent setup)"), "用 --config 指定，或先运行 {}"),
+    (re.compile(r"it is missing; write for example (.+)"), "例如 {}"),
+    (re.compile(r"is not possible; write (\w+), or for example (.+)"), "可写 {}，或 {}"),
+    (re.compile(r"(there is no such setting; there are)"), "请检查拼写"),
+)
+"""What to write instead, where that is a name or an example."""
+_CHOICE = re.compile(r"(?:is not possible; write (?:one of )?|there are: )([\w.-]+(?:(?:, | or )[\w.-]+){,9})$")
 
 WRONG = "写法不对"
 """Of what has no words of its own here."""
@@ -96,7 +118,7 @@ def bilingual(text: str) -> str:
 
 def _bilingual(line: str) -> str:
     found = _PLACE.fullmatch(line)
-    zh = next((words for part, words in _WORDS if part in line), WRONG if found else "")
+    zh = _zh(line, WRONG if found else "")
     if not zh or zh in line:
         return line
     if (found := found or _FILE.fullmatch(line)) is None:
@@ -104,8 +126,21 @@ def _bilingual(line: str) -> str:
     return f"{line[: found.start('said')]}{zh} {found['said']}"
 
 
+def _zh(line: str, other: str) -> str:
+    """What kind of mistake it is, and what to write instead."""
+    kind = next((words for part, words in _WORDS if part in line), other)
+    remedy = _remedy(line)
+    return f"{kind}；{remedy}" if kind and remedy else kind
+
+
+def _remedy(line: str) -> str:
+    if choice := _CHOICE.search(line):
+        return "可写：" + re.sub(", | or ", "、", choice[1])
+    return next((words.format(*found.groups()) for said, words in _REMEDIES if (found := said.search(line))), "")
+
+
 def _fault(line: str) -> Fault:
-    zh = next((words for part, words in _WORDS if part in line), WRONG)
+    zh = _zh(line, WRONG)
     if (found := _PLACE.fullmatch(line)) is None:
         return Fault("", 0, 0, zh, line)
     return Fault(found["field"] or "", int(found["line"]), int(found["column"]), zh, found["said"])

@@ -1,5 +1,6 @@
 """What the doctor knows before the first check: the configuration, what the running agent says, and who it runs as."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """`config` is None where the file can't be used, and `faults` say why; where it can, they are what the agent prints
     without. `spoilt`: the file is wrong, and `config` is the last good one, which the agent uses. `overview` is the
     running agent's word, None where `silent` says why there is none; `alone`: no agent works here, so that its printers
-    may be opened. `refused` is why the broker would not take what the agent said.
+    may be opened. `refused` is why the broker would not take what the agent said. `barred`: whoever asks is neither
+    root nor the agent's user, and may not look. `option` names the file behind a command, where it must be named.
     """
 
     path: Path
@@ -41,6 +43,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     silent: str
     alone: bool
     refused: str
+    barred: bool = False
+    option: str = ""
     user: User
     clock: Clock
     connect: Callable[[Printer], Connector]
@@ -50,7 +54,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 def open_case(path: Path, connect: Callable[[Printer, Path], Connector], **more: Any) -> Case:
     """Read the file, and ask the agent that runs with it. Blocks for some seconds at most."""
-    config, faults, spoilt = _read(path)
+    config, faults, spoilt, barred = _read(path)
     folder = config.data_dir if config is not None else Path()
     overview, silent, alone, refused = (None, "", True, "") if config is None else _ask(folder)
     return Case(
@@ -62,6 +66,7 @@ def open_case(path: Path, connect: Callable[[Printer, Path], Connector], **more:
         silent=silent,
         alone=alone,
         refused=refused,
+        barred=barred or (config is not None and _is_barred(folder)),
         user=service_user(folder if config is not None else None),
         clock=more.pop("clock", SystemClock()),
         connect=lambda printer: connect(printer, folder),
@@ -69,16 +74,26 @@ def open_case(path: Path, connect: Callable[[Printer, Path], Connector], **more:
     )
 
 
-def _read(path: Path) -> tuple[Config | None, list[str], bool]:
+def _read(path: Path) -> tuple[Config | None, list[str], bool, bool]:
+    """Configuration, faults, is it the last good one; and may the file not be read at all?"""
     try:
-        return load(path, closely=True), [], False
+        return load(path, closely=True), [], False, False
     except ConfigError as exc:
-        faults = str(exc).splitlines()
+        faults, closed = str(exc).splitlines(), isinstance(exc.__cause__, PermissionError)
     try:
         config, wrong = load_or_last(path)
     except ConfigError:
-        return None, faults, False
-    return config, faults, bool(wrong)
+        return None, [] if closed else faults, False, closed
+    return config, faults, bool(wrong), False
+
+
+def _is_barred(folder: Path) -> bool:
+    try:
+        return os.geteuid() not in (0, folder.stat().st_uid)
+    except PermissionError:
+        return True
+    except OSError:  # it is made when the agent starts
+        return False
 
 
 def _ask(folder: Path) -> tuple[Overview | None, str, bool, str]:

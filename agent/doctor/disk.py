@@ -41,7 +41,8 @@ def room(case: Case) -> Iterable[Finding]:
         yield look(name, why, _make_room(folder))
     else:
         yield well(name, f"剩 {shown(free)}", f"{shown(free)} free")
-    yield from _journal(case.config.data_dir)
+    if not case.barred:
+        yield from _journal(case.config.data_dir)
 
 
 def _make_room(folder: Path) -> tuple[str, str]:
@@ -133,4 +134,4 @@ def no_writing(folder: Path) -> bool:
 
 def _there(folder: Path) -> Path:
     """It, or the nearest folder above that exists."""
-    return next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    return next(each for each in (folder, *folder.absolute().parents) if os.path.exists(each))  # noqa: PTH110  it may be closed

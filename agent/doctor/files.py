@@ -11,32 +11,34 @@ from agent.doctor.finding import Finding, bad, look, well
 from agent.errors import ConfigError
 from agent.unixuser import may
 
-_MEND = ("请改这一行，再运行 shop-agent config check", "Mend this line, then: shop-agent config check")
-
 _NAME_IT = (
-    "用 --config 指定配置文件，或先运行 shop-agent setup",
-    "Name the file with --config, or begin: shop-agent setup",
+    "用 --config 指定配置文件，或先运行 sudo shop-agent setup",
+    "Name the file with --config, or begin: sudo shop-agent setup",
 )
 _DATA_DIR = "data_dir: "
 
 
 def config(case: Case) -> Iterable[Finding]:
     """Every error of the file, each with its place."""
+    check = f"shop-agent config check{case.option}"
+    mend = (f"请改这一行，再运行 {check}", f"Mend this line, then: {check}")
     for text in case.faults:
         (fault,) = faults(text)
         place = " ".join(filter(None, (f"第 {fault.line} 行" if fault.line else "", fault.field)))
         zh = f"{place}：{fault.zh}" if place else fault.zh
         if case.config is None or case.spoilt:
-            yield bad("config", (f"配置有错，{zh}", text), _MEND if fault.line else _NAME_IT)
+            what = zh if fault.line else zh.partition("；")[0]
+            yield bad("config", (f"配置有错，{what}", text), mend if fault.line else _NAME_IT)
         else:
-            yield look("config", (f"配置有问题，{zh}", text), _MEND)
+            yield look("config", (f"配置有问题，{zh}", text), mend)
     if case.config is None:
         return
-    yield from _closed(case)
-    for text in warnings(case.config):
+    if not case.barred:
+        yield from _closed(case)
+    for text in () if case.barred else warnings(case.config):
         if not (text.startswith(_DATA_DIR) and no_writing(case.config.data_dir)):  # the disk's check says it
             (fault,) = faults(text)
-            yield look("config", ("配置提醒" + (f"，{fault.zh}" if fault.zh != WRONG else ""), text), _MEND)
+            yield look("config", ("配置提醒" + (f"，{fault.zh}" if fault.zh != WRONG else ""), text), mend)
     if not case.faults:
         yield well("config", f"{case.path} 没有错", f"{case.path} is right")
 

@@ -11,6 +11,13 @@ _ELSEWHERE = ("line", "broker", "printer", "console", "disk")
 """Alarms that other checks speak of; `console:guessed` is another than `console`."""
 
 
+def barred(case: Case) -> Iterable[Finding]:
+    """Who may not look finds nothing, and can blame nothing."""
+    why = ("没有权限，查不全", "this user may not look")
+    command = f"sudo shop-agent doctor{case.option}"
+    yield bad("agent", why, (f"请用 sudo 再运行一次：{command}", f"Run it with sudo: {command}"))
+
+
 def agent(case: Case) -> Iterable[Finding]:
     """Does one run here?"""
     if case.config is None:

@@ -133,7 +133,9 @@ def _meant(tx: Tx, command: Ready) -> _Meant:
 
 def _by_ticket(tx: Tx, ticket: int) -> _Meant:
     row = tx.execute("SELECT order_pk, station, rev, kind FROM jobs WHERE id = ?", (ticket,)).fetchone()
-    if row is None or row[3] not in (JobKind.ORDER, JobKind.AMEND):
+    if row is None:
+        raise CommandRefused(f"there is no ticket {ticket}", f"没有小票 {ticket}")
+    if row[3] not in (JobKind.ORDER, JobKind.AMEND):
         raise CommandRefused(
             f"ticket {ticket} is none that says what to make; name the order",
             f"小票 {ticket} 不是做菜的小票：请指定订单",

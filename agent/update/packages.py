@@ -14,6 +14,7 @@ SOURCE = Path("/etc/apt/sources.list.d/shop-agent.sources")
 """Written by scripts/install; its suite is stable or canary."""
 ARCHIVES = Path("/var/cache/apt/archives")
 LISTS = Path("/var/lib/apt/lists")
+_GUIDE = "/usr/share/doc/shop-agent/docs/install.md"
 VITAL = "/usr/lib/shop-agent/"
 FETCH_S = 1800
 _ASK_S = 60
@@ -44,7 +45,7 @@ def require() -> None:
     """Raises PackageError where there is no package, or no repository that a newer one could come from."""
     present()
     if not SOURCE.exists():
-        raise PackageError(f"没有软件源 there is no repository: {SOURCE}; docs/install.md")
+        raise PackageError(f"没有软件源 there is no repository: {SOURCE}; {_GUIDE}")
 
 
 def refresh() -> None:

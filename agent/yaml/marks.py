@@ -28,7 +28,10 @@ _PLAIN_WORDS = (
         "it is not aligned with the lines above; give one list or group the same indentation",
     ),
     ("found unexpected end of stream", "a quote is opened and never closed; close it"),
-    ("expected ',' or", "a comma or the closing bracket is missing; write [a, b] or {a: 1, b: 2}"),
+    (
+        "expected ',' or",
+        "a comma or the closing bracket is missing; write [a, b] or {a: 1, b: 2}, and in quotes what has # or :",
+    ),
     ("expected the node content", "a value is missing or begins with a special character; put it in quotes"),
     ("undefined alias", "a value that begins with * means a reference in YAML; put it in quotes"),
     ("unknown escape character", "a backslash inside double quotes; use single quotes"),
