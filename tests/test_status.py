@@ -20,7 +20,7 @@ from agent import log
 from agent.answers.standing import Standing
 from agent.cli.status import lines_of
 from agent.config import Config, Printer
-from agent.control import ask
+from agent.control import Visit, ask
 from agent.errors import AgentNotRunning
 from agent.journal.waits import Listed, Why
 from agent.lastlines import LastLines
@@ -37,14 +37,16 @@ NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 WOK = Printer(name="wok", link=parse_link("tcp://127.0.0.1:9100"))
 
 
-def seen(stored: Stored | None = None, line: str = "up", up_s: float = 60, full: bool = False) -> Overview:
+def seen(
+    stored: Stored | None = None, line: str = "up", up_s: float = 60, full: bool = False, why: str = ""
+) -> Overview:
     """One printer that is well, and what the journal says."""
     around = Around(
         "s1",
         "box1",
         NOW,
         up_s,
-        LineNow(line),  # type: ignore[arg-type]  # tests' own words
+        LineNow(line, why=why),  # type: ignore[arg-type]  # tests' own words
         {"wok": {"state": "ready", "tier": "status"}},
         True,
         1 << 30,
@@ -350,13 +352,39 @@ def test_a_watcher_waits_for_the_next_line_and_not_for_ever() -> None:
         assert newer.n > line.n + 1
 
 
+@pytest.mark.parametrize(
+    ("why", "what", "do"),
+    [
+        ("[Errno -2] Name or service not known", "找不到云端的主机", "拼写"),
+        ("[Errno 111] Connection refused", "云端拒绝连接", "端口"),
+        ("hung up; is 1883 its encrypted port? then write mqtts:// in broker.url", "加密和端口可能不配", "mqtts 8883"),
+        ("timed out", "云端连接断开", "网络和路由器"),
+    ],
+)
+def test_the_alarm_of_the_line_is_the_same_everywhere_and_says_what_to_check(why: str, what: str, do: str) -> None:
+    """In `status` and in `alarms list`; not beside the alarm that says that the broker refuses us."""
+    found = seen(Stored(), "down", 600, why=why)
+    told = Standing(lambda: found, LastLines()).table()["alarms"]({}, Visit("me", threading.Event()))
+    (alarm,) = found.alarms
+    assert told == {"alarms": [{"key": "line", "reason": why, "since": "", "dismissable": False}]}
+    assert (what in alarm.what.zh, do in alarm.do.zh) == (True, True)
+    refused = Stored(alarms=[("broker:refused", "Not authorized", "2026-11-22T07:58:30.000Z")])
+    assert [alarm.key for alarm in seen(refused, "down", 600, why=why).alarms] == ["broker:refused"]
+
+
+def test_a_station_without_a_printer_is_named() -> None:
+    """It is which one that matters."""
+    stored = Stored(
+        alarms=[("no_printer", "no printer for station cold, pass: choose one", "2026-11-22T07:58:30.000Z")]
+    )
+    assert seen(stored).alarms[0].what.zh == "档口 cold, pass 没有打印机，小票在等"
+
+
 def test_too_many_watchers_are_answered_at_once() -> None:
     """The door's seats are few: others want something done."""
     lines = LastLines()
     standing = Standing(lambda: seen(Stored()), lines)
     tail, stopping = standing.table()["tail"], threading.Event()
-    from agent.control import Visit
-
     visit = Visit("me", stopping)
     threads = [threading.Thread(target=tail, args=({"after": 0, "wait_s": 10}, visit)) for _ in range(3)]
     for thread in threads:

@@ -533,7 +533,7 @@ def test_agent_tells_and_its_log_names_order_and_event(tmp_path: Path) -> None:
         assert "order=id-7 event=event-7 no=7" in log
         assert (
             there.said.get(timeout=30)
-            == "【报警】s1/box1\n⚠ 没有打印机，或档口没选打印机。请在手机页面“打印机”里添加，在“档口”里选它。"
+            == "【报警】s1/box1\n⚠ 档口 kitchen 没有打印机，小票在等。请在手机页面“打印机”里添加，在“档口”里选它。"
         )
         log = wait_log(agent, 'notices.told receiver="feishu (feishu.url)"')
         assert agent.stop() == 0

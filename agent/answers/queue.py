@@ -12,8 +12,7 @@ from agent.answers.printers import Hand
 from agent.answers.word import Word
 from agent.clock import Clock
 from agent.control import Handler, Visit
-from agent.journal import jobs, kitchen, notes, waits
-from agent.journal.dismissals import can_be_dismissed
+from agent.journal import jobs, kitchen, waits
 from agent.journal.queue import waiting_tickets
 from agent.journal.store import Journal
 from agent.model.ticket import Language
@@ -64,7 +63,6 @@ class QueueAnswers:
             "queue": self._tell_queue,
             "waiting": self._tell_waiting,
             "kitchen": self._tell_kitchen,
-            "alarms": self._tell_alarms,
             **{name: self._deed(name, deed) for name, deed in DEEDS.items()},
             **{name: self._errand(name) for name in ERRANDS},
         }
@@ -90,13 +88,6 @@ class QueueAnswers:
             seen = kitchen.look(reader, day_began(now))
         told: dict[str, Any] = msgspec.to_builtins(board(seen, now, Language.BOTH, str(request.get("station") or "")))
         return told
-
-    def _tell_alarms(self, _request: dict[str, Any], _visit: Visit) -> dict[str, Any]:
-        """What needs a person, oldest first, and which of it a person may end."""
-        with closing(self._journal.reader()) as reader:
-            up = notes.alarms_since(reader)
-        told = [(key, {"key": key, "reason": reason, "since": since}) for key, reason, since in up]
-        return {"alarms": [{**about, "dismissable": can_be_dismissed(key)} for key, about in told]}
 
     def _deed(self, name: str, deed: _Deed) -> Handler:
         def answer(request: dict[str, Any], visit: Visit) -> dict[str, Any]:

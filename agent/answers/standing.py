@@ -35,11 +35,17 @@ class Standing:
 
     def table(self) -> dict[str, Handler]:
         """Each request with what answers it."""
-        return {"status": self._tell_status, "tail": self._tell_lines}
+        return {"status": self._tell_status, "tail": self._tell_lines, "alarms": self._tell_alarms}
 
     def _tell_status(self, _request: dict[str, Any], _visit: Visit) -> dict[str, Any]:
         told: dict[str, Any] = msgspec.to_builtins(self._overview())
         return told
+
+    def _tell_alarms(self, _request: dict[str, Any], _visit: Visit) -> dict[str, Any]:
+        """What needs a person, gravest first, and which of it a person may end."""
+        up = self._overview().alarms
+        fields = ("key", "reason", "since", "dismissable")
+        return {"alarms": [{field: getattr(alarm, field) for field in fields} for alarm in up]}
 
     def _tell_lines(self, request: dict[str, Any], visit: Visit) -> dict[str, Any]:
         """The lines, and the number of the newest, to be asked for what comes after it."""

@@ -1,5 +1,6 @@
 """What is wrong with the line, in words for a person: once in the log for each reason, and as alarms while it lasts."""
 
+import os
 from collections.abc import Sequence
 
 from paho.mqtt.reasoncodes import ReasonCode
@@ -108,8 +109,10 @@ class Troubles:
             return "; write protocol: '3.1.1'"
         if code not in BAD_LOGIN:
             return ""
-        source = self._settings.password_source()
+        source, file = self._settings.password_source(), self._settings.password_file
         word = "without a password" if source == "none" else f"with the password from {source}"
+        if file and source.endswith(str(file)) and not os.access(file, os.R_OK):
+            word = f"without a password, because {file} is not there or can't be read"
         return f": {self.login}, {word}; check both with whoever runs the broker"
 
     def _hung_up(self) -> str:

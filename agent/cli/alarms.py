@@ -10,7 +10,7 @@ from agent.cli.options import config_option
 from agent.cli.talk import LOOK_S, SETTLE_S, ask_agent, in_use, json_option, local, plain, show_json
 from agent.config import Config
 from agent.control import ask
-from agent.report.alarmtext import more, sentence
+from agent.report.alarmtext import brief, more
 
 
 @click.group()
@@ -51,8 +51,8 @@ def dismiss(key: str, config_path: Path, as_json: bool) -> None:
 
 
 def _show(alarm: dict[str, Any], config: Config) -> None:
-    said = sentence(alarm["key"])
-    click.echo(plain(alarm["key"], local(alarm["since"], config), *said.what))
+    said = brief(alarm["key"], alarm["reason"])
+    click.echo(plain(alarm["key"], local(alarm["since"], config) if alarm["since"] else "", *said.what))
     if reason := more(alarm["key"], alarm["reason"]):
         click.echo("  " + plain(reason))
     if advice := plain(*said.do):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from agent.intake.sequence import Place
-from agent.journal import closing, forgotten, jobs, notes, orders
+from agent.journal import closing, forgotten, jobs, notes, orders, routes
 from agent.journal.bumps import tell_if_finished
 from agent.journal.commands import Begun
 from agent.journal.file import Tx
@@ -153,9 +153,9 @@ class Acceptance:
         event_id: str,
         reason: str = "",
     ) -> Taken:
-        if any(not job.printer for job in new):
-            notes.raise_alarm(tx, "no_printer", "a station has no printer: write one into the configuration")
         jobs.add_jobs(tx, order_pk, event_pk, rev, new)
+        if any(not job.printer for job in new):
+            routes.tell_homeless(tx)
         ref = orders.order_ref(tx, order_pk)
         notes.add_report(tx, OrderState(ref, rev, "accepted", event=event_id, reason=reason))
         if not new:
@@ -237,8 +237,8 @@ class Acceptance:
     def _mark_rebuilt(self, tx: Tx, event: Event, known: orders.KnownOrder | None, came: Came) -> Mark | None:
         """An order from before the journal was lost may have been printed by the journal that is gone: whatever is
         dated before, and until the first replay is over, because this box's clock may be wrong, whatever comes by one,
-        and each order whose first revision we have not seen or that has no date. A till sends again what it is not sure
-        of: what comes from the shop without a date is marked for an hour.
+        and each order whose first revision we have not seen. What has no date is marked for an hour: brokers bring
+        again what was not acknowledged, tills send again what they are not sure of.
         """
         rebuilt_at = self._journal.rebuilt_at
         if rebuilt_at is None:
@@ -250,9 +250,10 @@ class Acceptance:
         before = any(moment < rebuilt_at for moment in dates)
         undated = known is None and not dates
         changed = known is None and isinstance(event.data, Upsert) and event.data.order.rev > 1 and placed_at is None
-        if notes.get_meta(tx, "replayed_since_rebuilt") is None:
-            before = before or came.replayed or changed or (undated and not came.local)
-        if came.local and undated:
+        replay_is_to_come = notes.get_meta(tx, "replayed_since_rebuilt") is None
+        if replay_is_to_come:
+            before = before or came.replayed or changed
+        if undated and (replay_is_to_come or came.local):
             before = before or abs(datetime.fromisoformat(notes.now()) - rebuilt_at) < SENT_AGAIN
         return Mark.JOURNAL_REBUILT if before else None
 

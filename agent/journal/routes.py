@@ -1,6 +1,6 @@
 """After a change of configuration: which printer each waiting ticket belongs to now."""
 
-from agent.journal import jobs, told, transfers
+from agent.journal import jobs, notes, told, transfers
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.model.job import Job, JobKind, JobState, Mark
@@ -31,6 +31,18 @@ def reroute(tx: Tx, printers: dict[str, str], fallback: str, configured: set[str
             jobs.move_home(tx, job, home)
             moved += 1
     return moved
+
+
+def tell_homeless(tx: Tx) -> None:
+    """The alarm for stations whose tickets wait and that have no printer; it is down where there is none."""
+    rows = tx.execute(
+        "SELECT DISTINCT station FROM jobs INDEXED BY jobs_open WHERE home = '' "
+        "AND state IN ('pending', 'held', 'processing', 'unconfirmed') ORDER BY station"
+    )
+    names = ", ".join(str(station) for (station,) in rows)
+    notes.show_alarm(
+        tx, "no_printer", f"no printer for station {names}: choose one on the page Stations" if names else ""
+    )
 
 
 def _give_up_asking(tx: Tx, job: Job) -> None:

@@ -18,6 +18,8 @@ CONNECTING_S = 15.0
 """A line that is not up so soon after the start is no trouble yet."""
 MOST_LISTED = 50
 _NOBODY_CAN_HELP = ("mute", "unheard")
+_SAYS_MORE = {"line": {"broker:refused", "broker:tls"}, "disk": set[str](), "no_printer": set[str]()}
+"""By an alarm that need not be in the journal: those that say why."""
 _ORDERS_DO_NOT_COME = ("line", "disk", "journal", "broker", "no_printer")
 _NOT_PRINTED = ("paper", "cover", "cutter", "error", "offline", "away", "silent", "other")
 
@@ -156,7 +158,7 @@ def assemble(printers: Sequence[Printer], stored: Stored | None, around: Around)
         line = msgspec.structs.replace(line, state="connecting")
     stored = stored or Stored()
     known = {key for key, _, _ in stored.alarms}
-    by_heart = [each for each in _by_heart(line, around, bool(printers)) if each[0] not in known]
+    by_heart = [each for each in _by_heart(line, around, bool(printers)) if not known & {each[0], *_SAYS_MORE[each[0]]}]
     alarms = [_alarm(*each) for each in [*by_heart, *stored.alarms]]
     alarms.sort(key=lambda alarm: (not alarm.grave, alarm.since))
     waits_for_a_person = any(_calls(alarm) for alarm in alarms)
@@ -203,13 +205,13 @@ def size(count: int) -> str:
 def _by_heart(line: LineNow, around: Around, printers: bool) -> list[tuple[str, str, str]]:
     """Alarms that need not be in the journal: what they say is seen, and while some are up nothing can be written."""
     up = {"line": line.state == "down", "disk": around.full, "no_printer": not printers}
-    return [(key, "", "") for key, is_up in up.items() if is_up]
+    return [(key, line.why if key == "line" else "", "") for key, is_up in up.items() if is_up]
 
 
 def _alarm(key: str, reason: str, since: str) -> AlarmNow:
-    from agent.report.alarmtext import sentence, topic_of  # only who looks pays for it
+    from agent.report.alarmtext import brief, topic_of  # only who looks pays for it
 
-    said = sentence(key)
+    said = brief(key, reason)
     return AlarmNow(
         key, topic_of(key), reason, Words(*said.what), Words(*said.do), since, _is_grave(key), can_be_dismissed(key)
     )

@@ -57,7 +57,10 @@ class Sentence(msgspec.Struct, frozen=True):
 _SENTENCES = {
     _LINE: Sentence(
         ("云端连接断开，收不到新订单", "no line to the cloud, new orders do not come"),
-        ("请检查网络和路由器。", "Check the network and the router."),
+        (
+            "请检查网络和路由器；刚设置的，请核对云端地址。",
+            "Check the network and the router; where it is new, the cloud's address.",
+        ),
     ),
     _DISK: Sentence(
         ("磁盘已满，收不到新订单", "the disk is full, new orders are not taken"),
@@ -87,7 +90,29 @@ _SENTENCES = {
         ),
     ),
 }
-_SEEN = ("再解除报警：shop-agent alarms list", "then end the alarm: shop-agent alarms list")
+_UNREACHED = (
+    (
+        ("Name or service not known", "No address associated", "getaddrinfo"),
+        ("找不到云端的主机", "the cloud's host is not found"),
+        ("请核对云端地址的拼写，再看网络。", "Check the spelling of the cloud's address, then the network."),
+    ),
+    (
+        ("Connection refused",),
+        ("云端拒绝连接", "the cloud refuses the connection"),
+        (
+            "稍后会自动重试；刚设置的，请核对端口（加密 8883，不加密 1883）。",
+            "It is tried again; where it is new, check the port (8883 encrypted, 1883 plain).",
+        ),
+    ),
+    (
+        ("encrypted port", "WRONG_VERSION_NUMBER", "record layer failure"),
+        ("云端不应答：加密和端口可能不配", "the cloud does not answer: encryption and port may not match"),
+        ("请核对端口：加密 mqtts 8883，不加密 mqtt 1883。", "Check the port: mqtts 8883, mqtt 1883."),
+    ),
+)
+"""By what the last try to connect said: what is wrong, and what to do."""
+_NO_PRINTER_AT = "no printer for station "
+_SEEN = ("再点“知道了”（命令行：shop-agent alarms）", "then say that it was seen: the button, or shop-agent alarms")
 _BY_KIND = {
     "ticket": (
         ("小票 {name} 没有确认打出", "ticket {name} is not known to be printed"),
@@ -130,7 +155,7 @@ _BY_KIND = {
         ("给每台盒子写不同的 agent。", "Give each box an agent name of its own."),
     ),
     "parked": (
-        ("有一条消息读不懂，没有打印", "an event could not be read and is not printed"),
+        ("有消息读不懂，没有打印", "events could not be read and are not printed"),
         (f"请与平台核对，并联系对接方，{_SEEN[0]}", f"Compare with the platform, tell the integrator; {_SEEN[1]}"),
     ),
     "template": (
@@ -184,7 +209,7 @@ def grows(key: str) -> bool:
 def sentence(key: str, reason: str = "") -> Sentence:
     """An alarm's words, with its reason where that says more."""
     if (known := _SENTENCES.get(key)) is not None:
-        return known
+        return _closer(known, key, reason)
     kind, _, name = key.partition(":")
     if kind == "printer":
         return _of_printer(*name.rpartition(":")[::2])
@@ -193,6 +218,11 @@ def sentence(key: str, reason: str = "") -> Sentence:
     (zh, en), do = _BY_KIND.get(key) or _BY_KIND.get(kind, fallback)
     said = f" ({why})" if why else ""
     return Sentence((zh.replace(_NAME, name) + said, en.replace(_NAME, name) + said), do)
+
+
+def brief(key: str, reason: str) -> Sentence:
+    """An alarm's words without its reason, where that stands beside it."""
+    return sentence(key, reason if key in _SENTENCES else "")
 
 
 def more(key: str, reason: str) -> str:
@@ -220,6 +250,21 @@ def trial(where: str, language: Language) -> str:
     """What a test says."""
     zh, en = f"【测试】{where} 的报警会发到这里。", f"TEST: ALARMs of {where} come here."
     return "\n".join(said_in(language, zh, en))
+
+
+def _closer(known: Sentence, key: str, reason: str) -> Sentence:
+    """What the reason says more exactly."""
+    if key == "no_printer" and reason.startswith(_NO_PRINTER_AT):
+        names = _plain(reason.removeprefix(_NO_PRINTER_AT).partition(":")[0])
+        return Sentence(
+            (f"档口 {names} 没有打印机，小票在等", f"station {names} has no printer, its tickets wait"),
+            known.do,
+        )
+    if key == _LINE:
+        for signs, what, do in _UNREACHED:
+            if any(sign in reason for sign in signs):
+                return Sentence((f"{what[0]}，收不到新订单", f"{what[1]}, new orders do not come"), do)
+    return known
 
 
 def _of_printer(name: str, what: str) -> Sentence:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from agent import log
 from agent.config import Config
-from agent.journal import jobs, notes, notices, renames, routes
+from agent.journal import notes, notices, renames, routes
 from agent.journal.file import Tx
 from agent.journal.retention import forget_cloud, prune
 from agent.update import back as updates
@@ -50,5 +50,4 @@ def _follow_names(tx: Tx, config: Config, *, stand_in: bool) -> None:
         _log.info("app.tickets_rerouted", count=moved)
     for name in notices.forget_missing(tx, printers):
         _log.info("app.printer_gone", printer=name)
-    nowhere = "" in jobs.waiting(tx)
-    notes.show_alarm(tx, "no_printer", "a station has no printer: write one into the configuration" if nowhere else "")
+    routes.tell_homeless(tx)
