@@ -16,10 +16,11 @@ from agent.model.job import JobKind, Mark
 from agent.model.layout import Row
 from agent.model.order import Customer, Item, Member, Modifier, Order, quantity
 from agent.model.station import Match, Station
-from agent.model.ticket import Language, Portion, Ticket
+from agent.model.ticket import ChangeKind, Language, Portion, Ticket
 from agent.simulator.paper import Paper
 from agent.simulator.piece import Piece
 from agent.simulator.reading import Banner, read_piece
+from agent.tickets.changes import compare
 from agent.tickets.routing import route
 from agent.tickets.template import kitchen
 
@@ -320,6 +321,22 @@ def test_monstrous_quantities_cost_neither_time_nor_the_ticket(number: str) -> N
     """They are printed as they came."""
     text = "".join(paper(ticket(Item("套餐", number, children=[Item("包子", number)]))).text.split())
     assert text.count(number) >= 2
+
+
+def test_what_is_said_of_a_set_meal_reaches_who_makes_a_part_of_it() -> None:
+    """No peanuts in the meal is no peanuts in its drink, and less sugar likewise; a change of it is news there too."""
+
+    def at(station: str, wish: str) -> tuple[Portion, ...]:
+        meal = Item("套餐", 1, mods=[Modifier("少糖")], note=wish, children=[Item("奶茶", 1), Item("包子", 1)])
+        return tuple(route(order(meal), STATIONS)[station])
+
+    before, after = at("bar", "不要花生"), at("bar", "花生过敏")
+    text = paper(Ticket(order(), before, "bar")).text
+    assert "套餐: +少糖  不要花生" in text
+    (change,) = compare(before, after)
+    assert change.kind is ChangeKind.ALTERED
+    at_home = paper(Ticket(order(), at("wok", "不要花生"), "wok")).text
+    assert at_home.count("不要花生") == 1, "it stands below the meal itself"
 
 
 def test_a_part_made_elsewhere_names_its_set_meal() -> None:

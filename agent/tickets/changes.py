@@ -132,12 +132,19 @@ def _reading(portion: Portion) -> Hashable:
 
 
 def _dish(portion: Portion) -> Hashable:
-    """What is cooked, without how many."""
+    """What is cooked, without how many; what is said of a set meal holds for each part of it."""
+    return _own(portion), tuple(_wishes(meal) for meal in portion.parents)
+
+
+def _own(portion: Portion) -> Hashable:
     item = portion.item
-    mods = tuple((mod.name.strip(), quantity(mod.qty) or mod.qty) for mod in item.mods)
     places = tuple(_text(value) for value in (item.seat, item.course, item.basket))
-    parts = tuple((_dish(part), quantity(part.item.qty) or part.item.qty) for part in portion.parts)
-    return _called(item), _text(item.unit), mods, _text(item.note), places, parts
+    parts = tuple((_own(part), quantity(part.item.qty) or part.item.qty) for part in portion.parts)
+    return _called(item), _text(item.unit), _wishes(item), places, parts
+
+
+def _wishes(item: Item) -> Hashable:
+    return tuple((mod.name.strip(), quantity(mod.qty) or mod.qty) for mod in item.mods), _text(item.note)
 
 
 def _name(portion: Portion) -> Hashable:

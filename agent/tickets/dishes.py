@@ -3,7 +3,7 @@
 Names and notes are capped, visibly; a quantity never is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
@@ -33,9 +33,10 @@ class Dish(msgspec.Struct, frozen=True):
 
     `qty` is what stands at the right margin (x2); `depth` is 1 for the parts of a set meal. `indent` is the cells that
     what is said of it stands in, `hang` two more, `margin` as many blanks as `indent`, `branch` what stands before a
-    part's name. `rare`: it has one of the following. `unrouted`: no station claims it; `part_of`: the set meals that it
-    was taken out of; `elsewhere`: the stations that make its other parts; `each`: how the quantity of a part of several
-    sets comes about; `places`: seat, course and basket.
+    part's name. `note`: its own, and of a part that is made elsewhere what is said of its set meals. `rare`: it has one
+    of the following. `unrouted`: no station claims it; `part_of`: the set meals that it was taken out of; `elsewhere`:
+    the stations that make its other parts; `each`: how the quantity of a part of several sets comes about; `places`:
+    seat, course and basket.
     """
 
     item: Item
@@ -148,12 +149,21 @@ def _placed(plain: Dish, portion: Portion, words: dict[str, str]) -> Dish:
     return msgspec.structs.replace(
         plain,
         rare=True,
+        note=plain.note if plain.depth else [*plain.note, *_wishes(portion.parents)],
         unrouted=words["unrouted"] + wanted if portion.unrouted else "",
         part_of=whole if not plain.depth else "",
         each=_shares(portion, words),
         elsewhere=", ".join(portion.elsewhere),
         places="  ".join([f"{words[what]} {text}" for what, value in places if (text := said(value))]),
     )
+
+
+def _wishes(meals: Iterable[Item]) -> Iterator[str]:
+    """What is said of the set meals that a part was taken out of holds for the part as well."""
+    for meal in meals:
+        wishes = [*(modifier(mod) for mod in meal.mods), *(paragraph(meal.note) if meal.note else [])]
+        if wishes:
+            yield f"{shortened(meal.name.strip())}: {'  '.join(wishes)}"
 
 
 def said(value: str | int | None) -> str:
