@@ -12,7 +12,7 @@ from agent.journal import jobs, notes, orders, reprints
 from agent.journal.closing import reopen_order
 from agent.journal.file import Tx
 from agent.journal.jobs import NewJob
-from agent.journal.moves import tell
+from agent.journal.moves import move, tell
 from agent.journal.reprints import Known
 from agent.model.job import Intent, JobKind, JobState, Mark, token
 
@@ -89,11 +89,11 @@ def _enter(tx: Tx, order_pk: int, known: Known, home: str, printer: str, *, ask:
     copy = NewJob(known.station, home, kind, known.share, known.copy, known.copies, mark, known.number)
     jobs.add_jobs(tx, order_pk, known.event_pk, known.rev, [copy])
     (job_id,) = tx.execute("SELECT max(id) FROM jobs").fetchone()
+    tx.execute("UPDATE jobs SET reason = ? WHERE id = ?", (REASON, job_id))
     if ask:  # as one whose bytes went out, and nobody knows more
         intent = msgspec.json.encode(Intent(token(job_id), 0, 0, 0)).decode()
-        sql = "UPDATE jobs SET state = 'unconfirmed', evidence = 'unconfirmed', intent = ? WHERE id = ?"
-        tx.execute(sql, (intent, job_id))
-    tx.execute("UPDATE jobs SET reason = ? WHERE id = ?", (REASON, job_id))
+        move(tx, job_id, JobState.PROCESSING, REASON)
+        move(tx, job_id, JobState.UNCONFIRMED, REASON, "evidence = 'unconfirmed', intent = ?", (intent,))
     tell(tx, job_id, "unconfirmed" if ask else "")
     reopen_order(tx, order_pk, REASON)
     about = f"order {orders.order_ref(tx, order_pk).id} at printer {printer} in doubt"
