@@ -10,7 +10,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -88,12 +88,12 @@ def powered(image: Image, hardware: Hardware = BARE) -> Iterator[Box]:
 
 def _boot(image: Image, hardware: Hardware, folder: Path, timeout_s: float) -> Box | None:
     machine = Machine(image, hardware, folder).start()
-    try:
+    with suppress(OSError), ExitStack() as in_vain:
         channel = machine.channel()
+        in_vain.callback(channel.close)
         if _is_ready(channel, timeout_s, asked=hardware.state is not None):
+            in_vain.pop_all()
             return Box(machine, channel, folder)
-    except OSError:
-        pass
     said = machine.said()
     machine.kill()
     if hardware.accel == "kvm":
