@@ -91,13 +91,11 @@ class Acceptance:
         if isinstance(data, Upsert):
             routed = route(data.order, self._stations)
             new = self._tickets(data.order, routed, past, mark, arrival)
-            new += [self._void(tx, order_pk, name) for name in reached if name not in routed]
+            new += [self._void(tx, order_pk, name, mark) for name in reached if name not in routed]
         elif isinstance(data, PrintRaw):
             new = self._ready_made(data.raw, mark)
         else:
-            new = [self._void(tx, order_pk, station) for station in reached]
-        if isinstance(data, Cancel) and forgotten.was_known(tx, event.source, event.sequence, came.replayed):
-            new = [msgspec.structs.replace(job, mark=Mark.JOURNAL_REBUILT) for job in new]
+            new = [self._void(tx, order_pk, station, mark) for station in reached]
         rev = 0 if data is None else data.order.rev
         if not new and isinstance(data, Upsert) and known is not None and known.state == "rejected":
             return self._refused_again(tx, order_pk, rev, event.id)
@@ -114,7 +112,7 @@ class Acceptance:
             routed = route(data.order, self._stations)
             new = self._tickets(data.order, routed, _Past(), mark, arrival)
             was = None if mark is None else orders.snapshot(tx, order_pk, data.order.rev)
-            new += [] if was is None else self._voids_of(was, but=routed)
+            new += [] if was is None else self._voids_of(was, mark, but=routed)
         orders.set_order_state(tx, order_pk, "accepted")
         return self._enter(tx, "order_released", order_pk, event_pk, data.order.rev, new, event_id)
 
@@ -122,13 +120,13 @@ class Acceptance:
         """Void what another journal may have printed of an order that was cancelled since."""
         assert isinstance(event.data, Upsert)
         orders.add_event(tx, event, canonical, known.pk)
-        new = self._voids_of(event.data.order)
+        new = self._voids_of(event.data.order, Mark.JOURNAL_REBUILT)
         cancel_pk = orders.newest_cancel(tx, known.pk)
         orders.name_order(tx, known.pk, event.data.order.number)  # a cancel does not say what people call it
         orders.set_order_state(tx, known.pk, "accepted")  # it is off once its voids are settled
         return self._enter(tx, "order_canceled", known.pk, cancel_pk, known.rev, new, event.id)
 
-    def _voids_of(self, order: Order, but: Collection[str] = ()) -> list[jobs.NewJob]:
+    def _voids_of(self, order: Order, mark: Mark | None, but: Collection[str] = ()) -> list[jobs.NewJob]:
         """For what another journal may have printed: a void for each of its stations."""
         routed = route(order, self._stations)
         return [
@@ -137,6 +135,7 @@ class Acceptance:
                 self._by_name[name].printer or "",
                 JobKind.CANCEL,
                 msgspec.json.encode(Share(tuple(portions), tuple(routed))),
+                mark=mark,
             )
             for name, portions in routed.items()
             if name not in but
@@ -225,14 +224,14 @@ class Acceptance:
             for copy in range(1, copies + 1)
         ]
 
-    def _void(self, tx: Tx, order_pk: int, name: str) -> jobs.NewJob:
+    def _void(self, tx: Tx, order_pk: int, name: str, mark: Mark | None) -> jobs.NewJob:
         home = "" if name in self._by_name else paper_at(tx, order_pk, name)  # its station may be no more
         share = last_share(tx, order_pk, name)
         try:
             READ_SHARE.decode(share)
         except msgspec.ValidationError:  # of ready-made content
             share = msgspec.json.encode(Share((), (name,)))
-        return jobs.NewJob(name, home or self._station(name).printer or "", JobKind.CANCEL, share)
+        return jobs.NewJob(name, home or self._station(name).printer or "", JobKind.CANCEL, share, mark=mark)
 
     def _mark_rebuilt(self, tx: Tx, event: Event, known: orders.KnownOrder | None, came: Came) -> Mark | None:
         """An order from before the journal was lost may have been printed by the journal that is gone: whatever is
