@@ -40,7 +40,7 @@ TABLE = {
         "intake/sequence.py", "if known is None or (rev", "if known is None or known[1] or (rev"
     ),
     "a cancel voids nothing": Mutant(
-        "intake/acceptance.py", "new = [self._void(tx, order_pk, station) for station in reached]", "new = []"
+        "intake/acceptance.py", "new = [self._void(tx, order_pk, station, mark) for station in reached]", "new = []"
     ),
     "NORMAL instead of FULL": Mutant("journal/file.py", "PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL"),
     "a full disk is taken for a commit": Mutant(
