@@ -67,34 +67,41 @@ def crash_loop(stage: Stage) -> None:
     stage.order(2)
 
 
+def _set(clock: Path, off_s: float) -> None:
+    """At once: who reads the file while it is written must not find it empty."""
+    part = clock.with_suffix(".part")
+    part.write_text(str(off_s))
+    part.replace(clock)
+
+
 def clock_jumps(stage: Stage) -> None:
     """The wall clock is wrong by ten years, one way and the other, amid orders."""
     stage.cut_times_count = False
     clock = stage.folder / "clock"
-    clock.write_text("0")
+    _set(clock, 0.0)
     stage.start({"PROVE_CLOCK": str(clock)})
     _begin(stage)
     for _ in range(stage.chance.randint(2, 4)):
         off_s = stage.chance.choice((-TEN_YEARS_S, TEN_YEARS_S, 0.0, -3600.0, 86400.0))
-        clock.write_text(str(off_s))
+        _set(clock, off_s)
         stage.say(f"the clock is {off_s / 86400:.0f} days off")
         stage.order(4)
         stage.wait_printed(3, 10)
-    clock.write_text("0")
+    _set(clock, 0.0)
 
 
 def boot_in_2001(stage: Stage) -> None:
     """A box without a battery starts in 2001, and the clock is set while orders come."""
     stage.cut_times_count = False
     clock = stage.folder / "clock"
-    clock.write_text(str(-SINCE_2001_S))
+    _set(clock, -SINCE_2001_S)
     stage.start({"PROVE_CLOCK": str(clock)})
     _begin(stage)
     stage.order(3)
     if stage.chance.random() < 0.5:
         stage.agent.kill()
         stage.start({"PROVE_CLOCK": str(clock)})
-    clock.write_text("0")
+    _set(clock, 0.0)
     stage.order(3)
     stage.wait_printed(2)
 
