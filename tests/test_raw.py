@@ -55,6 +55,23 @@ def test_content_prints_in_its_own_dialect(tmp_path: Path, dialect: str) -> None
         assert here.ticket_states("r1")[-1] == ("completed", "confirmed")
 
 
+def test_each_piece_that_comes_again_is_marked(tmp_path: Path) -> None:
+    """One slip for each dish, as integrators cut them: whoever takes a middle one sees that it is a second one."""
+    content = "".join(f"<CB>#42 {dish}</CB><BR>桌7<BR><BR><BR><CUT>" for dish in ("炒饭", "牛肉面", "奶茶", "油条"))
+    with kitchen(tmp_path, spec=PrinterSpec(line_time_s=0.05)) as here:
+        here.event("print.raw", {"raw": {"dialect": "feie", "content": content}}, "r1")
+        here.device.wait_for(lambda it: sum(not piece.is_blank for piece in it.paper.pieces) >= 3, 20)
+        here.device.power_off(keep_line=True)
+        here.device.wait_for(lambda _: False, 1.0)
+        here.device.power_on()
+        here.wait_told("r1")
+        texts = [piece.text for piece in here.device.paper.pieces]
+        for dish in ("炒饭", "牛肉面", "奶茶", "油条"):
+            *before, again = (text for text in texts if dish in text)
+            assert not any("补打" in text for text in before)
+            assert "补打" in again
+
+
 def test_the_same_event_again_is_a_duplicate(tmp_path: Path) -> None:
     with kitchen(tmp_path) as here:
         for _ in range(3):

@@ -210,6 +210,45 @@ def test_labels_are_printed_for_new_cups_only(tmp_path: Path) -> None:
         assert "1/1" in label or "x1" in label
 
 
+@pytest.mark.parametrize("meal_at", ["wok", "bar"], ids=["taken out of its meal", "within its meal"])
+def test_labels_of_a_set_meal_are_as_many_as_there_are_new_sets(tmp_path: Path, meal_at: str) -> None:
+    """One set and two more of it: two cups of tea more. A second meal that is new, three times: three cups."""
+    with brigade(tmp_path, PRINTERS, templates={"bar": "label"}) as here:
+        tea = {"name": "奶茶", "qty": 1, "station": "bar"}
+
+        def meal(line: str, name: str, qty: int) -> dict[str, Any]:
+            parts = [{**tea, "id": f"{line}a"}, {"id": f"{line}b", "name": "炒饭", "qty": 1, "station": "wok"}]
+            return {"id": line, "name": name, "qty": qty, "station": meal_at, "children": parts}
+
+        def cups() -> int:
+            return sum("奶茶" in ticket.text and "改单" not in ticket.text for ticket in here.at("bar"))
+
+        told(here, 1, meal("L1", "双人套餐", 1))
+        assert cups() == 1
+        told(here, 2, meal("L1", "双人套餐", 3))
+        assert cups() == 1 + 2
+        told(here, 3, meal("L1", "双人套餐", 3), meal("L2", "儿童套餐", 3))
+        assert cups() == 1 + 2 + 3
+
+
+def test_a_doubtful_revisions_labels_are_marked_one_by_one(tmp_path: Path) -> None:
+    """The power goes while the new labels are printed: each that comes again says so, as those of a plain order do."""
+    with brigade(tmp_path, {"wok": PrinterSpec(line_time_s=0.1)}, templates={"wok": "label"}) as here:
+        told(here, 1, {**TEA, "qty": 1, "station": "wok"})
+        here.order(42, 2, items=[{**TEA, "qty": 6, "station": "wok"}])
+        here.device.wait_for(lambda it: sum(not piece.is_blank for piece in it.paper.pieces) >= 4, 20)
+        here.device.power_off(keep_line=True)
+        here.device.wait_for(lambda _: False, 1.0)
+        here.device.power_on()
+        told(here, 2, {**TEA, "qty": 6, "station": "wok"})
+        here.device.wait_for(lambda _: False, 1.0)
+        texts = [ticket.text for ticket in here.at("wok")]
+        (again,) = [at for at, text in enumerate(texts) if "补打" in text and "改单" in text]
+        cups = [text for text in texts[again + 1 :] if "红茶" in text]
+        assert len(cups) == 5
+        assert all("补打" in text for text in cups)
+
+
 def test_the_pass_sees_the_whole_order_and_then_what_changed(tmp_path: Path) -> None:
     """A station that shows all is given no dish, and counts as no part of the order."""
     with brigade(tmp_path, PRINTERS, templates={"bar": "expo"}, shows={"bar": "all"}) as here:

@@ -39,6 +39,7 @@ from agent.model.ticket import (
 )
 from agent.tickets.changes import changed_facts, compare, trace
 from agent.tickets.engine import TemplateError
+from agent.tickets.news import only
 from agent.tickets.pages import NARROW, identify_page, paper_page
 from agent.tickets.raw import ready_made
 from agent.tickets.routing import route
@@ -190,19 +191,13 @@ class Press:
         """What changed, and a label for each cup or box that is new or other than it was."""
         said = self._set("changes", ticket, width)
         portions = tuple(
-            msgspec.structs.replace(
-                c.portion, item=msgspec.structs.replace(c.portion.item, qty=c.by or c.portion.item.qty)
-            )
-            if c.kind is ChangeKind.ADDED
-            else c.portion
+            only(c.portion, c.by) if c.kind is ChangeKind.ADDED and c.by else c.portion
             for c in ticket.changes
             if c.kind is not ChangeKind.REMOVED
         )
         if not portions:
             return said
-        labels = msgspec.structs.replace(
-            ticket, kind=JobKind.ORDER, portions=portions, before=None, changed_facts=(), mark=None
-        )
+        labels = msgspec.structs.replace(ticket, kind=JobKind.ORDER, portions=portions, before=None, changed_facts=())
         return Layout((*said.blocks, *self._set(template, labels, width).blocks))
 
     def _set(self, template: str, subject: Subject, width: int) -> Layout:

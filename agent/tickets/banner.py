@@ -4,7 +4,7 @@ What says that paper is a second copy, or void, is in both languages whatever th
 """
 
 from agent.model.job import JobKind, Mark
-from agent.model.layout import Align, Block, Cut, Line, Run, Style
+from agent.model.layout import Align, Block, Cut, Gap, Line, Run, Style
 from agent.model.ticket import Language, Ticket
 from agent.tickets.dishes import paragraph, shortened
 from agent.tickets.words import say, trouble, when
@@ -44,8 +44,8 @@ def banner(ticket: Ticket) -> list[Block]:
 
 
 def bannered(ticket: Ticket, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
-    """A ticket's blocks below its banners. What may be on paper twice, or lies at another printer, says so at its end
-    too: a printer whose cover was opened may cut its head off.
+    """A ticket's blocks below its banners. What may be on paper twice, or lies at another printer, says so at the end
+    of each piece too: a cook hangs each by itself, and a printer whose cover was opened may cut its head off.
     """
     foot: list[Block] = []
     if ticket.mark is not None:
@@ -54,8 +54,22 @@ def bannered(ticket: Ticket, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
         foot.append(_printed_for(ticket))
     if not foot:
         return (*banner(ticket), *blocks)
-    ends = len(blocks) - isinstance(blocks[-1], Cut) if blocks else 0
-    return (*banner(ticket), *blocks[:ends], *foot, *blocks[ends:])
+    whole, bare = banner(ticket), False
+    for block in blocks:
+        if isinstance(block, Cut):
+            whole += [block] if bare else [*foot, block]
+            bare = True
+        else:
+            whole.append(block)
+            bare = bare and _is_white(block)
+    return (*whole, *(() if bare else foot))
+
+
+def _is_white(block: Block) -> bool:
+    """Paper with nothing on it."""
+    if isinstance(block, Line):
+        return not "".join(run.text for run in (*block.left, *block.right)).strip()
+    return isinstance(block, Gap)
 
 
 def bar(text: str, style: Style = BIG_BAR) -> Line:

@@ -116,16 +116,17 @@ def _parts(change: Change, language: Language, depth: int) -> list[Altered]:
     if change.kind is ChangeKind.ALTERED and change.before is not None:
         changes = compare(change.before.parts, change.portion.parts)
     else:
-        portion = change.portion if change.before is None else _by(change.portion, change.by)
+        portion = change.portion if change.before is None else only(change.portion, change.by)
         changes = tuple(Change(change.kind, part) for part in portion.parts)
     found = [altered(each, language, depth) for each in changes]
     return [each for part in found for each in (part, *part.parts)]
 
 
-def _by(portion: Portion, by: str) -> Portion:
-    """The portion, as if only so many of it were ordered as are added or taken off."""
+def only(portion: Portion, by: str) -> Portion:
+    """The portion, as if only so many of it were ordered as are added or taken off, its set meals counted in."""
     item = msgspec.structs.replace(portion.item, qty=by)
-    return Portion(item, _moved(portion.children, portion.item, item), portion.elsewhere)
+    parents = tuple(msgspec.structs.replace(meal, qty=1) for meal in portion.parents)
+    return Portion(item, _moved(portion.children, portion.item, item), portion.elsewhere, parents)
 
 
 def _moved(children: tuple[Portion, ...] | None, old: Item, new: Item) -> tuple[Portion, ...] | None:
