@@ -42,9 +42,11 @@ _NOT_A_CHARACTER = "\uffff"
 _MOST_FONTS = 48  # open at once: each is an open file
 
 # Letters that join, change places or run from right to left: a phrase of them is drawn at once. Hebrew, Arabic and
-# their like; India's scripts; Tibetan, Burmese, Khmer, Mongolian. What stands between two such letters goes along.
+# their like; India's scripts; Tibetan, Burmese, Khmer, Mongolian. What stands between two such letters goes along, but
+# for what parts two phrases, a wide gap, an arrow or a column's bar, and for what no face has together with letters.
 _JOINED = "\u0590-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u18af\ufb1d-\ufdff\ufe70-\ufefe"
-_PHRASE = re.compile(f"[{_JOINED}](?:[^\u0e00-\u0eff\u2e80-\uffff]*[{_JOINED}])?")
+_APART = "\u0e00-\u0eff\u2600-\u27bf\u2b00-\U0010ffff"
+_PHRASE = re.compile(f"[{_JOINED}](?:(?:(?!  |[|\u2190-\u21ff])[^{_APART}])*[{_JOINED}])?")
 
 
 class Band(NamedTuple):
