@@ -198,6 +198,22 @@ def test_a_cancel_voids_only_what_was_printed(tmp_path: Path) -> None:
         assert [ticket.text for ticket in here.at("wok") if "42" in ticket.number] == []
 
 
+def test_a_void_names_the_order_as_its_paper_does(tmp_path: Path) -> None:
+    """Its new number and table never came onto paper: nobody in the kitchen would find them."""
+    with brigade(tmp_path, {"wok": PrinterSpec()}) as here:
+        told(here, 1, NOODLES)
+        here.device.run_out_of_paper()
+        here.order(42, 2, items=[NOODLES, CAKE], no="57", table="9")
+        here.wait_told(57, kind="order.state", states=("accepted",))
+        here.cancel(42, rev=3)
+        here.device.load_paper()
+        here.wait_told(57, kind="order.state", states=("canceled",))
+        text = last(here, "wok")
+        assert "作废" in text
+        assert "#42" in text
+        assert "57" not in text
+
+
 def test_labels_are_printed_for_new_cups_only(tmp_path: Path) -> None:
     """One more of a tea that has its labels already: what changed, then one label."""
     with brigade(tmp_path, {"wok": PrinterSpec()}, templates={"wok": "label"}) as here:

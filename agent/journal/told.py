@@ -124,3 +124,15 @@ def last_share(tx: Tx, order_pk: int, station: str) -> bytes:
         (order_pk, station),
     ).fetchone()
     return bytes(row[0])
+
+
+def last_order(tx: Tx, void: Job) -> bytes | None:
+    """The event's data, as JSON, of what this void takes back: its paper bears that number. None where nothing was
+    told, as after the loss of the journal.
+    """
+    row = tx.execute(
+        "SELECT e.payload FROM jobs j JOIN events e ON e.pk = j.event_pk WHERE j.order_pk = ? AND j.station = ? "
+        f"AND j.id < ? AND j.kind <> 'cancel' AND e.kind = 'upsert' ORDER BY {_MAY_BE_ON_PAPER} DESC, j.id DESC LIMIT 1",
+        (void.order_pk, void.station, void.id),
+    ).fetchone()
+    return None if row is None else bytes(row[0])

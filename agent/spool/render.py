@@ -13,7 +13,7 @@ from agent.encode.typeset import typeset
 from agent.errors import AgentError
 from agent.journal import jobs, orders
 from agent.journal.file import Tx
-from agent.journal.told import base, shares
+from agent.journal.told import base, last_order, shares
 from agent.model.job import Job, JobKind, Mark
 from agent.model.layout import Code, Image, Layout, Printed
 from agent.model.link import SerialLink
@@ -288,7 +288,9 @@ class Press:
         if job.kind is JobKind.RAW:
             return Order(id=job.order_id, rev=0, channel=job.channel, items=[]), ""
         is_cancel = job.kind is JobKind.CANCEL and orders.is_cancel(tx, job.id)
-        before = None if job.order_pk is None else orders.snapshot(tx, job.order_pk, job.rev + is_cancel)
+        told = last_order(tx, job)
+        newest = job.rev + is_cancel
+        before = READ_UPSERT.decode(told).order if told else orders.snapshot(tx, job.order_pk or 0, newest)
         reason = str(event.get("reason") or "") if is_cancel else ""
         if before is None:
             subject = msgspec.convert(event["order"], CanceledOrder)
