@@ -11,7 +11,7 @@ from agent.journal.bumps import tell_if_finished
 from agent.journal.commands import Begun
 from agent.journal.file import Tx
 from agent.journal.store import Journal
-from agent.journal.told import Told, doubted, last_share, paper_at, refused, told
+from agent.journal.told import Told, doubted, last_share, made, paper_at, refused, told
 from agent.model.job import JobKind, Mark
 from agent.model.order import MAX_RAW_COPIES, READ_UPSERT, Cancel, Event, Order, PrintRaw, Raw, Upsert
 from agent.model.report import OrderState
@@ -176,7 +176,7 @@ class Acceptance:
         if known.state == "rejected" and not off and isinstance(data, Upsert):  # dropped while it waited
             was = orders.snapshot(tx, known.pk, data.order.rev)
             off = {} if was is None else self._as_told(was)
-        return _Past(told(tx, known.pk), off, marks, doubted(tx, known.pk))
+        return _Past(told(tx, known.pk), off, marks, doubted(tx, known.pk), made(tx, known.pk))
 
     def _as_told(self, order: Order) -> dict[Slip, Told]:
         """What its stations would have been told of an order."""
@@ -280,13 +280,17 @@ class _Past(msgspec.Struct):
     refused: dict[Slip, Told] = {}
     marks: dict[Slip, Mark] = {}
     unsure: set[str] = set()
+    made: set[Slip] = set()
 
     def kind(self, station: Station, copy: int, order: Order, share: Share) -> JobKind | None:
         """What a station is told with this copy; None where there is nothing to tell. A copy that there was not before
         knows what the first one does.
         """
         here = (station.name, copy)
-        known = self.told.get(here) or self.told.get((station.name, 1))
+        known = self.told.get(here) or (None if here in self.made else self.told.get((station.name, 1)))
+        if known is not None and known.given_up:
+            off = self.refused.get(here)
+            return None if off is not None and not _differs(off, order, share, station) else JobKind.AMEND
         if here in self.marks or station.name in self.unsure:
             return JobKind.ORDER if known is None and station.name not in self.unsure else JobKind.AMEND
         if known is None:

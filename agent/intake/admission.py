@@ -73,11 +73,12 @@ class Admission:
     def _accept(
         self, tx: Tx, event: Event, canonical: bytes, known: KnownOrder | None, came: Came, arrival: Arrival
     ) -> Taken:
-        if known is not None and (waiting := waits.find(tx, known.pk)) is not None:
-            if (
-                waiting.mark is not None and waiting.why is not Why.FAILED
-            ):  # what may be on paper is amended or taken back
-                self._acceptance.release(tx, known.pk, waiting.arrival, waiting.mark)
+        if known is not None:
+            waiting = waits.find(tx, known.pk)
+            mark = waits.take_dropped(tx, known.pk) if waiting is None else waiting.mark
+            failed = waiting is not None and waiting.why is Why.FAILED
+            if mark is not None and not failed:  # what may be on paper is amended or taken back
+                self._acceptance.release(tx, known.pk, waiting.arrival if waiting else Arrival(), mark)
             waits.end(tx, known.pk)
         return self._acceptance.accept(tx, event, canonical, known, came, arrival)
 

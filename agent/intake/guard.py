@@ -1,7 +1,7 @@
 """Shall an accepted order be printed now? Too old, too many, too early. Pure: whoever asks says what time it is."""
 
 from collections import deque
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -48,7 +48,7 @@ def judge_age(said: Said, now: datetime | None, max_age: timedelta, lead: timede
     since = min(told, default=None)
     if said.expires_at is not None and said.expires_at < now:
         return now - (since or said.expires_at)
-    planned = [said.release_at, None if said.due_at is None else said.due_at - lead]
+    planned = [said.release_at, None if said.due_at is None else _ahead_of(said.due_at, lead)]
     times = [moment for moment in (since, *planned) if moment is not None]
     if not times or any(moment is not None and moment > now for moment in (said.due_at, said.release_at)):
         return None
@@ -68,7 +68,12 @@ def judge_time(said: Said, now: datetime | None, lead: timedelta) -> datetime | 
         return said.release_at if said.release_at > now else None
     if said.due_at is None or said.due_at - now <= 2 * lead:
         return None
-    return said.due_at - lead
+    return _ahead_of(said.due_at, lead)
+
+
+def _ahead_of(moment: datetime, lead: timedelta) -> datetime:
+    """So much earlier by a watch, also in the night in which the clocks are changed."""
+    return moment.astimezone(UTC) - lead
 
 
 def customer_key(channel: str, customer: Customer | None) -> str | None:

@@ -64,7 +64,8 @@ def _outcome(tx: Tx, order_pk: int, canceled: int) -> OrderStateName | None:
             on_paper[here] = rev
         if state != JobState.CANCELED:
             last[here] = JobState(state)
-        discarded[here] = reason.startswith(DISCARDED)
+        if (off := reason.startswith(DISCARDED)) or state != JobState.CANCELED:
+            discarded[here] = off
     if any(discarded.values()) or JobState.ABORTED in last.values():
         gone = _left_out(tx, order_pk)
         last = {here: state for here, state in last.items() if here[0] not in gone}

@@ -187,6 +187,12 @@ def claim(
     ).fetchone()
     if found is None or job.number != running_number(tx, job, day, int(found[0])):
         return None
+    if job.kind is JobKind.CANCEL and is_overtaken(tx, job):
+        move(tx, job.id, JobState.CANCELED, "what it takes back was ordered again")
+        tell(tx, job.id, "")
+        clear_alarm(tx, f"ticket:{job.id}")
+        close_order(tx, job.order_pk or 0)
+        return None
     if job.kind is not JobKind.NOTICE and any(is_paused(tx, name) for name in {printer, job.home}):
         return None
     print_number = next_number(tx, _PRINTS, "")

@@ -6,8 +6,8 @@ from agent.model.job import Job, JobKind, JobState, Mark
 
 
 def is_overtaken(tx: Tx, job: Job) -> bool:
-    """Has its order moved on? Not where a newer revision left this station alone: then this ticket still holds. But
-    where it changed another copy of it: a station may have fewer copies now.
+    """Has its order moved on? Not where a newer revision left this station alone, or this copy of it: then this
+    ticket still holds. But where the station has fewer copies now.
     """
     if job.order_pk is None:
         return False
@@ -17,8 +17,9 @@ def is_overtaken(tx: Tx, job: Job) -> bool:
         return tx.execute(newer, (job.order_pk, job.station, job.id)).fetchone() is not None
     row = tx.execute(
         "SELECT 1 FROM orders WHERE pk = ? AND canceled UNION ALL SELECT 1 FROM jobs WHERE order_pk = ? "
-        "AND station = ? AND (copy = ? OR kind = 'cancel' OR rev > ?) AND id > ? AND state <> 'canceled' LIMIT 1",
-        (job.order_pk, job.order_pk, job.station, job.copy, job.rev, job.id),
+        "AND station = ? AND (copy = ? OR kind = 'cancel' OR (rev > ? AND copies < ?)) AND id > ? "
+        "AND state <> 'canceled' LIMIT 1",
+        (job.order_pk, job.order_pk, job.station, job.copy, job.rev, job.copy, job.id),
     ).fetchone()
     return row is not None
 

@@ -69,7 +69,7 @@ def _presumed(tx: Tx, printer: str, remembered: Collection[int]) -> list[_Presum
 def _to_repeat(tx: Tx, order_pk: int, station: str, lost: list[_Presumed]) -> Iterator[Known]:
     """The last words at this station that are on no paper now, or only as a change of what is on none."""
     ids = {each.id for each in lost}
-    for known in reprints.newest(tx, order_pk):
+    for known in reprints.newest(tx, order_pk, voids=True):
         first = min((each.id for each in lost if each.copy == known.copy), default=min(ids))
         if known.station != station or known.id < first:
             continue

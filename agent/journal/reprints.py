@@ -126,7 +126,7 @@ def find_order(tx: Tx, named: str, channel: str) -> int:
     return int(rows[0][0])
 
 
-def newest(tx: Tx, order_pk: int) -> list[Known]:
+def newest(tx: Tx, order_pk: int, *, voids: bool = False) -> list[Known]:
     """At each station and copy the last word: of a canceled order the voids, else what is to be made."""
     rows = tx.execute(
         "SELECT id, station, copy, copies, kind, state, reason, rev, event_pk, share, number, intent IS NOT NULL "
@@ -141,7 +141,9 @@ def newest(tx: Tx, order_pk: int) -> list[Known]:
             found = {here: known for here, known in found.items() if here[0] != each.station}
         found[each.station, each.copy] = each
     (canceled,) = tx.execute("SELECT canceled FROM orders WHERE pk = ?", (order_pk,)).fetchone()
-    return [each for each in found.values() if (each.kind is JobKind.CANCEL) == bool(canceled)]
+    return [
+        each for each in found.values() if (voids and not canceled) or (each.kind is JobKind.CANCEL) == bool(canceled)
+    ]
 
 
 def _known(row: tuple[Any, ...]) -> Known:

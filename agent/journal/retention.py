@@ -13,17 +13,19 @@ A_SITTING = 100
 def prune(tx: Tx, keep_orders: int) -> int:
     """Forget the oldest settled orders with their events, tickets and moves, at most a sitting; returns how many.
 
-    An order that waits, or has a ticket that is not settled, stays, however old. Parked events beyond the same number
-    go too.
+    An order that waits, or has a ticket that is not settled, stays, however old; so does one that was made far ahead,
+    while it has one of the newest so many tickets. Parked events beyond the same number go too.
     """
-    newest = tx.execute("SELECT max(pk) FROM orders").fetchone()[0] or 0
+    newest, newest_job = tx.execute("SELECT (SELECT max(pk) FROM orders), (SELECT max(id) FROM jobs)").fetchone()
+    newest, newest_job = newest or 0, newest_job or 0
     old = [
         pk
         for (pk,) in tx.execute(
             "SELECT pk FROM orders o WHERE pk <= ? AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.order_pk = o.pk "
             "AND j.state IN ('pending', 'held', 'processing', 'unconfirmed')) "
-            "AND NOT EXISTS (SELECT 1 FROM waits w WHERE w.order_pk = o.pk) ORDER BY pk LIMIT ?",
-            (newest - keep_orders, A_SITTING),
+            "AND NOT EXISTS (SELECT 1 FROM waits w WHERE w.order_pk = o.pk) "
+            "AND NOT EXISTS (SELECT 1 FROM jobs n WHERE n.order_pk = o.pk AND n.id > ?) ORDER BY pk LIMIT ?",
+            (newest - keep_orders, newest_job - keep_orders, A_SITTING),
         )
     ]
     if old:
@@ -35,6 +37,7 @@ def prune(tx: Tx, keep_orders: int) -> int:
         tx.execute("DELETE FROM readies WHERE order_pk = ?", (pk,))
         tx.execute("DELETE FROM events WHERE order_pk = ?", (pk,))
         tx.execute("DELETE FROM orders WHERE pk = ?", (pk,))
+        tx.execute("DELETE FROM meta WHERE key = ?", (f"dropped:{pk}",))
     tx.execute("DELETE FROM parked WHERE pk <= (SELECT max(pk) FROM parked) - ?", (keep_orders,))
     tx.execute("DELETE FROM events WHERE order_pk IS NULL AND pk <= (SELECT max(pk) FROM events) - ?", (keep_orders,))
     return len(old)

@@ -14,26 +14,37 @@ _MAY_BE_ON_PAPER = "(j.state = 'completed' OR j.intent IS NOT NULL OR j.mark IS 
 
 
 class Told(msgspec.Struct, frozen=True):
-    """A ticket that is, or may be, on paper: its revision, its station's share, and the event's data, both as JSON."""
+    """A ticket that is, or may be, on paper: its revision, its station's share, and the event's data, both as JSON.
+
+    `given_up`: it may be, but was withdrawn before that was known or mended: nobody will print it again.
+    """
 
     station: str
     copy: int
     rev: int
     share: bytes
     payload: bytes
+    given_up: bool = False
 
 
 def told(tx: Tx, order_pk: int) -> dict[tuple[str, int], Told]:
     """By station and copy the newest ticket of this order that may be on paper and was not voided since."""
     rows = tx.execute(
-        "SELECT j.station, j.copy, j.rev, j.share, coalesce(e.payload, x'') FROM jobs j "
+        "SELECT j.station, j.copy, j.rev, j.share, coalesce(e.payload, x''), j.state = 'canceled' "
+        f"AND j.mark <> 'asked' AND j.reason NOT LIKE '{DISCARDED}%' FROM jobs j "
         "LEFT JOIN events e ON e.pk = j.event_pk "
         f"WHERE j.order_pk = ? AND j.kind <> 'cancel' AND {_MAY_BE_ON_PAPER} "
         "AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.order_pk = j.order_pk AND c.station = j.station "
         "                AND c.kind = 'cancel' AND c.state <> 'canceled' AND c.id > j.id) ORDER BY j.id",
         (order_pk,),
     )
-    return {(str(row[0]), int(row[1])): Told(*row) for row in rows}
+    return {(str(row[0]), int(row[1])): Told(*row[:5], bool(row[5])) for row in rows}
+
+
+def made(tx: Tx, order_pk: int) -> set[tuple[str, int]]:
+    """Station and copy of every ticket that there ever was."""
+    rows = tx.execute("SELECT DISTINCT station, copy FROM jobs WHERE order_pk = ? AND kind <> 'cancel'", (order_pk,))
+    return {(str(station), int(copy)) for station, copy in rows}
 
 
 def doubted(tx: Tx, order_pk: int) -> set[str]:
@@ -68,10 +79,12 @@ def base(tx: Tx, job: Job) -> tuple[Told | None, bool]:
     row = tx.execute(
         "SELECT j.station, j.copy, j.rev, j.share, coalesce(e.payload, x''), j.kind, "
         "j.state = 'completed' AND j.evidence <> 'unconfirmed' FROM jobs j LEFT JOIN events e ON e.pk = j.event_pk "
-        "WHERE j.order_pk = ? AND j.station = ? AND (j.copy IN (?, 1) OR j.kind = 'cancel') AND j.id < ? "
+        "WHERE j.order_pk = ? AND j.station = ? AND (j.copy = ? OR j.kind = 'cancel' OR (j.copy = 1 AND NOT EXISTS ("
+        "SELECT 1 FROM jobs b WHERE b.order_pk = j.order_pk AND b.station = j.station AND b.copy = ? AND b.id < ?))) "
+        "AND j.id < ? "
         "AND j.rev < ? AND j.state <> 'aborted' AND (j.state <> 'canceled' OR j.mark IS NOT NULL) "
         "ORDER BY j.copy = ? OR j.kind = 'cancel' DESC, j.id DESC LIMIT 1",
-        (job.order_pk, job.station, job.copy, job.id, job.rev, job.copy),
+        (job.order_pk, job.station, job.copy, job.copy, job.id, job.id, job.rev, job.copy),
     ).fetchone()
     if row is None:
         return None, True
@@ -132,7 +145,8 @@ def last_order(tx: Tx, void: Job) -> bytes | None:
     """
     row = tx.execute(
         "SELECT e.payload FROM jobs j JOIN events e ON e.pk = j.event_pk WHERE j.order_pk = ? AND j.station = ? "
-        f"AND j.id < ? AND j.kind <> 'cancel' AND e.kind = 'upsert' ORDER BY {_MAY_BE_ON_PAPER} DESC, j.id DESC LIMIT 1",
+        "AND j.id < ? AND j.kind <> 'cancel' AND e.kind = 'upsert' "
+        f"ORDER BY {_MAY_BE_ON_PAPER} DESC, j.id DESC LIMIT 1",
         (void.order_pk, void.station, void.id),
     ).fetchone()
     return None if row is None else bytes(row[0])

@@ -47,6 +47,7 @@ _ALARMS = {
     Why.FAILED: "orders could not be made into tickets",
 }
 ASKED = "did not come in time; the cloud is asked for them"
+_DROPPED = "dropped:"
 _COLUMNS = "n, order_pk, why, until, source, sequence, late, missing, old, mark"
 
 
@@ -226,11 +227,21 @@ def free(tx: Tx, order_pk: int) -> None:
 
 
 def drop(tx: Tx, order_pk: int, reason: str) -> None:
-    """A person does not want it printed."""
+    """A person does not want it printed. That it may be on paper already is kept for its cancel, or its change."""
+    waiting = find(tx, order_pk)
+    if waiting is not None and waiting.mark is not None:
+        notes.set_meta(tx, f"{_DROPPED}{order_pk}", waiting.mark)
     end(tx, order_pk)
     orders.set_order_state(tx, order_pk, "rejected")
     row = tx.execute("SELECT order_id, channel, number, rev FROM orders WHERE pk = ?", (order_pk,)).fetchone()
     notes.add_report(tx, OrderState(OrderRef(*row[:3]), row[3], "rejected", reason=reason))
+
+
+def take_dropped(tx: Tx, order_pk: int) -> Mark | None:
+    """The mark of an order that was dropped although it may be on paper; asked once."""
+    found = notes.get_meta(tx, f"{_DROPPED}{order_pk}")
+    tx.execute("DELETE FROM meta WHERE key = ?", (f"{_DROPPED}{order_pk}",))
+    return Mark(found) if found else None
 
 
 def _tell_staff(tx: Tx) -> None:

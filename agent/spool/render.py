@@ -234,7 +234,7 @@ class Press:
             station=job.station,
             kind=job.kind,
             reason=reason,
-            mark=_mark(job, printer),
+            mark=_mark(tx, job, printer),
             attempt=job.attempt + 1,
             copy=job.copy,
             copies=job.copies,
@@ -324,7 +324,10 @@ def _first_made(tx: Tx, job: Job) -> str:
     return job.created_at if job.mark is None else jobs.first_made(tx, job)
 
 
-def _mark(job: Job, printer: Printer) -> Mark | None:
-    """The piece to be thrown away hangs at the ticket's own printer: elsewhere what lies above is another ticket."""
-    elsewhere = job.mark is Mark.DISCARD_PIECE_ABOVE and job.home != printer.name
+def _mark(tx: Tx, job: Job, printer: Printer) -> Mark | None:
+    """The piece to be thrown away hangs at the ticket's own printer, and only if nothing came out there since."""
+    if job.mark is not Mark.DISCARD_PIECE_ABOVE:
+        return job.mark
+    (last,) = tx.execute("SELECT max(print_number) FROM jobs WHERE printer = ?", (printer.name,)).fetchone()
+    elsewhere = job.home != printer.name or job.print_number != last
     return Mark.POSSIBLE_DUPLICATE if elsewhere else job.mark

@@ -161,7 +161,7 @@ class Worker:
             if doubts:
                 session.listen({job.intent.token for job in doubts if job.intent is not None})
             self._meet(session, link, reader, doubts[0] if doubts else None)
-            if doubts and not post.stopping.is_set():
+            if (doubts or jobs.is_torn(reader, self._printer.name)) and not post.stopping.is_set():
                 self._attempts.doubts.settle(session, reader, Epoch.UNKNOWN, partial(self._verify, reader=reader))
                 self._answered(session.capabilities)
             while not post.stopping.is_set():
