@@ -202,11 +202,12 @@ def test_a_void_names_the_order_as_its_paper_does(tmp_path: Path) -> None:
     """Its new number and table never came onto paper: nobody in the kitchen would find them."""
     with brigade(tmp_path, {"wok": PrinterSpec()}) as here:
         told(here, 1, NOODLES)
-        here.device.run_out_of_paper()
+        here.device.power_off()
+        here.wait_alarm("printer:wok:away")
         here.order(42, 2, items=[NOODLES, CAKE], no="57", table="9")
         here.wait_told(57, kind="order.state", states=("accepted",))
         here.cancel(42, rev=3)
-        here.device.load_paper()
+        here.device.power_on()
         here.wait_told(57, kind="order.state", states=("canceled",))
         text = last(here, "wok")
         assert "作废" in text

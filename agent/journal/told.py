@@ -30,15 +30,15 @@ class Told(msgspec.Struct, frozen=True):
 def told(tx: Tx, order_pk: int) -> dict[tuple[str, int], Told]:
     """By station and copy the newest ticket of this order that may be on paper and was not voided since."""
     rows = tx.execute(
-        "SELECT j.station, j.copy, j.rev, j.share, coalesce(e.payload, x''), j.state = 'canceled' "
-        f"AND j.mark <> 'asked' AND j.reason NOT LIKE '{DISCARDED}%' FROM jobs j "
+        "SELECT j.station, j.copy, j.rev, j.share, coalesce(e.payload, x''), coalesce(j.state = 'canceled' "
+        f"AND j.mark <> 'asked' AND j.reason NOT LIKE '{DISCARDED}%', 0) FROM jobs j "
         "LEFT JOIN events e ON e.pk = j.event_pk "
         f"WHERE j.order_pk = ? AND j.kind <> 'cancel' AND {_MAY_BE_ON_PAPER} "
         "AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.order_pk = j.order_pk AND c.station = j.station "
         "                AND c.kind = 'cancel' AND c.state <> 'canceled' AND c.id > j.id) ORDER BY j.id",
         (order_pk,),
     )
-    return {(str(row[0]), int(row[1])): Told(*row[:5], bool(row[5])) for row in rows}
+    return {(str(row[0]), int(row[1])): Told(*row) for row in rows}
 
 
 def made(tx: Tx, order_pk: int) -> set[tuple[str, int]]:
