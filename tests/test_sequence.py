@@ -356,6 +356,33 @@ def test_duplicate_is_answered_with_the_present_state(shop: Shop) -> None:
     assert len(shop.live()) == 3
 
 
+def test_rubbish_leaves_no_more_reports_than_wait_already(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker sends what nobody can read, and takes no report: that fills no disk. Orders are told as ever."""
+    monkeypatch.setattr(notes, "MOST_WITH_REMARKS", 5)
+    for number in range(20):
+        shop.send(b"rubbish %d" % number)
+    shop.send(upsert(1, [DRINK]))
+    assert len(shop.reports("event.rejected")) <= 6
+    assert [report["state"] for report in shop.reports()] == ["accepted"]
+
+
+def test_a_number_of_the_day_that_goes_on_and_on_is_told_short(shop: Shop) -> None:
+    """It stands in each report, and a report that no broker takes would stand before all others."""
+    event = upsert(1, [DRINK])
+    event["data"]["order"]["no"] = "9" * 60_000
+    shop.send(event)
+    assert [len(report["order"]["no"]) for report in shop.reports()] == [200]
+
+
+@pytest.mark.parametrize("source", ["", "x" * 501])
+def test_the_end_of_a_replay_names_a_source_as_events_do(shop: Shop, source: str) -> None:
+    """Else it would stand in each request and each beat."""
+    end = {"source": source, "from": 1, "to": 2, "head": 2, "unavailable": [1]}
+    shop.send(end, topic="replay")
+    assert shop.ask("SELECT count(*) FROM cursors") == [(0,)]
+    assert shop.ask("SELECT count(*) FROM parked") == [(1,)]
+
+
 @pytest.mark.parametrize("event_id", ["u1", "another"])
 def test_same_revision_with_other_content_is_parked(shop: Shop, event_id: str) -> None:
     """Two contents of one revision, or of one event id: nobody knows which is right, so that a person is asked."""

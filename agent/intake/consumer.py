@@ -139,7 +139,7 @@ class Consumer:
     def _take_in(self, tx: Tx, delivery: Delivery, at: float) -> Taken:
         if delivery.retain:
             what = "command" if delivery.topic == self._command_topic else "order"
-            notes.add_report(tx, Rejected(delivery.topic, "$", f"a retained message is no {what}"))
+            notes.add_remark(tx, Rejected(delivery.topic, "$", f"a retained message is no {what}"))
             return Taken("retained_ignored")
         if delivery.topic == self._command_topic:
             return self._command(tx, delivery)
@@ -262,13 +262,13 @@ class Consumer:
         current = "" if known is None else known.state
         ref = OrderRef(subject.id, subject.channel, subject.number if isinstance(subject, Order) else "")
         state: OrderStateName = "duplicate" if verdict is Verdict.DUPLICATE else "stale"
-        notes.add_report(tx, OrderState(ref, subject.rev, state, event=event.id, current=current))
+        notes.add_remark(tx, OrderState(ref, subject.rev, state, event=event.id, current=current))
         return Taken(f"{state}_dropped", order=subject.id, current=current)
 
     def _ping(self, tx: Tx, event: Event, canonical: bytes, verdict: Verdict) -> Taken:
         if verdict is Verdict.ACCEPT:
             orders.add_event(tx, event, canonical, None)
-        notes.add_report(tx, Pong(event.id))
+        notes.add_remark(tx, Pong(event.id))
         return Taken("ping_answered")
 
     def _turn_away(
@@ -284,7 +284,7 @@ class Consumer:
         digest = hashlib.sha256(delivery.topic.encode() + b"\0" + delivery.payload).hexdigest()
         if orders.park(tx, delivery.topic, delivery.payload, digest, path, reason):
             parked.tell(tx, f"{reason} - at {path}")
-        notes.add_report(tx, Rejected(delivery.topic, path, reason, event_id))
+        notes.add_remark(tx, Rejected(delivery.topic, path, reason, event_id))
         return Taken("event_parked", trouble={"event": event_id, "reason": reason, "path": path})
 
 

@@ -10,6 +10,9 @@ from agent.model.acquaintance import Facts, Known
 from agent.model.printer import Capabilities, Tier
 from agent.model.report import AlarmState, Report
 
+MOST_WITH_REMARKS = 4000
+"""Where so many reports wait, none is added that tells of nothing new: a broker may send rubbish and take no report."""
+
 
 class OutboxRow(msgspec.Struct, frozen=True):
     """A report that the broker has not taken yet."""
@@ -41,6 +44,13 @@ def add_report(tx: Tx, report: Report) -> None:
     body = msgspec.to_builtins(report)
     kind = body.pop("kind")
     tx.execute("INSERT INTO outbox (type, body, at) VALUES (?, ?, ?)", (kind, msgspec.json.encode(body), now()))
+
+
+def add_remark(tx: Tx, report: Report) -> None:
+    """The same for one that tells of nothing new, as of rubbish, or of what is known: not where too many wait."""
+    (waiting,) = tx.execute("SELECT (SELECT max(pk) FROM outbox) - (SELECT min(pk) FROM outbox)").fetchone()
+    if (waiting or 0) < MOST_WITH_REMARKS:
+        add_report(tx, report)
 
 
 def waiting_reports(tx: Tx, after_pk: int, most: int) -> list[OutboxRow]:

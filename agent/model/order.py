@@ -12,6 +12,7 @@ import msgspec
 
 MAX_ITEMS = 500
 MAX_RAW_COPIES = 50
+MAX_NUMBER = 200
 DIALECTS = ("native", "feie", "xpyun", "yilian", "receiptline")
 """The markups that ready-made content may be in. It is declared, never guessed: their tags contradict each other."""
 QUANTITY = "^[0-9]{1,7}(\\.[0-9]{1,6})?$"
@@ -112,8 +113,9 @@ class Order(msgspec.Struct, frozen=True):
 
     @property
     def number(self) -> str:
-        """What people call the order: its daily number, else its id."""
-        return str(self.no) if self.no not in (None, "") else self.id
+        """What people call the order: its daily number, else its id. It stands in each report."""
+        number = str(self.no) if self.no not in (None, "") else self.id
+        return number if len(number) <= MAX_NUMBER else f"{number[: MAX_NUMBER - 1]}…"
 
 
 class CanceledOrder(msgspec.Struct, frozen=True):

@@ -1,6 +1,11 @@
 """What comes off the line, before anybody has read it."""
 
+from typing import Annotated
+
 import msgspec
+
+Source = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+"""Who counts, as an event names him."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -23,7 +28,7 @@ class ReplayBegin(msgspec.Struct, frozen=True, rename={"first": "from"}):
     its disk has lost what was on it, and what follows may be on paper already.
     """
 
-    source: str
+    source: Source
     first: int | str
     had: int | str
 
@@ -33,7 +38,7 @@ class ReplayEnd(msgspec.Struct, frozen=True, rename={"first": "from", "last": "t
     source; without a source it only says that all that was asked for has been sent, and its numbers mean nothing.
     """
 
-    source: str | None
+    source: Source | None
     first: int | str
     last: int | str
     head: int | str
