@@ -303,7 +303,13 @@ def test_set_meals_members_and_whatever_else_an_order_has() -> None:
         ({"dishes": [{"dish": "面", "count": 1, "how": "炒软一点"}]}, "面 how: 炒软一点"),
         ({"remark": "不要葱", "copy": "不要葱"}, "不要葱"),
         ({"inner": '{"wish": "窗边"}'}, "wish: 窗边"),
-        ({"fields": [{"name": "门口", "value": "放前台"}]}, "name: 门口; 门口: 放前台"),
+        ({"fields": [{"name": "门口", "value": "放前台"}]}, "门口: 放前台"),
+        ({"fields": [{"label": "Number of forks", "value": 4}]}, "Number of forks: 4"),
+        ({"fields": [{"name": "Extras", "value": ["No ice", "Straw", 2]}]}, "Extras: No ice, Straw, 2"),
+        ({"fields": [{"name": "slot", "value": {"from": "18:00", "to": "19:00"}}]}, "slot: from: 18:00, to: 19:00"),
+        ({"fields": [{"name": "slot", "value": '["18:00"]'}]}, "slot: 18:00"),
+        ({"fields": [{"key": "_started_time", "value": "2026-11-22 17:28"}, {"key": "code", "value": "A7"}]}, None),
+        ({"fields": [{"key": "delivery", "value": "https://x.example/1"}]}, None),
         ({"kitchen_note": "spicy"}, "kitchen_note: spicy"),
         ({"words": ["少盐", "少油", "少盐"]}, "words: 少盐; words: 少油"),
         ({"address": "望京西园", "shop": {"title": "老王的店"}, "status": "processing"}, None),
@@ -314,6 +320,32 @@ def test_words_that_no_expression_read_are_in_the_note(body: dict[str, Any], not
     """With the dish where they stand in one; not what was ignored, and not what is no words."""
     found = order_of(canteen(**body)).get("note")
     assert found == note or (note == "url" and found == "url: https://x.example/a b")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("Pickup Time", "18:30"),
+        ("Delivery Time", "18:00 - 19:00"),
+        ("Delivery Date", "24.11.2026"),
+        ("Delivery Date", "2026-11-24 18:00"),
+        ("pickup_time", "18:30"),
+        ("_delivery_slot", "18:30"),
+        ("Abholzeit", "18:30"),
+        ("orderTime", "18:30"),
+    ],
+)
+def test_a_time_in_woocommerces_order_meta_is_on_the_ticket_with_its_name(key: str, value: str) -> None:
+    """A plugin's field; its value alone is no words, and its name alone says nothing."""
+    payload = json.loads(fixture("woocommerce", "new"))
+    payload["meta_data"].append({"id": 13110, "key": key, "value": value})
+    assert f"{key}: {value}".replace(" ", "") in printed(json.dumps(payload).encode(), "woocommerce")
+
+
+def test_a_list_beside_a_name_that_is_too_long_for_one_text_is_said_text_by_text() -> None:
+    """What is cut off must stand somewhere."""
+    note = order_of(canteen(fields=[{"name": "门口", "value": ["字" * 150, "长" * 150]}]))["note"]
+    assert note.endswith(f"; 门口: {'长' * 150}")
 
 
 def test_what_is_read_from_json_inside_a_text_is_read_and_the_rest_of_it_is_not(tmp_path: Path) -> None:

@@ -136,11 +136,21 @@ def split(value: Any, separator: Any = None) -> list[Any]:
 
 
 def glue(values: Any, separator: Any = " ") -> str | None:
-    """The texts of a list as one text, without empty ones."""
+    """The texts of a list as one text, without empty ones; a list or an object in it is written out."""
     if values is None:
         return None
-    texts = [str(value).strip() for value in values if isinstance(value, str | int | float) and value is not False]
+    texts = [", ".join(flat(value)) for value in values if value is not False]
     return str(separator).join(text for text in texts if text) or None
+
+
+def flat(value: Any) -> list[str]:
+    """The texts and numbers in lists and objects, however deep; in an object each has its name: `sauce: Garlic`."""
+    if isinstance(value, dict):
+        return [f"{name}: {', '.join(inner)}" for name, part in value.items() if (inner := flat(part))]
+    if isinstance(value, list):
+        return [text for part in value for text in flat(part)]
+    text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value).strip()
+    return [text] if text else []
 
 
 def pick(value: Any, table: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from agent.errors import DecodeError
+from agent.intake import functions
 from agent.intake.expressions import Reader
 from agent.intake.strictjson import decode_tree
 
@@ -28,6 +29,12 @@ _NO_WORDS = re.compile(
     r"true|false|null|none|n/a|undefined|default title",
     re.IGNORECASE,
 )
+
+_WHEN = re.compile(
+    r"(?i:pick.?up|collect|deliver|slot|zeit|datum|fecha|heure|时间|日期|时段)|"
+    r"^(?!_).*(?:Time|Date|(?<![A-Za-z])(?:time|date|TIME|DATE))(?![a-z])"
+)
+"""Names that say when or how the customer comes: what belongs to them is printed, though it may be digits only."""
 
 
 class Ignored(msgspec.Struct, frozen=True):
@@ -53,7 +60,8 @@ def unread_words(
     """What looks like words and was not read, each as `field: words`, with the dish before it where it stands in one.
 
     What the order says word for word was read; within a dish, what that dish says or the order beside its dishes.
-    `dishes` are the order's by their places in the payload.
+    An object of a name and a value is one text: the time in `Pickup Time: 18:30` alone is no words. `dishes` are the
+    order's by their places in the payload.
     """
     beside = _texts({name: value for name, value in order.items() if name != "items"})
     everything = _texts(order)
@@ -66,6 +74,9 @@ def unread_words(
             dish = dishes.get(id(node))
             if dish is not None:
                 place = msgspec.structs.replace(place, dish=str(dish["name"]), known=beside | _texts(dish))
+            if (pair := _pair(place, reader, ignore)) is not None:
+                found[_line(place.dish, pair.name, pair.value)] = None
+                place = msgspec.structs.replace(place, known=place.known | pair.said)
             below = [place.below(name, value) for name, value in node.items() if _may_hold_words(value, reader)]
             pending += [inner for inner in reversed(below) if inner.path not in ignore]
         elif type(node) is list:
@@ -75,7 +86,7 @@ def unread_words(
         elif type(node) is not str or id(node) in reader.read or node.strip() in place.known:
             continue
         elif looks_like_words(place.key, node):
-            found[_line(place.dish, place.key, node)] = None
+            found[_line(place.dish, place.key[:_MOST_NAME], node)] = None
     return few(list(found))
 
 
@@ -99,6 +110,35 @@ class _Place(msgspec.Struct):
         return next((word for word in said if type(word) is str and word), name)
 
 
+class _Pair(msgspec.Struct):
+    """A name and its value; `said` are the texts that need not be said again."""
+
+    name: str
+    value: str
+    said: set[str]
+
+
+def _pair(place: _Place, reader: Reader, ignore: Ignored) -> _Pair | None:
+    """Name and value of an object that has both, where one of them is words or the name says when; else None."""
+    node = place.node
+    named = next((key for key in _NAMES if type(node.get(key)) is str and node[key].strip()), "")
+    valued = next((key for key in _VALUES if node.get(key) not in (None, "", [], {})), "")
+    if not named or not valued or any(place.below(key, None).path in ignore for key in (named, valued)):
+        return None
+    held = node[valued]
+    if type(held) is str and (tree := _tree_inside(held, reader, place.depth)) is not None:
+        held = tree
+    name, value = node[named].strip(), ", ".join(functions.flat(held))
+    new = id(node[named]) not in reader.read and name not in place.known
+    fresh = value not in place.known and not any(id(text) in reader.read for text in _strings(held))
+    when = new and fresh and _WHEN.search(name) is not None and "://" not in value
+    words = (new and looks_like_words(named, name)) or (fresh and looks_like_words(name, value))
+    deep = type(held) is dict or (type(held) is list and any(type(inner) in (dict, list) for inner in held))
+    if not when and (deep or not words):
+        return None  # words deeper in it are found one by one
+    return _Pair(name, value, {name} if deep or len(value) > MOST_CHARACTERS else {name, value, *_texts(held)})
+
+
 def looks_like_words(key: str, text: str) -> bool:
     """Would a person say it? Any script but plain ASCII, or several words; one ASCII word alone only in a field whose
     name says that people write there. No dates, addresses of pages, numbers or phones.
@@ -114,11 +154,15 @@ def looks_like_words(key: str, text: str) -> bool:
 
 
 def _texts(tree: Any) -> set[str]:
-    found, pending = set(), [tree]
+    return {text.strip() for text in _strings(tree)}
+
+
+def _strings(tree: Any) -> list[str]:
+    found, pending = [], [tree]
     while pending:
         node = pending.pop()
         if type(node) is str:
-            found.add(node.strip())
+            found.append(node)
         elif type(node) is dict:
             pending += node.values()
         elif type(node) is list:
@@ -146,9 +190,12 @@ def _tree_inside(text: str, reader: Reader, depth: int) -> Any:
 
 
 def _line(dish: str, key: str, text: str) -> str:
+    return f"{dish[:_MOST_NAME]} {_cut(key)}: {_cut(text)}".strip()
+
+
+def _cut(text: str) -> str:
     words = " ".join(text.split())
-    words = words if len(words) <= MOST_CHARACTERS else words[:MOST_CHARACTERS] + "…"
-    return f"{dish[:_MOST_NAME]} {key[:_MOST_NAME]}: {words}".strip()
+    return words if len(words) <= MOST_CHARACTERS else words[:MOST_CHARACTERS] + "…"
 
 
 def few(found: list[str]) -> list[str]:
