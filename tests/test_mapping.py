@@ -119,6 +119,34 @@ def test_a_dish_that_was_voided_or_removed_is_on_no_ticket_and_in_no_note() -> N
     assert "可乐" not in printed(json.dumps(payload).encode(), "toast")
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (["Olives", "No onion"], "+Toppings: Olives, No onion"),
+        ({"sauce": "No peanut sauce", "on": ["side", 2]}, "+Toppings: sauce: No peanut sauce, on: side, 2"),
+        ([{"name": "No onion", "hot": False}, None], "+Toppings: name: No onion, hot: false"),
+        (False, "+Toppings: 否 no"),
+    ],
+)
+def test_a_choice_in_woocommerce_that_is_no_text_is_written_out(value: Any, said: str) -> None:
+    """A plugin's list or object: `+Toppings` alone would say that there are some."""
+    payload = json.loads(fixture("woocommerce", "new"))
+    shown = value or ""
+    payload["line_items"][0]["meta_data"].append(
+        {"id": 2099, "key": "Toppings", "value": value, "display_key": "Toppings", "display_value": shown}
+    )
+    assert said.replace(" ", "") in printed(json.dumps(payload).encode(), "woocommerce")
+
+
+def test_a_list_in_shopifys_note_attributes_is_printed_once() -> None:
+    """What was written out was read."""
+    payload = json.loads(fixture("shopify", "new"))
+    payload["note_attributes"] = [{"name": "Wishes", "value": ["No ice", "Two straws"]}]
+    note = order_of(envelope(json.dumps(payload).encode(), MAPPINGS["shopify"].mapping, "t"))["note"]
+    assert "Wishes: No ice, Two straws" in note
+    assert note.count("No ice") == 1
+
+
 # -- identity and revision ----------------------------------------------------------------------------------------
 
 
@@ -498,6 +526,7 @@ def test_lists_in_texts_tables_phones_and_nested_choices() -> None:
     assert functions.split("a|b", "|") == ["a", "b"]
     assert functions.split(None) == []
     assert functions.glue([None, " a ", "", 3, False], "-") == "a-3"
+    assert functions.glue(["a", ["b", {"c": ["d", None, True]}], []], "; ") == "a; b, c: d, true"
     assert functions.pick(1, {"1": "x"}) == "x"
     assert functions.pick(None, {"1": "x"}) is None
     assert functions.phone_tail("138****5678_1234") == "5678"

@@ -224,6 +224,12 @@ def _deep(reader: Reader, values: Any, key: Any, name: Any) -> list[Any]:
     return functions.deep(values, key, name)
 
 
+def _glue(reader: Reader, values: Any, separator: Any = " ") -> str | None:
+    """Whatever is in its lists and objects is written out, and counts as read."""
+    reader.mark(values)
+    return functions.glue(values, separator)
+
+
 def _top(reader: Reader, name: Any) -> Any:
     """A member of the order itself, from within a dish: the currency of its price."""
     found = reader.top.get(name) if type(reader.top) is dict else None
@@ -238,7 +244,7 @@ _OWN: dict[str, tuple[Callable[..., Any], int, int]] = {
     "day": (_zoned(functions.day), 1, 3),
     "deep": (_deep, 3, 3),
     "from_json": (Reader.unpack, 1, 1),
-    "glue": (_pure(functions.glue), 1, 2),
+    "glue": (_glue, 1, 2),
     "millis": (_zoned(functions.millis), 1, 2),
     "phone_tail": (_pure(functions.phone_tail), 1, 1),
     "pick": (_pure(functions.pick), 2, 2),
