@@ -120,6 +120,27 @@ def test_a_dish_that_was_voided_or_removed_is_on_no_ticket_and_in_no_note() -> N
 
 
 @pytest.mark.parametrize(
+    ("modifiers", "said", "unsaid"),
+    [
+        ([{"name": "Cheese", "quantity": "0"}], "+Large不要NOCheese", "+Cheese"),
+        ([{"name": "Large", "quantity": "2"}], "+Large+Largex2", ""),
+        ([{"name": "Large", "quantity": "0"}], "+Large不要NOLarge", ""),
+        ([{"name": "Large", "quantity": "1"}], "+Large", "+Large+Large"),
+        ([{"name": "Large"}], "+Large", "+Large+Large"),
+    ],
+)
+def test_squares_modifiers_say_what_the_guest_does_not_want_and_how_often(
+    modifiers: list[dict[str, str]], said: str, unsaid: str
+) -> None:
+    """A quantity of 0 is "no cheese". One that is named like the variation is said again only with its number."""
+    payload = json.loads(fixture("square", "new"))
+    payload["order"]["line_items"][0]["modifiers"] = modifiers
+    paper = printed(json.dumps(payload).encode(), "square")
+    assert said in paper
+    assert not unsaid or unsaid not in paper
+
+
+@pytest.mark.parametrize(
     ("value", "said"),
     [
         (["Olives", "No onion"], "+Toppings: Olives, No onion"),

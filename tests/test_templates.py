@@ -56,6 +56,11 @@ def flat(portions: tuple[Portion, ...]) -> list[Portion]:
     return [each for portion in portions for each in (portion, *flat(portion.parts))]
 
 
+def chosen(mod: Modifier) -> str:
+    """A modifier as it is written, without spaces."""
+    return f"不要NO{mod.name}" if mod.qty == "0" else f"+{mod.name}" + ("" if mod.qty == 1 else f"x{mod.qty}")
+
+
 def assert_all_said(text: str, portions: tuple[Portion, ...]) -> None:
     """Dish by dish, in order: the name with its quantity beside it, then its modifiers and its note."""
     names = [portion.item.name for portion in flat(portions)]
@@ -68,7 +73,7 @@ def assert_all_said(text: str, portions: tuple[Portion, ...]) -> None:
         assert f"x{item.qty}" in both or portion.parents
         assert str(item.qty) in both or any(parent.qty not in (1, "1") for parent in portion.parents)
         for mod in item.mods:
-            assert f"+{mod.name}" + ("" if mod.qty == 1 else f"x{mod.qty}") in below
+            assert chosen(mod) in below
         for line in (item.note or "").splitlines():
             assert line in below
 

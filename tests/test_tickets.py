@@ -2,7 +2,6 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -184,7 +183,7 @@ def fields(items: list[Item]) -> list[str]:
     for item in items:
         found += [item.name, item.name2 or "", item.note or "", str(item.qty), item.unit or ""]
         found += [mod.name for mod in item.mods]
-        found += [str(mod.qty) for mod in item.mods if quantity(mod.qty) != Decimal(1)]
+        found += ["NO" if quantity(mod.qty) == 0 else str(mod.qty) for mod in item.mods if quantity(mod.qty) != 1]
         found += fields(item.children)
     return found
 

@@ -180,14 +180,18 @@ class _Draft:
         return found
 
     def _mods(self, told: ModFields | list[ModFields], scope: Any, field: str) -> list[dict[str, Any]]:
-        """A modifier that one group has named already is not said again by the next: platforms repeat them."""
+        """A modifier that one group has named already is not said again by the next: platforms repeat them. One with a
+        number of its own is another.
+        """
         found: list[dict[str, Any]] = []
         for group in told if isinstance(told, list) else [told]:
             said = {mod["name"] for mod in found}
             for element in self._group(group.each, scope, field, group.drop):
                 name = self.get(group.name, element, fields.text, f"{field}.name")
-                if name is not None and name not in said:
-                    found.append({"name": name, **self._fields(group, fields.MOD, element, f"{field} {name} ")})
+                if name is not None:
+                    mod = {"name": name, **self._fields(group, fields.MOD, element, f"{field} {name} ")}
+                    if name not in said or mod.get("qty", "1") != "1":
+                        found.append(mod)
         return found
 
     def _charges(self, told: ChargeFields | list[ChargeFields], scope: Any, field: str) -> list[dict[str, Any]]:

@@ -125,8 +125,10 @@ def shortened(text: str) -> str:
 
 
 def modifier(mod: Modifier) -> str:
-    """A choice beside a dish, with its number where that is not one."""
+    """A choice beside a dish, with its number where that is not one; none of it is what the guest does not want."""
     name = shortened(mod.name).strip()
+    if quantity(mod.qty) == 0:
+        return f"不要 NO {name}"
     return f"+{name}" if is_one(mod.qty) else f"+{name} x{amount(mod.qty)}"
 
 
