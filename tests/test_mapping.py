@@ -119,6 +119,37 @@ def test_a_dish_that_was_voided_or_removed_is_on_no_ticket_and_in_no_note() -> N
     assert "可乐" not in printed(json.dumps(payload).encode(), "toast")
 
 
+def toast(check: dict[str, Any] | None = None, **selection: Any) -> bytes:
+    """The new order of Toast's, with another first dish and more in its only check."""
+    payload = json.loads(fixture("toast", "new"))
+    (first,) = payload["details"]["order"]["checks"]
+    first["selections"][0].update(selection)
+    first.update(check or {})
+    return json.dumps(payload).encode()
+
+
+@pytest.mark.parametrize("seat", [-1, 0])
+def test_toasts_no_seat_and_shared_seat_are_no_seat(seat: int) -> None:
+    """As its schema says: -1 and 0."""
+    assert "seat1" in printed(toast(), "toast")
+    paper = printed(toast(seatNumber=seat), "toast")
+    assert f"seat{seat}" not in paper
+    assert "seat1" not in paper
+
+
+@pytest.mark.parametrize(("unit", "said"), [("LB", "x2lb"), ("OZ", "x2oz"), ("KG", "x2kg"), ("G", "x2g")])
+def test_toasts_weighed_dish_has_its_unit(unit: str, said: str) -> None:
+    """Two pounds of brisket are not two briskets."""
+    assert said in printed(toast(displayName="Brisket", unitOfMeasure=unit, modifiers=[]), "toast").lower()
+    assert "none" not in printed(toast(unitOfMeasure="NONE"), "toast").lower()
+
+
+def test_toasts_held_dish_says_so() -> None:
+    """It stands on the order, and the server has not sent it."""
+    assert "HOLD" in printed(toast(fulfillmentStatus="HOLD"), "toast")
+    assert "HOLD" not in printed(toast(fulfillmentStatus="SENT"), "toast")
+
+
 @pytest.mark.parametrize(
     ("modifiers", "said", "unsaid"),
     [
