@@ -144,6 +144,22 @@ def test_toasts_weighed_dish_has_its_unit(unit: str, said: str) -> None:
     assert "none" not in printed(toast(unitOfMeasure="NONE"), "toast").lower()
 
 
+@pytest.mark.parametrize(
+    ("pre", "said"),
+    [
+        ({}, "不要?多加?看POSNO?EXTRA?seePOS:Onions"),
+        ({"displayName": "NO"}, "+NOOnions"),
+        ({"name": "Extra"}, "+ExtraOnions"),
+    ],
+)
+def test_toasts_modifier_with_a_premodifier_is_not_plainly_wanted(pre: dict[str, str], said: str) -> None:
+    """It may be NO or EXTRA, and the payload has its id only: the cook is told to look."""
+    onions = {"displayName": "Onions", "quantity": 2, "preModifier": {"guid": "pm", "entityType": "PreModifier", **pre}}
+    paper = printed(toast(modifiers=[onions]), "toast")
+    assert said in paper
+    assert "+Onions" not in paper
+
+
 def test_toasts_held_dish_says_so() -> None:
     """It stands on the order, and the server has not sent it."""
     assert "HOLD" in printed(toast(fulfillmentStatus="HOLD"), "toast")
