@@ -166,6 +166,25 @@ def test_toasts_held_dish_says_so() -> None:
     assert "HOLD" not in printed(toast(fulfillmentStatus="SENT"), "toast")
 
 
+@pytest.mark.parametrize("mark", ["voided", "deleted"])
+def test_toasts_voided_or_merged_check_is_on_no_ticket(mark: str) -> None:
+    """Neither its dishes, nor their words in the note; nor does it count for what is paid. All of them: a cancel."""
+    payload = json.loads(fixture("toast", "new"))
+    checks = payload["details"]["order"]["checks"]
+    gone = copy.deepcopy(checks[0]) | {mark: True}
+    for selection in gone["selections"]:
+        selection["displayName"] = "Gone with " + selection["displayName"]
+        for modifier in selection["modifiers"]:
+            modifier["displayName"] = "Gone too: " + modifier["displayName"]
+    checks[0]["paymentStatus"] = "CLOSED"
+    checks.append(gone)
+    assert "Gone" not in printed(json.dumps(payload).encode(), "toast")
+    order = order_of(envelope(json.dumps(payload).encode(), MAPPINGS["toast"].mapping, "t"))
+    assert (order["total"], order["paid"], len(order["fees"]), len(order["discounts"])) == (5850, True, 1, 2)
+    checks[0][mark] = True
+    assert envelope(json.dumps(payload).encode(), MAPPINGS["toast"].mapping, "t").type == "order.cancel"
+
+
 @pytest.mark.parametrize(
     ("modifiers", "said", "unsaid"),
     [

@@ -230,6 +230,11 @@ def _glue(reader: Reader, values: Any, separator: Any = " ") -> str | None:
     return functions.glue(values, separator)
 
 
+def _leave_out(reader: Reader, values: Any) -> None:
+    """Nothing; the words in it are for nobody, and count as read."""
+    reader.mark(values)
+
+
 def _top(reader: Reader, name: Any) -> Any:
     """A member of the order itself, from within a dish: the currency of its price."""
     found = reader.top.get(name) if type(reader.top) is dict else None
@@ -245,6 +250,7 @@ _OWN: dict[str, tuple[Callable[..., Any], int, int]] = {
     "deep": (_deep, 3, 3),
     "from_json": (Reader.unpack, 1, 1),
     "glue": (_glue, 1, 2),
+    "leave_out": (_leave_out, 1, 1),
     "millis": (_zoned(functions.millis), 1, 2),
     "phone_tail": (_pure(functions.phone_tail), 1, 1),
     "pick": (_pure(functions.pick), 2, 2),
