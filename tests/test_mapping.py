@@ -332,6 +332,22 @@ def test_an_event_of_a_kind_that_nobody_foresaw_is_parked_and_one_that_is_skippe
     assert not isinstance(caught.value, NotAnOrder)
 
 
+@pytest.mark.parametrize("no", [0, 0.0, "0", "false", "False ", False, None, ""])
+def test_a_mark_that_says_no_neither_cancels_nor_drops(tmp_path: Path, no: Any) -> None:
+    """Databases and forms write it in many ways; a dish that is left out is seen by nobody."""
+    (tmp_path / "own.yaml").write_text(
+        "channel: own\nevent: {cancel: gone}\norder:\n  id: id\n"
+        "  items: {each: items, drop: voided, name: name, qty: qty}\n"
+    )
+    mapping = load_mapping(tmp_path / "own.yaml").mapping
+    dishes = [{"name": name, "qty": 1, "voided": mark} for name, mark in (("面", no), ("饭", 1), ("汤", "2026-11-22"))]
+    event = envelope(json.dumps({"id": 1, "gone": no, "items": dishes}).encode(), mapping, "t")
+    assert [item["name"] for item in order_of(event)["items"]] == ["面"]
+    for yes in (1, "1", True, "2026-11-22"):
+        cancelled = json.dumps({"id": 1, "gone": yes, "items": dishes}).encode()
+        assert envelope(cancelled, mapping, "t").type == "order.cancel"
+
+
 def test_a_cloudevent_on_a_mapped_topic_is_read_as_one() -> None:
     """A platform may learn our envelope; nothing has to be changed here then."""
     data = {"order": {"id": "1", "rev": 1, "channel": "x", "items": [{"name": "a", "qty": 1}]}}

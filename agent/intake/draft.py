@@ -77,9 +77,13 @@ def _unpack(tree: Any, path: tuple[str, ...], reader: Reader) -> None:
 
 
 def _kind(payload: Any, event: EventFields, reader: Reader) -> str:
-    for kind in ("cancel", "skip", "upsert"):
+    for kind, expression, holds in (
+        ("cancel", event.cancel, fields.mark),
+        ("skip", event.skip, fields.present),
+        ("upsert", event.upsert, fields.present),
+    ):
         try:
-            if reader.true(getattr(event, kind), payload):
+            if expression is not None and holds(reader.evaluate(expression, payload)):
                 return kind
         except Unreadable as exc:
             raise DecodeError("$", f"event.{kind}: {exc}") from exc
@@ -223,7 +227,7 @@ class _Draft:
 
     def _dropped(self, drop: Expression, element: Any) -> bool:
         """One that can't be judged stays: better a dish too many than one that is missing."""
-        if not self.get(drop, element, bool, "drop"):
+        if not self.get(drop, element, fields.mark, "drop"):
             return False
         self.reader.mark(element)
         return True

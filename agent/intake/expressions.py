@@ -126,11 +126,6 @@ class Reader(TreeInterpreter):
             self.matched.add(expression)
         return found
 
-    def true(self, expression: Expression | None, scope: Any) -> bool:
-        """Whether it finds anything but nothing, false, an empty text or an empty list."""
-        found = None if expression is None else self.evaluate(expression, scope)
-        return not (found is None or found is False or found in ("", [], {}))
-
     def mark(self, found: Any) -> None:
         """Everything in a result counts as read."""
         pending = [found]

@@ -87,6 +87,16 @@ def flag(value: Any) -> bool | None:
     return None
 
 
+def mark(value: Any) -> bool:
+    """Whether something is cancelled or voided: a time or a reason says so too, neither 0 nor "false"."""
+    return bool(value) and not (isinstance(value, str) and value.strip().lower() in ("false", "0"))
+
+
+def present(value: Any) -> bool:
+    """Whether it is anything but nothing, false, an empty text or an empty list; 0 may be a kind of event."""
+    return not (value is None or value is False or value in ("", [], {}))
+
+
 def words(value: Any) -> list[str]:
     """A list of words; a text is split at its commas."""
     try:
