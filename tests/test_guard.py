@@ -177,3 +177,10 @@ CUSTOMERS = [
 def test_customers_are_told_apart_by_name_and_telephone(customer: Customer | None, key: str | None) -> None:
     """Nobody in particular is nobody's flood."""
     assert customer_key("alipay", customer) == key
+
+
+def test_what_is_due_in_the_night_of_the_clocks_is_printed_before_it_is_due() -> None:
+    """At 03:10, half an hour after 01:40: there is no 02:40."""
+    due = datetime(2026, 3, 29, 3, 10, tzinfo=ZoneInfo("Europe/Berlin"))
+    when = judge_time(Said(due_at=due), datetime(2026, 3, 28, 23, tzinfo=UTC), timedelta(minutes=30))
+    assert when == datetime(2026, 3, 29, 0, 40, tzinfo=UTC)

@@ -158,6 +158,30 @@ def order_states(here: Kitchen) -> list[tuple[str, str]]:
     return here.journal.write(lambda tx: tx.execute("SELECT number, state FROM orders ORDER BY pk").fetchall())
 
 
+def test_a_void_that_a_stuck_printer_threw_away_comes_again(tmp_path: Path) -> None:
+    """A revision left nothing for this station: its cook goes by the paper of before."""
+    with ExitStack() as stack:
+        devices, printers = {}, []
+        for name in ("wok", "cold"):
+            devices[name] = stack.enter_context(VirtualPrinter(PrinterSpec(), name))
+            port = stack.enter_context(serve_tcp(devices[name]))
+            printers.append(Printer(name=name, link=parse_link(port.link)))
+        devices["wok"].mute()
+        stations = [Station(name=name, printer=name, default=name == "wok") for name in devices]
+        quick = Printing(reprint_after_s=0.5, failover_after_s=60)
+        here = stack.enter_context(closing(Brigade(tmp_path, devices, printers, stations, quick)))
+        noodles = {"name": "牛肉面", "qty": 1, "station": "wok"}
+        tea = {"name": "红茶", "qty": 1, "station": "cold"}
+        here.order(42, 1, items=[noodles, tea])
+        here.wait_told(42, kind="order.state", states=("printed",), timeout_s=60)
+        here.device.swallow()
+        here.order(42, 2, items=[tea])
+        here.wait_told(42, kind="order.state", states=("printed",), times=2, timeout_s=60)
+        here.device.heal()
+        here.wait_no_alarm("printer:wok:mute", 60)
+        here.wait_text("wok", "作废")
+
+
 @contextmanager
 def backed(folder: Path, backup: str | None = "cold") -> Iterator[Brigade]:
     """A station whose printer takes all without a word and without paper, and whose backup is well."""

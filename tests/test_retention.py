@@ -6,6 +6,7 @@ from pathlib import Path
 from agent.journal.file import Tx
 from agent.journal.retention import prune
 from tests.kitchen import kitchen
+from tests.queueing import Queueing, iso, queueing
 
 
 def count(tx: Tx, table: str) -> int:
@@ -33,3 +34,34 @@ def test_the_oldest_settled_orders_go_and_open_ones_stay(tmp_path: Path) -> None
         for table in ("jobs", "events"):
             assert here.journal.write(partial(count, table=table)) == 4
         assert here.journal.write(lambda tx: prune(tx, keep_orders=3)) == 0
+
+
+def printed_and_pruned(here: Queueing) -> None:
+    """#7 was placed a day ahead and is on paper; more orders than are kept have come since it was placed."""
+    here.tell(7, 1, due_at=iso(24 * 60))
+    assert here.waiting() == [("7", "upcoming")]
+    for number in range(100, 106):
+        here.tell(number, number - 98)
+    assert here.wait_for(105)
+    here.wall.ahead_s += 23.6 * 3600
+    here.release.ring()
+    assert here.wait_for(7)
+    here.wait_told(7)
+    here.journal.write(lambda tx: prune(tx, keep_orders=5))
+
+
+def test_an_order_placed_far_ahead_can_be_taken_back_after_it_is_printed(tmp_path: Path) -> None:
+    """What counts is when it came to the kitchen, not when it was placed."""
+    with queueing(tmp_path) as here:
+        printed_and_pruned(here)
+        here.take_back(7, 8, rev=2)
+        here.wait_told(7, kind="order.state", states=("canceled",))
+        assert any("作废" in ticket.text for ticket in here.tickets())
+
+
+def test_an_order_placed_far_ahead_is_not_printed_twice_for_being_paid(tmp_path: Path) -> None:
+    with queueing(tmp_path) as here:
+        printed_and_pruned(here)
+        here.tell(7, 8, rev=2, told=23.7 * 60, due_at=iso(24 * 60), paid=True)
+        here.wait_told(7, kind="order.state", states=("printed",), times=2)
+        assert len(here.whole(7)) == 1

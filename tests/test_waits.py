@@ -9,6 +9,7 @@ import pytest
 
 from agent.journal import notes
 from tests.queueing import SOURCE, Queueing, iso, queueing
+from tests.test_doubtful import lose
 
 
 @pytest.fixture
@@ -113,6 +114,40 @@ def test_cancel_that_the_disk_forgot_is_marked(patient: Queueing) -> None:
     patient.take_back(8, 9)
     assert patient.wait_for(8, times=2)
     assert [ticket.marked for ticket in patient.whole(8)] == [False, True]
+
+
+def test_what_was_dropped_as_old_and_may_be_on_paper_is_taken_back_by_its_cancel(
+    tmp_path: Path, patient: Queueing
+) -> None:
+    """The journal was lost, the staff has the ticket and drops its order; the cook goes by the paper."""
+    dropped_after_the_loss(tmp_path, patient)
+    patient.take_back(42, 2, rev=2)
+    patient.wait_told(42, kind="order.state", states=("canceled",))
+    assert any("作废" in ticket.text for ticket in patient.tickets())
+
+
+def test_what_was_dropped_as_old_and_may_be_on_paper_is_amended_by_its_change(
+    tmp_path: Path, patient: Queueing
+) -> None:
+    """Paid is nothing to a cook; other dishes are, and replace the earlier ticket."""
+    dropped_after_the_loss(tmp_path, patient)
+    patient.tell(42, 2, rev=2, told=20, paid=True)
+    patient.wait_told(42, kind="order.state", states=("rejected",), times=2)
+    assert len(patient.whole(42)) == 1
+    patient.tell(42, 3, rev=3, told=20, items=[{"name": "豆浆", "qty": "3"}])
+    assert patient.wait_for(42, times=2)
+    assert "改单" in patient.whole(42)[-1].text
+
+
+def dropped_after_the_loss(folder: Path, here: Queueing) -> None:
+    """#42 is on paper; the replay brings it once more to a new journal, which holds it as too old."""
+    here.tell(42, 1)
+    here.one(42)
+    lose(here, folder)
+    here.pass_s(20 * 60)
+    here.tell(42, 1, topic="replay")
+    assert here.waiting() == [("42", "old")]
+    assert here.say("command.drop", orders=["id-42"]).ok
 
 
 def begin(had: int, source: str = SOURCE) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Admission:
             return self._accept(tx, event, canonical, known, came, arrival if waiting is None else waiting.arrival)
         order_pk = orders.put_order(tx, event, known, "held")
         orders.add_event(tx, event, canonical, order_pk)
-        mark = self._acceptance.mark(tx, event, known, came)
+        mark = self._acceptance.mark(tx, event, known, came) or waits.take_dropped(tx, order_pk)
         waits.enter(tx, Wait(order_pk, why, until, event.source, event.sequence, arrival, mark))
         return self._held(tx, order_pk, event, data.order.rev, why, until)
 
