@@ -175,11 +175,23 @@ def test_a_changed_fact_is_said_as_it_was_and_is() -> None:
     assert "ALLERGY: nuts, 虾" in inverted(english) or "ALLERGY: 虾, nuts" in inverted(english)
     for words in ("加急 RUSH", "过敏 ALLERGY: 虾"):
         assert words in inverted(piece)
-    held = changed(order(MILK, allergies=["虾"]), order(MILK, allergies=["虾"], release_at=NOON))
-    assert "暂缓至 hold until 12:00" in inverted(held)
+    later = NOON + timedelta(hours=1)
+    held = changed(order(MILK, allergies=["虾"]), order(MILK, allergies=["虾"], release_at=later))
+    assert "暂缓至 hold until 13:00" in inverted(held)
     assert "过敏 ALLERGY: 虾" in inverted(held)
-    assert "起菜 FIRE" in inverted(changed(order(MILK, release_at=NOON), order(MILK)))
+    assert "起菜 FIRE" in inverted(changed(order(MILK, release_at=later), order(MILK)))
     assert "过敏 ALLERGY: 无 none" in inverted(changed(order(MILK, allergies=["虾"]), order(MILK)))
+
+
+@pytest.mark.parametrize("ago", [timedelta(0), timedelta(minutes=1)])
+def test_an_order_that_is_released_at_once_is_fired_not_held(ago: timedelta) -> None:
+    """The cloud fires it by a release_at that is past when the ticket prints; but who does not know the time holds."""
+    before, after = order(MILK, release_at=NOON + timedelta(hours=1)), order(MILK, release_at=NOON - ago, rev=2)
+    fired = changed(before, after)
+    assert "起菜 FIRE" in inverted(fired)
+    assert "暂缓" not in fired.text
+    subject = of(after, kind=JobKind.AMEND, before=before, changed_facts=("release_at",), timeless=True)
+    assert f"暂缓至 hold until {NOON - ago:%H:%M}" in inverted(printed("changes", subject))
 
 
 def test_a_bill_of_the_shops_own_is_another_whole_one() -> None:
