@@ -56,14 +56,14 @@ def told(shop: ShopWindow, number: int | str) -> list[str]:
 
 def test_late_orders_are_listed_so_that_a_person_can_decide(shop: ShopWindow) -> None:
     """Number, channel, how old, what is in it; nothing of it on paper yet."""
-    items = [{"name": f"菜{n}", "qty": "2", "unit": "份"} for n in range(MOST_ITEMS + 2)]
+    items = [{"name": f"菜{n}", "qty": "2", "unit": "500g" if n else "份"} for n in range(MOST_ITEMS + 2)]
     late(shop, 51, items=items, table="7", note="少放辣", allergies=["花生"])
     page = text_of(shop.me.get("/late"))
     for said in (
         "#51 test",
         "40 分钟前",
         "来得太晚",
-        "菜0 ×2份，菜1 ×2份",
+        "菜0 ×2份，菜1 ×2 500g",
         "还有 2 样",
         "桌 table 7 · 花生 · 少放辣",
         "全部打印（1 张）",

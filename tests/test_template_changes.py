@@ -74,6 +74,13 @@ def test_what_changed_within_a_set_meal_says_how_many_there_were(width: int) -> 
     assert "茶" not in text
 
 
+def test_a_unit_that_begins_with_a_number_stands_apart_from_what_changed() -> None:
+    """+2 of a dish for two is not +22; nor are the parts of a set, of which there are more."""
+    duck = Item("烤鸭", 1, id="1", unit="2人份", children=[Item("饼", 3, unit="10张")])
+    piece = changed(order(duck), order(msgspec.structs.replace(duck, qty=3), rev=2))
+    assert [words for words in ("+2 2人份", "x1 2人份 → x3 2人份", "+6 10张") if words not in piece.text] == []
+
+
 def test_more_sets_say_how_many_more_of_each_part() -> None:
     """One set more of three baskets is +3, not x3; a new set says so too."""
     meal = Item("双人套餐", "2", id="2", children=[Item("小笼包", "3", unit="笼"), Item("奶茶", 2)])

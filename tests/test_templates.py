@@ -197,6 +197,15 @@ def test_a_receipt_has_its_date_both_names_and_nothing_for_the_staff() -> None:
     assert "visits 12" in printed("kitchen", of(bought, language=Language.EN)).text
 
 
+def test_a_unit_that_begins_with_a_number_stands_apart_from_the_quantity() -> None:
+    """On receipts, labels and the plain ticket: two of 500g are no 2500g."""
+    beef = Item("牛肉", 20, unit="500g", price=1200)
+    assert "牛肉 x20 500g @12.00" in printed("receipt", of(order(beef))).text
+    lots = of(order(msgspec.structs.replace(beef, qty=21)))
+    assert "x21 500g" in printed("label", lots, 32).text
+    assert "x21 500g" in pieces(own("{{ nobody }}").layout("kitchen", lots, 48)[0])[0].text
+
+
 def test_the_barcode_has_no_caption_that_is_not_its_own() -> None:
     """Between it and the platform's words stands a line."""
     piece = printed("receipt", of(order(MILK, pickup_code="A123", footer=Footer("收藏有礼", "https://x.example"))))

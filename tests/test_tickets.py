@@ -301,6 +301,15 @@ def test_a_dish_has_everything_that_is_said_of_it_beside_it() -> None:
     assert said[at + 5].split() == ["油条", "x1.50"]
 
 
+@pytest.mark.parametrize(
+    ("unit", "count"), [("2人份", "x2 2人份"), ("500g", "x2 500g"), (".5L", "x2 .5L"), ("①号", "x2 ①号")]
+)
+def test_a_unit_that_begins_with_a_number_does_not_run_into_the_quantity(unit: str, count: str) -> None:
+    """Two of a dish for two are not twenty-two."""
+    piece = paper(ticket(Item("牛肉", 2, unit=unit)))
+    assert next(line.text for line in piece.lines if "牛肉" in line.text).endswith(f" {count}")
+
+
 def test_a_part_of_several_sets_says_its_own_quantity_and_the_total() -> None:
     """Two sets with three buns each are six buns."""
     text = paper(ticket(Item("套餐", "2", children=[Item("包子", "3", unit="个")]))).text

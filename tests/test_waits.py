@@ -314,8 +314,9 @@ def test_thousands_behind_a_gap_come_out_soon(tmp_path: Path) -> None:
 
 def test_after_an_outage_nothing_floods_the_kitchen(kitchen: Queueing) -> None:
     """Orders that are too old wait; one summary ticket lists them, and a person lets them go."""
-    for number in range(1, 8):
+    for number in range(1, 7):
         kitchen.tell(number, number, told=-60)
+    kitchen.tell(7, 7, told=-60, items=[{"name": "豆浆", "qty": "2"}, {"name": "牛肉", "qty": "2", "unit": "500g"}])
     kitchen.tell(8, 8)
     assert kitchen.wait_for(8)
     assert kitchen.waiting() == [(str(number), "old") for number in range(1, 8)]
@@ -326,6 +327,7 @@ def test_after_an_outage_nothing_floods_the_kitchen(kitchen: Queueing) -> None:
     (summary,) = kitchen.summaries()
     assert all(f"#{number}" in summary for number in range(1, 8))
     assert "豆浆 x2" in summary
+    assert "牛肉 x2 500g" in summary
     assert kitchen.say("command.release", all=True).answer == "7 orders will be printed: #1, #2, #3, #4, #5, #6, #7"
     assert kitchen.wait_for(7)
     assert kitchen.numbers() == ["8", *map(str, range(1, 8))]

@@ -23,6 +23,7 @@ from agent.journal.undecided import Undecided
 from agent.journal.waits import Why
 from agent.model.order import READ_UPSERT, Order
 from agent.overview.state import age_s
+from agent.tickets.words import unit
 
 if TYPE_CHECKING:
     from agent.console.window import View
@@ -139,7 +140,7 @@ def row_of(waiting: Undecided, now: datetime) -> Row:
     order = READ_UPSERT.decode(waiting.payload).order if waiting.kind == "upsert" else None
     placed = order.placed_at if order is not None and order.placed_at is not None else None
     at = stamp(placed.astimezone(UTC)) if placed is not None else _told_at(waiting)
-    items = [f"{item.name} ×{item.qty}{item.unit or ''}" for item in order.items] if order is not None else []
+    items = [f"{item.name} ×{item.qty}{unit(item.unit)}" for item in order.items] if order is not None else []
     return Row(
         pick=msgspec.json.encode((waiting.channel, waiting.order)).decode(),
         no=waiting.no,

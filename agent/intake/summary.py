@@ -11,6 +11,7 @@ from agent.model.job import JobKind
 from agent.model.order import Upsert
 from agent.model.station import Station
 from agent.model.ticket import Summary, Upcoming
+from agent.tickets.words import unit
 
 QUIET_S, LONGEST_S, EACH_S = 5.0, 30.0, 60.0
 """A summary comes so long after the last order of a burst, or after the first, and at most one a minute of a kind."""
@@ -75,6 +76,6 @@ def _listed(tx: Tx, order_pk: int) -> Upcoming:
         ref = orders.order_ref(tx, order_pk)
         return Upcoming(ref.no, ref.channel, None, ())
     order = data.order
-    items = [f"{item.name} x{item.qty}{item.unit or ''}" for item in order.items[:MOST_ITEMS]]
+    items = [f"{item.name} x{item.qty}{unit(item.unit)}" for item in order.items[:MOST_ITEMS]]
     items += ["…"] if len(order.items) > MOST_ITEMS else []
     return Upcoming(order.number, order.channel, order.placed_at or order.due_at, tuple(items))

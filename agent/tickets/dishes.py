@@ -10,7 +10,7 @@ import msgspec
 
 from agent.model.order import Item, Modifier, Quantity, quantity
 from agent.model.ticket import Language, Portion
-from agent.tickets.words import amount, is_one, lines, sets, table, total, visible
+from agent.tickets.words import amount, is_one, lines, sets, table, total, unit, visible
 
 STEP = 2
 """Cells by which each level of a set meal stands further in."""
@@ -31,12 +31,12 @@ class Extra(msgspec.Struct, frozen=True):
 class Dish(msgspec.Struct, frozen=True):
     """A dish as a ticket shows it. Empty is what the order does not say; texts are in the ticket's language.
 
-    `qty` is what stands at the right margin (x2); `depth` is 1 for the parts of a set meal. `indent` is the cells that
-    what is said of it stands in, `hang` two more, `margin` as many blanks as `indent`, `branch` what stands before a
-    part's name. `note`: its own, and of a part that is made elsewhere what is said of its set meals. `rare`: it has one
-    of the following. `unrouted`: no station claims it; `part_of`: the set meals that it was taken out of; `elsewhere`:
-    the stations that make its other parts; `each`: how the quantity of a part of several sets comes about; `places`:
-    seat, course and basket.
+    `qty` is what stands at the right margin (x2), `unit` what follows it at once, with a blank where it needs one;
+    `depth` is 1 for the parts of a set meal. `indent` is the cells that what is said of it stands in, `hang` two more,
+    `margin` as many blanks as `indent`, `branch` what stands before a part's name. `note`: its own, and of a part that
+    is made elsewhere what is said of its set meals. `rare`: it has one of the following. `unrouted`: no station claims
+    it; `part_of`: the set meals that it was taken out of; `elsewhere`: the stations that make its other parts; `each`:
+    how the quantity of a part of several sets comes about; `places`: seat, course and basket.
     """
 
     item: Item
@@ -96,7 +96,7 @@ def dish(portion: Portion, language: Language, depth: int = 0) -> Dish:
         shortened(item.name.strip()) if visible(item.name) else table(language)["no_name"],
         shortened(item.name2.strip()) if item.name2 else "",
         _quantity(portion),
-        item.unit or "",
+        unit(item.unit),
         depth,
         indent,
         indent + STEP,

@@ -188,6 +188,12 @@ def amount(value: Quantity) -> str:
     return text if visible(text) else NO_QUANTITY
 
 
+def unit(text: str | None) -> str:
+    """A unit as it stands behind a number: 杯 at once, 500g after a blank, so that two of them are no 2500g."""
+    said = (text or "").strip()
+    return said if said[:1].isalpha() else " " + said if said else ""
+
+
 def is_one(value: Quantity) -> bool:
     """Whether it goes without saying."""
     return value in (1, "1") or quantity(value) == 1
