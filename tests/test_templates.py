@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from agent.encode.escpos import encode
 from agent.encode.picture import draw
 from agent.encode.typeset import typeset
+from agent.intake.functions import cents
 from agent.model.job import JobKind, Mark
 from agent.model.order import Charge, Customer, Footer, Item, Member, Modifier, Order
 from agent.model.profile import PROFILES
@@ -185,6 +186,18 @@ def test_amounts_stand_one_below_the_other() -> None:
     assert "未付款 NOT PAID" in inverted(printed("receipt", of(order(MILK, paid=False))))
 
 
+@pytest.mark.parametrize(
+    ("currency", "price", "shown"),
+    [("KWD", "1.250", "1.250"), ("bhd", "0.500", "0.500"), ("PYG", "25000", "25000"), ("jpy", "850", "850")],
+)
+def test_a_receipt_says_the_price_that_the_platform_said(currency: str, price: str, shown: str) -> None:
+    """What reads money and what writes it know the same currencies, in whatever letters their codes come."""
+    minor = cents(price, currency)
+    piece = printed("receipt", of(order(Item("Falafel", 1, price=minor), currency=currency, total=minor)))
+    assert [line.text.split()[-1] for line in piece.lines if "Falafel" in line.text] == [shown]
+    assert f"{currency.upper()} {shown}" in piece.text or f"￥{shown}" in piece.text
+
+
 def test_a_receipt_has_its_date_both_names_and_nothing_for_the_staff() -> None:
     """The customer is not told how often they came."""
     milk = msgspec.structs.replace(MILK, name2="Soy milk")
@@ -237,7 +250,9 @@ def test_the_receipt_has_the_platforms_code_and_the_pickup_barcode() -> None:
 def test_money_is_written_as_people_do() -> None:
     """Minor units; some currencies have none."""
     assert [money(amount) for amount in (0, 5, 1250, -300, 10**9)] == ["0.00", "0.05", "12.50", "-3.00", "10000000.00"]
-    assert money(1250, "JPY") == "1250"
+    assert [money(1250, code) for code in ("JPY", "jpy", "XOF", "KWD", "HUF", "", None)] == [
+        *("1250", "1250", "1250", "1.250", "12.50", "12.50", "12.50")
+    ]
     assert (pad("豆浆", 6), pad("豆浆", 6, "right"), pad("豆浆", 3)) == ("豆浆  ", "  豆浆", "豆浆")
 
 

@@ -11,12 +11,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-_DECIMALS = {
-    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"), 0),
-    **dict.fromkeys(("RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-}
-"""ISO 4217's minor units, where they are not two digits."""
+from agent.model import money
 
 _MONEY = re.compile(r"[-+]?([0-9]{1,15}|[0-9]{1,3}(,[0-9]{3})+)(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?", re.ASCII)
 _MOST_OUTER = 60
@@ -31,7 +26,7 @@ def cents(value: Any, decimals: Any = 2) -> int | None:
     """
     if value is None or value == "":
         return None
-    places = _DECIMALS.get(decimals.upper(), 2) if isinstance(decimals, str) else decimals
+    places = money.decimals(decimals) if isinstance(decimals, str) else decimals
     if type(places) is not int or not 0 <= places <= 4:
         raise ValueError(f"{str(decimals)[:20]!r} is neither a number of decimals from 0 to 4 nor a currency")
     return int((_decimal(value) * 10**places).to_integral_value(ROUND_HALF_UP))

@@ -9,6 +9,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 
 from agent.encode.text import cells, clean
+from agent.model.money import decimals
 from agent.model.order import Quantity
 from agent.model.ticket import Language
 from agent.tickets import words
@@ -16,16 +17,16 @@ from agent.tickets.budget import pay, text_of
 
 _MAX_CELLS = 96
 _MAX_DIGITS = 9
-_WITHOUT_CENTS = {"JPY", "KRW", "VND", "CLP", "ISK"}
 _SIGNS = {"CNY": "￥", "USD": "$", "EUR": "€", "GBP": "￡", "JPY": "￥", "HKD": "HK$", "TWD": "NT$", "SGD": "S$"}
 
 
 def money(amount: int, currency: str | None = "CNY") -> str:
-    """An amount of minor units (分) as people write it: 1250 is 12.50."""
-    if currency in _WITHOUT_CENTS:
+    """An amount of minor units (分) as people write it: 1250 is 12.50, in yen 1250."""
+    places = decimals(currency or "CNY")
+    if not places:
         return str(amount)
-    whole, cents = divmod(abs(amount), 100)
-    return f"{'-' if amount < 0 else ''}{whole}.{cents:02}"
+    whole, cents = divmod(abs(amount), 10**places)
+    return f"{'-' if amount < 0 else ''}{whole}.{cents:0{places}}"
 
 
 def sign(currency: str | None) -> str:
