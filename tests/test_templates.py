@@ -198,6 +198,18 @@ def test_a_receipt_says_the_price_that_the_platform_said(currency: str, price: s
     assert f"{currency.upper()} {shown}" in piece.text or f"￥{shown}" in piece.text
 
 
+def test_what_belongs_to_a_part_of_several_sets_costs_as_often() -> None:
+    """Two sets, each with a tea with pearls for 2.00: pearls are 4.00. So it is where the part is taken out of them."""
+    tea = Item("奶茶", 1, mods=[Modifier("珍珠", 1, 200)], price=900)
+    meal = Item("套餐", 2, price=2000, children=[tea])
+    bought = order(meal, currency="CNY", total=4400)
+    till = Ticket(bought, (Portion(tea, parents=(meal,)),), "till", printed_at=NOON)
+    for subject in (of(bought), till):
+        lines = [line.text.split() for line in printed("receipt", subject).lines]
+        assert next(words[-1] for words in lines if "+珍珠" in words) == "4.00"
+    assert next(words[-2:] for words in lines if "奶茶" in words) == ["@9.00", "18.00"]
+
+
 def test_a_receipt_has_its_date_both_names_and_nothing_for_the_staff() -> None:
     """The customer is not told how often they came."""
     milk = msgspec.structs.replace(MILK, name2="Soy milk")

@@ -36,10 +36,11 @@ class Dish(msgspec.Struct, frozen=True):
     `margin` as many blanks as `indent`, `branch` what stands before a part's name. `note`: its own, and of a part that
     is made elsewhere what is said of its set meals. `rare`: it has one of the following. `unrouted`: no station claims
     it; `part_of`: the set meals that it was taken out of; `elsewhere`: the stations that make its other parts; `each`:
-    how the quantity of a part of several sets comes about; `places`: seat, course and basket.
+    how the quantity of a part of several sets comes about, `sets`: how many of these; `places`: seat, course, basket.
     """
 
     item: Item
+    sets: tuple[Quantity, ...]
     name: str
     name2: str
     qty: str
@@ -66,7 +67,7 @@ class Dish(msgspec.Struct, frozen=True):
     @property
     def amount(self) -> int | None:
         """What the line costs, without extras, in minor units."""
-        return times(self.item.price, self.item.qty)
+        return times(self.item.price, self.item.qty, *self.sets)
 
     @property
     def extras(self) -> list[Extra]:
@@ -74,7 +75,7 @@ class Dish(msgspec.Struct, frozen=True):
         return [Extra(modifier(mod), self._extra(mod)) for mod in self.item.mods]
 
     def _extra(self, mod: Modifier) -> int | None:
-        return times(times(mod.price, mod.qty), self.item.qty) if mod.price else None
+        return times(mod.price, mod.qty, self.item.qty, *self.sets) if mod.price else None
 
 
 def dishes(portions: Iterable[Portion], language: Language, depth: int = 0) -> list[Dish]:
@@ -93,6 +94,7 @@ def dish(portion: Portion, language: Language, depth: int = 0) -> Dish:
     indent = min(STEP * (depth + 1), _MAX_INDENT)
     plain = Dish(
         item,
+        tuple(sets(portion.parents)) if portion.parents else (),
         shortened(item.name.strip()) if visible(item.name) else table(language)["no_name"],
         shortened(item.name2.strip()) if item.name2 else "",
         _quantity(portion),
@@ -132,14 +134,19 @@ def modifier(mod: Modifier) -> str:
     return f"+{name}" if is_one(mod.qty) else f"+{name} x{amount(mod.qty)}"
 
 
-def times(price: int | None, qty: Quantity) -> int | None:
-    """A price, as often as the quantity says, rounded to the minor unit; None where one of them is unknown."""
-    number = quantity(qty)
-    if price is None or abs(price) > _MAX_PRICE or number is None:
+def times(price: int | None, *counts: Quantity) -> int | None:
+    """A price, as often as the quantities say, rounded to the minor unit; None where one of them is unknown."""
+    if price is None:
         return None
-    if abs(number.adjusted()) > 9 or len(number.as_tuple().digits) > 12:
-        return None
-    return int((number * price).quantize(Decimal(1), ROUND_HALF_UP))
+    product = Decimal(price)
+    for count in counts:
+        number = quantity(count)
+        if abs(product) > _MAX_PRICE or number is None:
+            return None
+        if abs(number.adjusted()) > 9 or len(number.as_tuple().digits) > 12:
+            return None
+        product *= number
+    return int(product.quantize(Decimal(1), ROUND_HALF_UP))
 
 
 def _placed(plain: Dish, portion: Portion, words: dict[str, str]) -> Dish:
