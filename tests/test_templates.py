@@ -294,6 +294,45 @@ def test_a_label_tells_whose_cup_it_is() -> None:
         assert "+少冰" in large(label)
 
 
+@pytest.mark.parametrize("width", [16, 32])
+def test_what_is_said_of_a_set_meal_is_on_the_label_of_each_part(width: int) -> None:
+    """As large as what is said of the part itself; also of a set within a set, and of no dish beside it."""
+    inner = Item("早点", 1, note="打包", children=[Item("粥", 1)])
+    tea = Item("奶茶", 1, mods=[Modifier("半糖")], note="热一点")
+    meal = Item("双人套餐", 1, note="少冰", mods=[Modifier("换燕麦奶")], children=[tea, inner])
+    layout, error = shipped().layout("label", of(order(meal, MILK)), width)
+    assert error is None
+    labels = ["".join(large(piece).replace("|", "").split()) for piece in pieces(layout, width)]
+    for label, name in zip(labels, ("奶茶", "粥"), strict=False):
+        assert name in label
+        assert "※双人套餐:+换燕麦奶少冰" in label or "※热一点双人套餐:+换燕麦奶少冰" in label
+    assert ["早点:打包" in label for label in labels] == [False, True, False, False]
+    assert ["少冰" in label for label in labels] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("width", [16, 32])
+def test_the_orders_note_is_on_each_label_in_short(width: int) -> None:
+    """Words of the platform's too; a long one is cut, visibly, for there are many labels."""
+    bought = order(Item("奶茶", 2), note="都不要吸管\n少冰", unread=["到付"])
+    found = pieces(shipped().layout("label", of(bought), width)[0], width)
+    assert ["备注note:都不要吸管/少冰/到付" in said(piece) for piece in found] == [True, True]
+    (label, _) = pieces(shipped().layout("label", of(order(MILK, note="辣" * 300)), width)[0], width)
+    assert said(label).count("辣") == 100
+    assert "辣…(截断cut,seeconsole)" in said(label)
+    assert "备注" not in pieces(shipped().layout("label", of(order(MILK)), width)[0], width)[0].text
+
+
+def test_many_labels_with_long_wishes_print() -> None:
+    """All of a banquet's, whatever is said of it."""
+    cups = [Item(f"奶茶{n}", 20, mods=[Modifier("半糖")]) for n in range(12)]
+    layout, error = shipped().layout(
+        "label", of(order(Item("宴席", 1, note="冰" * 500, children=cups), note="少冰")), 32
+    )
+    assert error is None
+    labels = pieces(layout, 32)
+    assert [said(label).count("冰") for label in labels] == [301] * 202
+
+
 def test_a_second_copy_of_labels_is_marked_on_each() -> None:
     """They part when they are cut."""
     layout, _ = shipped().layout("label", of(order(MILK), mark=Mark.POSSIBLE_DUPLICATE), 32)

@@ -21,6 +21,8 @@ Values = dict[str, Any]
 MAX_LABELS = 20
 """As many labels as one dish may have; of more there is one, with the number on it."""
 MAX_ALL_LABELS = 200
+MAX_NOTE, MAX_WISHES = 100, 300
+"""Characters of what is said of a whole order, and of a set meal, on each of many labels."""
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -35,7 +37,7 @@ class Label(msgspec.Struct, frozen=True):
     """One cup or box: its dish, and which of how many of that dish it is. `each`: its quantity, on a label for all.
 
     `nth` of `all`: which of the ticket's labels it is; 0 where they are only some of them. `meal`: the set that it
-    belongs to.
+    belongs to; what is said of that is in the dish's note.
     """
 
     dish: Dish
@@ -67,12 +69,14 @@ class Labels:
 
     def _labels(self) -> Iterator[Label]:
         left, deeper = MAX_ALL_LABELS, [dish.depth for dish in self._dishes[1:]]
-        meals: list[str] = []
+        family: list[Dish] = []
         for dish, below in zip(self._dishes, [*deeper, 0], strict=False):
-            meals[dish.depth :] = [dish.name]
+            family[dish.depth :] = [dish]
             if below > dish.depth:
                 continue
-            meal = " > ".join(meals[:-1]) or dish.part_of
+            meals = family[:-1]
+            meal = " > ".join(each.name for each in meals) or dish.part_of
+            dish = msgspec.structs.replace(dish, note=[*dish.note, *_wishes(meals)])
             digits = dish.qty[1:]
             count = int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 4 else 0
             if 0 < count <= min(MAX_LABELS, left):
@@ -80,6 +84,13 @@ class Labels:
                 yield from (Label(dish, index, count, meal=meal) for index in range(1, count + 1))
             else:
                 yield Label(dish, 1, 1, dish.qty + dish.unit, meal)
+
+
+def _wishes(meals: list[Dish]) -> Iterator[str]:
+    """What is said of the set meals around a part holds for its cup as well."""
+    for meal in meals:
+        if wishes := [text for text in (meal.mods, *meal.note) if text]:
+            yield f"{meal.name}: {shortened('  '.join(wishes), MAX_WISHES)}"
 
 
 def values(subject: Subject, width: int) -> Values:
@@ -129,6 +140,7 @@ def _ticket(ticket: Ticket, width: int) -> Values:
     order, language, now = ticket.order, ticket.language, ticket.printed_at
     place = place_of(order, language)
     made = dishes(ticket.portions, language)
+    note = paragraph("\n".join([order.note or "", *order.unread])) if order.note or order.unread else []
     known = _page(language, now, width)
     changes = [news.altered(change, language) for change in ticket.changes] if ticket.changes else []
     known |= {
@@ -144,7 +156,8 @@ def _ticket(ticket: Ticket, width: int) -> Values:
         "due": when(order.due_at, now),
         "held_until": words.held_until(order.release_at, now, timeless=ticket.timeless),
         "allergies": allergies_of(order, language) if order.allergies else "",
-        "note": paragraph("\n".join([order.note or "", *order.unread])) if order.note or order.unread else [],
+        "note": note,
+        "short_note": shortened(" / ".join(note), MAX_NOTE),
         "dishes": made,
         "groups": [Group(ticket.station, made, changes)],
         "labels": Labels(made, whole=not changes),

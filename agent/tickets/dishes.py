@@ -121,9 +121,9 @@ def paragraph(text: str) -> list[str]:
     return said
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, most: int = MAX_FIELD) -> str:
     """A name or a note of a sane length. The whole of it is on the console."""
-    return text if len(text) <= MAX_FIELD else text[:MAX_FIELD] + _CUT_SHORT
+    return text if len(text) <= most else text[:most] + _CUT_SHORT
 
 
 def modifier(mod: Modifier) -> str:

@@ -22,7 +22,8 @@ SHIPPED = "shipped/"
 """Under this folder's name a template finds the agent's own: {% extends 'shipped/kitchen.j2' %}."""
 _NOT_COOKED_FROM = frozenset({"receipt", "label"})
 """The templates of orders, and what is built on them, that need not say everything that a cook must know."""
-_OUTPUT_A_CHARACTER = 4
+_OUTPUT_A_CHARACTER, _OUTPUT_A_LABEL = 4, 1 << 10
+"""What a template may make for each character of the subject, and for each label, where that is more than usual."""
 
 
 class Book:
@@ -98,8 +99,8 @@ class Book:
         try:
             return self._engine.render(file, known, limit)
         except TemplateError as exc:
-            size = len(repr(subject)) * _OUTPUT_A_CHARACTER if exc.too_much else 0
-            if size <= MAX_OUTPUT:
+            size = len(repr(subject)) * _OUTPUT_A_CHARACTER + len(known.get("labels", ())) * _OUTPUT_A_LABEL
+            if not exc.too_much or size <= MAX_OUTPUT:
                 raise
         return self._engine.render(file, known, limit + size)
 
