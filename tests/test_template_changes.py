@@ -190,6 +190,15 @@ def test_a_changed_fact_is_said_as_it_was_and_is() -> None:
     assert "过敏 ALLERGY: 无 none" in inverted(changed(order(MILK, allergies=["虾"]), order(MILK)))
 
 
+def test_words_that_no_field_has_are_said_again_with_a_changed_note() -> None:
+    """As they are where the note stays: who takes this ticket for the whole note misses nothing."""
+    before, after = order(MILK, note="少辣", unread=["到付"]), order(MILK, note="不辣", unread=["到付"], rev=2)
+    assert "备注 note: 不辣 / 到付" in large(changed(before, after))
+    gone = changed(before, msgspec.structs.replace(after, note=None))
+    assert "备注 note: 到付" in large(gone)
+    assert below(gone, "备注 note: 到付") == ["原 was: 少辣 / 到付"]
+
+
 @pytest.mark.parametrize("ago", [timedelta(0), timedelta(minutes=1)])
 def test_an_order_that_is_released_at_once_is_fired_not_held(ago: timedelta) -> None:
     """The cloud fires it by a release_at that is past when the ticket prints; but who does not know the time holds."""

@@ -92,6 +92,8 @@ def _text(order: Order, name: str, ticket: Ticket) -> str:
     value = getattr(order, name, None)
     if name == "fulfil":
         return fulfilment(ticket.language, order.fulfil)
+    if name == "note":
+        value = "\n".join([order.note or "", *order.unread])
     if hasattr(value, "astimezone"):
         return when(value, ticket.printed_at)
     if isinstance(value, list):
