@@ -4,20 +4,23 @@ by itself, also where its words stand in another one's. Pure.
 The second question is asked of a trial print, in which every dish's name and number bear signs that no order has.
 """
 
+import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 from markupsafe import escape
 
 from agent.model.ticket import Ticket
-from agent.tickets.context import Labels, Values
+from agent.tickets.context import Labels, Values, how_of
 from agent.tickets.dishes import Dish, modifier, shortened
 from agent.tickets.engine import Source, TemplateError
 from agent.tickets.news import Altered
 
 _FIRST_SIGN, _SIGNS = 0x13000, 1024
 """Egyptian hieroglyphs: letters, so that every filter keeps them."""
+_TAG = re.compile("<[^<>]*>")
 
 
 class Signed(str):
@@ -95,6 +98,17 @@ def check(source: Source, content: str, known: Values) -> None:
         if times < often[shown]:
             has = f" (has {times} of {often[shown]})" if times else ""
             raise TemplateError(source.file, 1, f"the ticket lacks {_short(said)}{has}; print {{{{ {name} }}}}")
+    paper = _TAG.sub(" ", content)
+    for fact in _changed(known):
+        if not _stands(fact, paper):
+            raise TemplateError(source.file, 1, f"the ticket lacks {_short(fact)}; print {{{{ f.now }}}} of `changed`")
+
+
+def _stands(text: str, paper: str) -> bool:
+    """Whether it is there: a number not within a longer one, for a table 4 is not said by an order 42."""
+    shown = re.escape(str(escape(" ".join(text.splitlines()))))
+    before, after = (r"(?<!\d)" if text[:1].isdigit() else ""), (r"(?!\d)" if text[-1:].isdigit() else "")
+    return re.search(before + shown + after, paper) is not None
 
 
 def _short(text: str) -> str:
@@ -106,14 +120,34 @@ def _wanted(known: Values) -> list[tuple[str, str]]:
     ticket: Ticket = known["ticket"]
     wanted = [("number", known["number"])]
     if not known["void"]:
-        wanted += [("allergies", shortened(allergy)) for allergy in ticket.order.allergies]
+        wanted += [("allergies", shortened(allergy.strip())) for allergy in ticket.order.allergies]
         wanted += [("note", line) for line in known["note"]]
     for change in known["changes"]:
-        wanted += [("c.dish.name", change.dish.name), ("c.by", change.by)]
+        wanted += [("c.dish.name", change.dish.name), ("c.by", change.by), *_wishes("c.dish", change.dish)]
+        if not change.by and change.now != change.was:
+            wanted += [("c.now", change.dish.qty), ("c.now", change.dish.unit.strip())]
         for part in change.parts:
             wanted += [("p.dish.name", part.dish.name), ("p.now", part.now) if part.now else ("p.by", part.by)]
+            wanted += _wishes("p.dish", part.dish)
     for dish in known["dishes"] if ticket.before is None else ():
         wanted += [("d.name", dish.name), ("d.qty", dish.qty)]
-        if not known["void"]:
-            wanted += [("d.note", line) for line in dish.note] + [("d.mods", modifier(mod)) for mod in dish.item.mods]
+        wanted += [] if known["void"] else _wishes("d", dish)
     return wanted
+
+
+def _wishes(name: str, dish: Dish) -> list[tuple[str, str]]:
+    notes, mods = dish.note, dish.item.mods
+    return [*((f"{name}.note", line) for line in notes), *((f"{name}.mods", modifier(mod)) for mod in mods)]
+
+
+def _changed(known: Values) -> Iterator[str]:
+    """What the order's changed fields are now, each as whichever value of the ticket says it. Rush may be in any words;
+    note and allergies are wanted anyway.
+    """
+    for fact in known["changed"]:
+        if fact.name == "release_at":
+            yield known["held_until"]
+        elif fact.name == "fulfil":
+            yield how_of(known["order"], known["language"])
+        elif fact.name not in ("rush", "note", "allergies"):
+            yield from fact.now.split(" / ")

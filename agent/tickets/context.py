@@ -190,11 +190,16 @@ def _times(ticket: Ticket, known: Values) -> str:
     return "  ".join(facts)
 
 
+def how_of(order: Order, language: Language) -> str:
+    """How the order leaves the kitchen, in one language."""
+    return words.fulfilment(Language.EN if language is Language.EN else Language.ZH, order.fulfil)
+
+
 def place_of(order: Order, language: Language) -> str:
     """What stands large beside the number: how the order leaves the kitchen, and the table."""
     short = Language.EN if language is Language.EN else Language.ZH
     table = said(order.table)
-    how = words.fulfilment(short, order.fulfil)
+    how = how_of(order, language)
     return " ".join([part for part in (how, say(short, "桌", "Table ") + table if table else "") if part])
 
 
