@@ -203,6 +203,18 @@ def test_who_comes_second_is_told_so(shop: ShopWindow) -> None:
     assert list(rows(shop.me.get("/late"))) == ["52"]
 
 
+def test_an_order_that_is_decided_is_not_mistaken_for_another_ones_number(shop: ShopWindow) -> None:
+    """The slower of two phones still shows the order with the id 42; another is called 42."""
+    at = (datetime.now(UTC) - PAST).isoformat()
+    for order_id, number in (("42", "7"), ("9001", "42")):
+        order = {"id": order_id, "rev": 1, "channel": "till", "no": number, "placed_at": at}
+        shop.event("order.upsert", {"order": {**order, "items": [{"name": "豆浆", "qty": 1}]}}, f"event-{order_id}")
+    pick = [("pick", rows(shop.me.get("/late"))["7"])]
+    assert shop.me.post("/late/drop", pick).status == 200
+    assert shop.me.post("/late/drop", pick).status == 409
+    assert list(rows(shop.me.get("/late"))) == ["42"]
+
+
 def test_of_two_channels_one_refuses_and_the_other_is_said_to_be_done(shop: ShopWindow) -> None:
     """What was done is told with what was not, in whatever order they are."""
     at = (datetime.now(UTC) - PAST).isoformat()
@@ -240,7 +252,10 @@ def test_a_pick_that_is_none_is_refused(value: str) -> None:
 def test_picks_go_by_channel() -> None:
     """One command of each."""
     sent = [("pick", '["a","1"]'), ("pick", '["b","1"]'), ("pick", '["a","2"]'), ("other", "x")]
-    assert picks(sent) == [{"orders": ["1", "2"], "channel": "a"}, {"orders": ["1"], "channel": "b"}]
+    assert picks(sent) == [
+        {"orders": ["1", "2"], "exact": True, "channel": "a"},
+        {"orders": ["1"], "exact": True, "channel": "b"},
+    ]
     assert picks([]) == []
 
 

@@ -121,7 +121,9 @@ class Late:
 
 
 def picks(sent: list[tuple[str, str]]) -> list[dict[str, Any]]:
-    """What the handlers are asked, by channel: `all`, or each `pick` as a row has it. Raises Refusal 422."""
+    """What the handlers are asked, by channel: `all`, or each `pick` as a row has it. It means an id, and never another
+    order that people call so. Raises Refusal 422.
+    """
     if ("all", "1") in sent:
         return [{"all": True}]
     by_channel: dict[str, list[str]] = defaultdict(list)
@@ -132,7 +134,7 @@ def picks(sent: list[tuple[str, str]]) -> list[dict[str, Any]]:
             except msgspec.MsgspecError as exc:
                 raise Refusal(422, "an order is named by its channel and id") from exc
             by_channel[channel].append(order)
-    return [{"orders": orders, "channel": channel} for channel, orders in by_channel.items()]
+    return [{"orders": orders, "exact": True, "channel": channel} for channel, orders in by_channel.items()]
 
 
 def row_of(waiting: Undecided, now: datetime) -> Row:

@@ -44,11 +44,13 @@ def _find(tx: Tx, pick: Pick) -> dict[int, str]:
         if not picked:
             raise CommandRefused(f"no order waits for that; {_SEE}", "没有订单在等：可能刚被别人处理")
         return picked
-    return dict(_named(rows, name) for name in dict.fromkeys(pick.orders))
+    return dict(_named(rows, name, pick.exact) for name in dict.fromkeys(pick.orders))
 
 
-def _named(rows: list[tuple[int, str, str, str, str]], name: str) -> tuple[int, str]:
-    found = [row for row in rows if row[1] == name] or [row for row in rows if row[3] == name.removeprefix("#")]
+def _named(rows: list[tuple[int, str, str, str, str]], name: str, exact: bool) -> tuple[int, str]:
+    found = [row for row in rows if row[1] == name]
+    if not found and not exact:
+        found = [row for row in rows if row[3] == name.removeprefix("#")]
     if len(found) > 1:
         where = ", ".join(f"{row[1]} ({row[2]})" for row in found[:_NAMED])
         raise CommandRefused(

@@ -24,11 +24,12 @@ class Settle(msgspec.Struct, frozen=True):
 class Pick(msgspec.Struct, frozen=True):
     """Orders that wait, to be printed now or not at all.
 
-    `orders` are their ids, or what people call them; `all` are those that wait for a person, or with `why` all that
-    wait for that.
+    `orders` are their ids, or what people call them; with `exact` their ids alone. `all` are those that wait for a
+    person, or with `why` all that wait for that.
     """
 
     orders: list[str] = []
+    exact: bool = False
     all: bool = False
     why: Literal["", "old", "flood", "failed", "upcoming", "gap"] = ""
     channel: str = ""
