@@ -20,7 +20,7 @@ from agent.console.rights import COOKIE
 from agent.model.link import parse_link
 from agent.simulator.printer import VirtualPrinter
 from tests.scan import scan_piece
-from tests.till import Answer
+from tests.till import SN, UKEY, USER, Answer, signed
 from tests.window import PIN, Client, ShopWindow, text_of, window
 
 FREE = {"/", "/now/board", "/live", "/sign-in", "/claim", "/claim/code", "/language", "/manifest.webmanifest"}
@@ -181,6 +181,21 @@ def test_no_route_answers_without_its_right(here: ShopWindow) -> None:
         swept += 1
     assert swept > 20
     assert here.anybody.get("/there-is-no-such-page").status == 401
+
+
+@pytest.mark.parametrize("path", ["/Api/Open/", "/Api/Open", "/Api/Open/Open_printMsg"])
+def test_a_machines_path_is_free_in_each_of_its_forms(tmp_path: Path, path: str) -> None:
+    """Feieyun's newer clients write the call's name behind the path; the signature guards it."""
+    (tmp_path / "ukey").write_text(UKEY + "\n")
+    with window(tmp_path) as here:
+        account = f"feie: {{user: {USER}, ukey_file: ukey, printers: [{{sn: '{SN}', station: wok}}]}}"
+        text = here.config_path.read_text()
+        here.config_path.write_text(text.replace("token_file: token}", f"token_file: token, {account}}}"))
+        here.restart()
+        answer = here.anybody.post(path, signed("Open_printMsg", sn=SN, content="番茄炒蛋<BR>"))
+        assert (answer.status, answer.said["ret"]) == (200, 0)
+        assert here.anybody.post(path, {"user": USER, "stime": "1", "sig": "x"}).said["ret"] == -3
+        assert here.anybody.post("/Api/Open/a/b", {}).status == 401
 
 
 def test_a_person_who_is_not_signed_in_is_led_to_the_door_and_back(here: ShopWindow) -> None:

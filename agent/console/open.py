@@ -38,7 +38,7 @@ def open_console(
     if settings.metrics:
         rooms.journal.carry(tally)
         routes += Metrics(rooms, tally).routes()
-    machines = {route.path for route in routes if isinstance(route, Route)}
+    machines = [route.path_regex for route in routes if isinstance(route, Route)]
     inner: list[Middleware] = []
     hang_up = lost = None
     if window is not None and settings.pages:

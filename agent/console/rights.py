@@ -3,6 +3,7 @@
 Whatever is not named as free needs a session, also a path that there is not.
 """
 
+import re
 from collections.abc import Callable, Collection
 from urllib.parse import quote, urlsplit
 
@@ -36,18 +37,20 @@ _HEADERS = {
 
 
 class Rights:
-    """`machines` are paths that have rules of their own (a token, a signature); `public` says whether the state page is
-    free.
+    """`machines` are the paths, as their routes match them, that have rules of their own (a token, a signature);
+    `public` says whether the state page is free.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, machines: Collection[str], public: Callable[[], bool]) -> None:
+    def __init__(
+        self, app: ASGIApp, access: Access, machines: Collection[re.Pattern[str]], public: Callable[[], bool]
+    ) -> None:
         self._app = app
         self._access = access
         self._machines = machines
         self._public = public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in self._machines:
+        if scope["type"] != "http" or any(path.match(scope["path"]) for path in self._machines):
             await self._app(scope, receive, send)
             return
         request = Request(scope)
