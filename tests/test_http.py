@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from agent.config import load
 from agent.config.console import Console, Feie, FeiePrinter
 from agent.config.warnings import warnings
-from agent.console.guard import MOST_CONNECTIONS
+from agent.console.guard import MOST_CONNECTIONS, MOST_OF_ONE
 from agent.errors import ConfigError
 from agent.intake.strictjson import MAX_BYTES
 from agent.journal import orders
@@ -389,6 +389,48 @@ def test_one_address_takes_no_room_from_others(here: Shop) -> None:
             time.sleep(0.05)
     else:
         raise AssertionError("there never was room again")
+
+
+def test_one_address_gets_twenty_lines(here: Shop) -> None:
+    """As docs/local.md says, however much room there is."""
+    lines = [socket.create_connection(("127.0.0.1", here.port), 20) for _ in range(50)]
+    deadline = time.monotonic() + 10
+    while (alive := sum(map(_lives, lines))) > MOST_OF_ONE and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert alive == MOST_OF_ONE
+    for line in lines:
+        line.close()
+
+
+def test_a_till_gets_in_though_many_addresses_hold_all_that_there_is(here: Shop) -> None:
+    """Who has asked nothing for longest makes room; who is in the middle of his question does not."""
+    asking = socket.create_connection(("127.0.0.1", here.port), 20, ("127.0.1.1", 0))
+    head = f"Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: {STRUCTURED}\r\nContent-Length: 1"
+    asking.sendall(f"POST /v1/orders HTTP/1.1\r\n{head}\r\n\r\n".encode())
+    time.sleep(0.2)
+    lines = [
+        socket.create_connection(("127.0.0.1", here.port), 20, (f"127.0.1.{number}", 0))
+        for number in range(2, 30)
+        for _ in range(4)
+    ]
+    time.sleep(0.2)
+    assert sum(map(_lives, lines)) == MOST_CONNECTIONS - 1
+    for number in range(5):
+        assert here.send(event(number)).status == 202
+    asking.sendall(b"{")
+    assert b" 400 " in asking.recv(1000)
+    for line in [asking, *lines]:
+        line.close()
+
+
+def _lives(line: socket.socket) -> bool:
+    line.settimeout(0.01)
+    try:
+        return line.recv(1) != b""
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
 
 
 def test_a_port_that_is_taken_is_said_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MOST_CONNECTIONS, FEWEST = 100, 4
-"""In all; and so many of one address, or half of what is free where that is more: whoever takes what he can get, one
-address or a few, leaves room for others.
+MOST_CONNECTIONS, MOST_OF_ONE, FEWEST = 100, 20, 4
+"""In all; of one address; and of one address when room gets short: then it is half of what is free. Whoever takes what
+he can get, one address or a few, leaves room for others; and where many have taken all, who has asked nothing for
+longest makes room.
 """
 HEAD_S, LISTEN_S = 10.0, 10.0
 """How long one may take to say what one wants, and to take the answer."""
@@ -21,21 +22,31 @@ class Guarded(H11Protocol):
 
     _slow: asyncio.TimerHandle | None = None
     _deaf: asyncio.TimerHandle | None = None
+    _since = 0.0
 
     def connection_made(self, transport: Any) -> None:
         """Let somebody in, if there is room."""
         super().connection_made(transport)
-        others = [each for each in self.connections if _address(each) == _address(self)]
-        free = MOST_CONNECTIONS - len(self.connections)
-        if free < 0 or len(others) > max(FEWEST, free // 2):
+        self._since = self.loop.time()
+        open_ = [each for each in self.connections if isinstance(each, Guarded) and not each.transport.is_closing()]
+        free = MOST_CONNECTIONS - len(open_)
+        of_one = sum(_address(each) == _address(self) for each in open_)
+        silent = [each for each in open_ if each is not self and each._asks_nothing()]
+        if of_one > min(MOST_OF_ONE, max(FEWEST, free // 2)) or (free < 0 and not silent):
             transport.abort()
-        else:
-            self._slow = self.loop.call_later(HEAD_S, transport.abort)
+            return
+        if free < 0:
+            min(silent, key=lambda each: each._since).transport.abort()
+        self._slow = self.loop.call_later(HEAD_S, transport.abort)
+
+    def _asks_nothing(self) -> bool:
+        """Is no request under way, since `_since`?"""
+        return self.cycle is None or self.cycle.response_complete
 
     def data_received(self, data: bytes) -> None:
         """From a request's first byte to its last header the clock runs; the body has a clock of its own."""
         super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
+        if not self._asks_nothing():
             _end(self._slow)
         elif self._slow is None or self._slow.cancelled():
             self._slow = self.loop.call_later(HEAD_S, self.transport.abort)
@@ -43,6 +54,7 @@ class Guarded(H11Protocol):
     def on_response_complete(self) -> None:
         """An answer is written; on a connection that is closed with it somebody may still not take it."""
         super().on_response_complete()
+        self._since = self.loop.time()
         if self.transport.is_closing():
             self.loop.call_later(LISTEN_S, self.transport.abort)
 
