@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from agent.config import load
 from agent.config.console import Console, Feie, FeiePrinter
 from agent.config.warnings import warnings
+from agent.console.feie import MOST_LARGE, SMALL_BYTES
 from agent.console.guard import MOST_CONNECTIONS, MOST_OF_ONE
 from agent.errors import ConfigError
 from agent.intake.strictjson import MAX_BYTES
@@ -565,6 +566,27 @@ def test_feieyuns_errors(here: Shop, fields: dict[str, str], ret: int, msg: str)
     assert msg in said["msg"]
     here.kitchen.idle()
     assert here.kitchen.tickets() == []
+
+
+@pytest.mark.parametrize("length", [f"Content-Length: {SMALL_BYTES + 1}", "Transfer-Encoding: chunked"])
+def test_large_requests_that_nobody_signed_are_read_a_few_at_once(here: Shop, length: str) -> None:
+    """What is large may be asked for again; what is small always gets in."""
+    head = f"POST /Api/Open/ HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n".encode()
+    lines = [socket.create_connection(("127.0.0.1", here.port), 20) for _ in range(MOST_LARGE)]
+    for line in lines:
+        line.sendall(head)
+    time.sleep(0.2)
+    large = {**FEIE, "content": "番" * SMALL_BYTES}
+    refused = here.feie(**large)
+    assert refused["ret"] == -1
+    assert "稍后重试" in refused["msg"]
+    assert here.feie(**FEIE)["ret"] == 0
+    for line in lines:
+        line.close()
+    deadline = time.monotonic() + 10
+    while here.feie(**large)["ret"] == -1 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert here.feie(**large)["ret"] == 0
 
 
 def test_a_box_that_does_not_know_the_time_does_not_judge_by_it(here: Shop) -> None:

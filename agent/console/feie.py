@@ -33,6 +33,8 @@ from agent.model.order import MAX_RAW_COPIES, raw_channel
 
 SOURCE = "//feie.local/print"
 SKEW_S = 600
+SMALL_BYTES, MOST_LARGE = 64 * 1024, 8
+"""Bodies up to this size are always read; of larger ones so many at once, of 1 MiB at most."""
 AGAIN, PARAMETER, SIGNATURE, NOT_YOURS = -1, -2, -3, 1002
 """Values of `ret`. -2, -3 and 1002 as Feieyun answers them; -1 is ours: nothing is wrong with it, send it again."""
 ONLINE, TROUBLE, OFFLINE = "在线，工作状态正常", "在线，工作状态不正常", "离线"
@@ -68,6 +70,7 @@ class FeieDoor:
         self._porter = porter
         self._repeated = repeated
         self._throttle = Throttle(rooms.clock)
+        self._large = 0
         self._calls: dict[str, Callable[[Form], Awaitable[Done]]] = {
             "open_printmsg": self._print,
             "open_queryorderstate": self._order_state,
@@ -83,7 +86,7 @@ class FeieDoor:
     async def _post(self, request: Request) -> Response:
         began = self._rooms.clock.monotonic()
         try:
-            done = await self._call(request, await read_body(request, 4 * MAX_BYTES))
+            done = await self._call(request, await self._body(request))
             said = {"msg": done.msg, "ret": 0, "data": done.data}
         except No as exc:
             said = {"msg": exc.msg, "ret": exc.ret, "data": None}
@@ -91,6 +94,23 @@ class FeieDoor:
             said = {"msg": f"暂时不能接收，请稍后重试 : {exc.reason}", "ret": AGAIN, "data": None}
         spent_ms = int(1000 * (self._rooms.clock.monotonic() - began))
         return say({**said, "serverExecutedTime": spent_ms})
+
+    async def _body(self, request: Request) -> bytes:
+        """Read before anybody knows who sent it: what is large, or does not say how large, is taken of a few at once.
+
+        Raises:
+            Refusal: it is too large, too slow, or one too many.
+        """
+        length = request.headers.get("content-length", "")
+        if length.isascii() and length.isdigit() and len(length) <= 9 and int(length) <= SMALL_BYTES:
+            return await read_body(request, SMALL_BYTES)
+        if self._large >= MOST_LARGE:
+            raise Refusal(503, "同时收到的大单太多")
+        self._large += 1
+        try:
+            return await read_body(request, 4 * MAX_BYTES)
+        finally:
+            self._large -= 1
 
     async def _call(self, request: Request, body: bytes) -> Done:
         try:
