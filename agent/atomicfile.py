@@ -1,7 +1,9 @@
 """A file replaced as a whole: after a power cut there is the old one or the new one, never half of one."""
 
 import contextlib
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +56,26 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def open_own(path: Path) -> int:
+    """Open a file to read it and to add to it, or make it; it is given to whom its folder belongs. Root may do so in
+    another's folder: no link is followed, and a stranger's file with a second name elsewhere is not touched.
+
+    Raises:
+        OSError: it can't be opened, or is such a file.
+    """
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        about, folder = os.fstat(descriptor), path.parent.stat()
+        if not stat.S_ISREG(about.st_mode) or (about.st_nlink > 1 and about.st_uid != folder.st_uid):
+            raise OSError(errno.EINVAL, "Not a file of its own", str(path))
+        own_like(descriptor, folder)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
 def own_like(descriptor: int, there: os.stat_result) -> None:
     """Give a file to another's owner, as far as this user may: root may, and others keep what they make."""
     mine = os.fstat(descriptor)
@@ -66,7 +88,9 @@ def own_like(descriptor: int, there: os.stat_result) -> None:
 
 def _grown(path: Path, data: bytes, mode: int | None) -> Path:
     """The new content in a file beside it, on the disk."""
-    there = path.stat() if path.exists() else None
+    there = path.lstat() if os.path.lexists(path) else None
+    if there is not None and stat.S_ISLNK(there.st_mode):
+        there = None  # the link is replaced: what it leads to may be another's
     if there is not None:
         for left in path.parent.glob(f".{path.name}.*{_SUFFIX}"):  # of a power cut
             left.unlink(missing_ok=True)

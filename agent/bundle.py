@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -53,14 +54,14 @@ def make_bundle(config: Config, clock: Clock, read: Callable[[], Tx], more: Part
         **more,
     }
     secrets = secrets_of(config)
-    unfinished = path.with_suffix(".part")
+    descriptor, unfinished = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=".part", dir=folder)
     try:
-        with os.fdopen(_open(unfinished), "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             for part, make in parts.items():
                 archive.writestr(part, _blacked_out(_told(make), secrets)[-MOST_BYTES:])
-        unfinished.replace(path)
+        Path(unfinished).replace(path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        Path(unfinished).unlink(missing_ok=True)
     for old in sorted(folder.glob("*.zip"), key=lambda file: file.stat().st_mtime_ns)[:-KEEP]:
         old.unlink(missing_ok=True)
     return path
@@ -106,10 +107,6 @@ def _files(value: Any, key: str = "") -> list[Path]:
 def _credentials() -> list[Path]:
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     return [file for file in Path(folder).iterdir() if file.is_file()] if folder and Path(folder).is_dir() else []
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
 
 
 def _told(make: Callable[[], Any]) -> str:

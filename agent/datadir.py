@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from agent import atomicfile
 from agent.config.warnings import data_dir_unusable
 from agent.errors import ConfigError, DataDirLocked
 
@@ -15,7 +16,7 @@ from agent.errors import ConfigError, DataDirLocked
 def _lock_file(data_dir: Path) -> TextIO:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        return (data_dir / "lock").open("a+")
+        return os.fdopen(atomicfile.open_own(data_dir / "lock"), "a+")
     except OSError as exc:
         if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):  # nothing that the configuration could mend
             raise

@@ -2,7 +2,8 @@
 
 import os
 import pwd
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ class User(msgspec.Struct, frozen=True):
     name: str
     uid: int
     groups: frozenset[int]
+    gid: int
 
 
 def service_user(data_dir: Path | None) -> User:
@@ -28,8 +30,40 @@ def service_user(data_dir: Path | None) -> User:
         if data_dir is not None:
             entry = pwd.getpwuid(data_dir.stat().st_uid)
     if entry is None:
-        return User(str(os.getuid()), os.getuid(), frozenset(os.getgroups()))
-    return User(entry.pw_name, entry.pw_uid, frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid)))
+        return User(str(os.getuid()), os.getuid(), frozenset(os.getgroups()), os.getgid())
+    return _known(entry)
+
+
+def owner_of(folder: Path) -> User:
+    """Whose it is, also where nobody knows his name. Raises OSError."""
+    about = folder.stat()
+    try:
+        return _known(pwd.getpwuid(about.st_uid))
+    except KeyError:  # in a container
+        return User(str(about.st_uid), about.st_uid, frozenset({about.st_gid}), about.st_gid)
+
+
+@contextmanager
+def acting_as(user: User) -> Iterator[None]:
+    """Root has no more rights than this user meanwhile: links that he has put into his folders lead root nowhere that
+    he may not go himself. For all threads. Others stay who they are.
+
+    Raises:
+        OSError: root may not become him.
+    """
+    if os.geteuid() != 0 or user.uid == 0:
+        yield
+        return
+    groups, gid = os.getgroups(), os.getegid()
+    try:
+        os.setgroups(sorted(user.groups))
+        os.setegid(user.gid)
+        os.seteuid(user.uid)
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(gid)
+        os.setgroups(groups)
 
 
 def may(user: User, path: Path, *, write: bool = False) -> bool:
@@ -49,3 +83,8 @@ def may(user: User, path: Path, *, write: bool = False) -> bool:
     else:
         has = about.st_mode
     return has & wanted == wanted
+
+
+def _known(entry: pwd.struct_passwd) -> User:
+    groups = frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid))
+    return User(entry.pw_name, entry.pw_uid, groups, entry.pw_gid)

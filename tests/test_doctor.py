@@ -27,7 +27,7 @@ from agent.unixuser import User, may, service_user
 from tests.office import HandClock
 from tests.shopfront import run_cli
 
-ME = User("me", os.getuid(), frozenset(os.getgroups()))
+ME = User("me", os.getuid(), frozenset(os.getgroups()), os.getgid())
 SERIAL = Printer(name="bar", link=parse_link("serial:///dev/null?baud=9600"))
 NETWORK = Printer(name="wok", link=parse_link("tcp://10.0.0.9"))
 
@@ -149,14 +149,14 @@ def test_a_name_server_that_does_not_answer_is_given_up(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("mode", "who", "reads", "writes"),
     [
-        (0o600, User("owner", 1, frozenset()), True, True),
-        (0o400, User("owner", 1, frozenset({2})), True, False),
-        (0o660, User("member", 9, frozenset({2})), True, True),
-        (0o640, User("member", 9, frozenset({2})), True, False),
-        (0o600, User("member", 9, frozenset({2})), False, False),
-        (0o066, User("owner", 1, frozenset({2})), False, False),
-        (0o666, User("other", 9, frozenset()), True, True),
-        (0o000, User("root", 0, frozenset()), True, True),
+        (0o600, User("owner", 1, frozenset(), 2), True, True),
+        (0o400, User("owner", 1, frozenset({2}), 2), True, False),
+        (0o660, User("member", 9, frozenset({2}), 2), True, True),
+        (0o640, User("member", 9, frozenset({2}), 2), True, False),
+        (0o600, User("member", 9, frozenset({2}), 2), False, False),
+        (0o066, User("owner", 1, frozenset({2}), 2), False, False),
+        (0o666, User("other", 9, frozenset(), 2), True, True),
+        (0o000, User("root", 0, frozenset(), 2), True, True),
     ],
 )
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file to somebody else")
@@ -180,11 +180,11 @@ def test_what_sudo_left_behind_is_named(tmp_path: Path) -> None:
     """The journal of an agent that ran as root once can't be written by the service."""
     (tmp_path / "journal.db").touch()
     os.chown(tmp_path, 65534, 65534)
-    found = one(files.data_dir(case(tmp_path, user=User("nobody", 65534, frozenset({65534})))))
+    found = one(files.data_dir(case(tmp_path, user=User("nobody", 65534, frozenset({65534}), 2))))
     assert found.sign is Sign.BAD
     assert "chown -R nobody" in found.fix.en
     os.chown(tmp_path, 0, 0)
-    found = one(files.data_dir(case(tmp_path, user=User("nobody", 65534, frozenset({65534})))))
+    found = one(files.data_dir(case(tmp_path, user=User("nobody", 65534, frozenset({65534}), 2))))
     assert (found.sign, "chmod 700" in found.fix.en) == (Sign.BAD, True)
 
 

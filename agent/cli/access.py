@@ -8,6 +8,7 @@ import click
 from agent.cli.options import config_option
 from agent.cli.talk import in_use, json_option, show_json
 from agent.errors import ConfigError
+from agent.unixuser import acting_as, owner_of
 
 BY = "command line"
 
@@ -22,7 +23,8 @@ def reset_pin(config_path: Path, as_json: bool) -> None:
 
     config = in_use(config_path)
     try:
-        code = Access(config.data_dir).tell_code()
+        with acting_as(owner_of(config.data_dir)):
+            code = Access(config.data_dir).tell_code()
     except OSError as exc:
         text = f"{config.data_dir}: the code can't be kept there ({exc.strerror}); run it with sudo"
         raise ConfigError(text) from exc

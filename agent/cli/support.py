@@ -48,6 +48,7 @@ def _make(config: Config, why: str) -> Path:
     from agent.bundle import make_bundle  # they load a good deal
     from agent.clock import SystemClock
     from agent.journal.store import reader_of
+    from agent.unixuser import acting_as, owner_of
 
     if not os.path.isdir(config.data_dir):  # noqa: PTH112  a folder may be closed to this user
         raise CommandRefused(
@@ -56,7 +57,8 @@ def _make(config: Config, why: str) -> Path:
         )
     journal = config.data_dir / "journal.db"
     try:
-        return make_bundle(config, SystemClock(), lambda: reader_of(journal), {"agent.txt": lambda: why})
+        with acting_as(owner_of(config.data_dir)):
+            return make_bundle(config, SystemClock(), lambda: reader_of(journal), {"agent.txt": lambda: why})
     except PermissionError as exc:
         raise CommandRefused("this user may not read it: run it with sudo", "没有权限，请用 sudo 运行") from exc
     except OSError as exc:

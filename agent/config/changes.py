@@ -94,12 +94,12 @@ def _shown(field: str, value: Any) -> str:
 
 def append(path: Path, line: bytes) -> None:
     """Add a line to a file that is halved when it grows too large. Raises OSError."""
-    if path.exists() and path.stat().st_size > MAX_BYTES:
-        lines = path.read_bytes().splitlines(keepends=True)
-        atomicfile.replace(path, b"".join(lines[len(lines) // 2 :]))
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "ab") as file:
-        atomicfile.own_like(file.fileno(), path.parent.stat())
+    with os.fdopen(atomicfile.open_own(path), "a+b") as file:
+        if file.tell() > MAX_BYTES:
+            file.seek(0)
+            lines = file.read().splitlines(keepends=True)
+            atomicfile.replace(path, b"".join([*lines[len(lines) // 2 :], line]))
+            return
         file.write(line)
         file.flush()
         os.fsync(file.fileno())

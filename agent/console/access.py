@@ -166,10 +166,9 @@ class Access:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[_State]:
         """The only one that changes the file: another thread waits, and so does the command line."""
-        with self._lock, self._path.with_suffix(".lock").open("a+") as file:
+        with self._lock, os.fdopen(atomicfile.open_own(self._path.with_suffix(".lock")), "rb") as file:
             with contextlib.suppress(PermissionError):
                 os.fchmod(file.fileno(), 0o600)
-            atomicfile.own_like(file.fileno(), self._path.parent.stat())
             fcntl.flock(file, fcntl.LOCK_EX)
             yield self._load()
 

@@ -1,0 +1,152 @@
+"""What root's commands do in folders that are the service's: a hole in the agent could have left links there, and root
+must not be led by them.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.bundle import make_bundle
+from agent.config import changes, load
+from agent.console.access import Access
+from agent.errors import AgentError
+from agent.unixuser import acting_as, owner_of
+from tests.office import HandClock
+from tests.shopfront import NOBODY, run_cli
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="root's own doings")
+SAID = "root:*:19000:0:99999:7:::\n"
+
+
+class Box:
+    """The service's two folders, as nobody's, and a file of root's that only root may read."""
+
+    def __init__(self, folder: Path) -> None:
+        for above in (folder, *folder.parents):
+            above.chmod(above.stat().st_mode | 0o055)
+        self.etc, self.data, self.secret = folder / "etc", folder / "data", folder / "shadow"
+        for each in (self.etc, self.data):
+            each.mkdir()
+            self.give(each)
+        self.secret.write_text(SAID)
+        self.secret.chmod(0o640)
+        self.config = self.etc / "shop-agent.yaml"
+        self.write("")
+
+    def write(self, more: str) -> None:
+        """The service writes the configuration."""
+        wok = "printers:\n- {name: wok, link: 'virtual://wok'}\n"
+        self.config.write_text(f"shop: s1\nagent: box1\ndata_dir: {self.data}\n{wok}{more}")
+        self.give(self.config)
+
+    def give(self, path: Path) -> None:
+        """It is the service's."""
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+
+    def link(self, path: Path, target: Path) -> None:
+        """The service puts a link there."""
+        path.symlink_to(target)
+        self.give(path)
+
+    @property
+    def untouched(self) -> bool:
+        """Is root's file as it was, and still root's?"""
+        about = self.secret.stat()
+        return (about.st_uid, about.st_mode & 0o777, self.secret.read_text()) == (0, 0o640, SAID)
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    """A machine with the service on it."""
+    return Box(tmp_path)
+
+
+def test_root_becomes_the_owner_and_is_root_again(box: Box) -> None:
+    """Also where nobody knows the owner's name."""
+    before = (os.geteuid(), os.getegid(), os.getgroups())
+    os.chown(box.data, 12345, 23456)
+    with acting_as(owner_of(box.data)):
+        assert (os.geteuid(), os.getegid(), os.getgroups()) == (12345, 23456, [23456])
+    assert (os.geteuid(), os.getegid(), os.getgroups()) == before
+
+
+def test_reset_pin_leaves_all_with_the_service(box: Box) -> None:
+    """What it makes the service can use."""
+    done = run_cli(box.config, "reset-pin", "--json")
+    assert done.exit_code == 0, done.output
+    assert {(each.name, each.stat().st_uid) for each in box.data.iterdir()} == {
+        ("access.json", NOBODY),
+        ("access.lock", NOBODY),
+    }
+
+
+@pytest.mark.parametrize("name", ["access.lock", "access.json"])
+def test_reset_pin_follows_no_link(box: Box, name: str) -> None:
+    """Neither to a file of root's, which was given to the service once, nor to one that is not there yet."""
+    box.link(box.data / name, box.secret)
+    run_cli(box.config, "reset-pin")
+    assert box.untouched
+    (box.data / name).unlink()
+    box.link(box.data / name, box.etc.parent / "ld.so.preload")
+    run_cli(box.config, "reset-pin")
+    assert not (box.etc.parent / "ld.so.preload").exists()
+
+
+@pytest.mark.parametrize("plant", [Path.symlink_to, Path.hardlink_to])
+@pytest.mark.parametrize(
+    ("name", "do"),
+    [
+        ("access.lock", lambda data: Access(data).tell_code()),
+        (changes.FILE, lambda data: changes.append(data / changes.FILE, b"{}\n")),
+    ],
+)
+def test_no_file_of_roots_is_given_away_by_another_name(
+    box: Box, plant: Callable[[Path, Path], None], name: str, do: Callable[[Path], object]
+) -> None:
+    """As `pair`, `setup` and `config` write, which stay root."""
+    plant(box.data / name, box.secret)
+    with pytest.raises(OSError):  # noqa: PT011  a link, or one that has two names
+        do(box.data)
+    assert box.untouched
+
+
+def test_a_long_file_of_roots_is_not_copied(box: Box) -> None:
+    """The list of changes is halved when it is long: not if it is a link."""
+    box.secret.write_text("secret\n" * changes.MAX_BYTES)
+    box.link(box.data / changes.FILE, box.secret)
+    with pytest.raises(OSError):  # noqa: PT011
+        changes.append(box.data / changes.FILE, b"{}\n")
+    assert (box.data / changes.FILE).is_symlink()
+
+
+def test_a_bundle_overwrites_nothing(box: Box) -> None:
+    """Its unfinished file had a name that could be known."""
+    clock = HandClock()
+    (box.data / "bundles").mkdir()
+    box.link(box.data / f"bundles/s1-box1-{clock.utc():%Y%m%d-%H%M%S}.part", box.secret)
+
+    def no_journal() -> Any:
+        raise OSError
+
+    made = make_bundle(load(box.config), clock, no_journal, {})
+    assert made.read_bytes().startswith(b"PK")
+    assert box.untouched
+
+
+def test_a_bundle_by_root_is_the_services_and_stays_in_its_folder(box: Box) -> None:
+    """The agent makes the next one in the same folder."""
+    done = run_cli(box.config, "support-bundle")
+    assert done.exit_code == 0, done.output
+    (made,) = (box.data / "bundles").iterdir()
+    assert {each.stat().st_uid for each in (made, made.parent)} == {NOBODY}
+    made.unlink()
+    made.parent.rmdir()
+    elsewhere = box.etc.parent / "cron.d"
+    elsewhere.mkdir()
+    box.link(box.data / "bundles", elsewhere)
+    refused = run_cli(box.config, "support-bundle")
+    assert isinstance(refused.exception, AgentError)
+    assert list(elsewhere.iterdir()) == []
