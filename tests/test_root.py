@@ -11,8 +11,9 @@ import pytest
 
 from agent.bundle import make_bundle
 from agent.config import changes, load
+from agent.config.write import edit
 from agent.console.access import Access
-from agent.errors import AgentError
+from agent.errors import AgentError, ConfigError
 from agent.unixuser import acting_as, owner_of
 from tests.office import HandClock
 from tests.shopfront import NOBODY, run_cli
@@ -150,3 +151,29 @@ def test_a_bundle_by_root_is_the_services_and_stays_in_its_folder(box: Box) -> N
     refused = run_cli(box.config, "support-bundle")
     assert isinstance(refused.exception, AgentError)
     assert list(elsewhere.iterdir()) == []
+
+
+def test_setup_by_root_follows_no_link_of_the_services(box: Box, tmp_path: Path) -> None:
+    """The unit at the boot does the same."""
+    (source := tmp_path / "mine.yaml").write_text(box.config.read_text())
+    box.config.unlink()
+    box.link(box.config, box.secret)
+    refused = run_cli(box.config, "setup", "--from", str(source)).exception
+    assert isinstance(refused, ConfigError)
+    assert "root follows no link here" in str(refused)
+    assert box.untouched
+
+
+def test_root_follows_roots_links_as_far_as_they_are_roots(box: Box, tmp_path: Path) -> None:
+    """Into a folder of the service's, where the next link may be, not."""
+    real, link = tmp_path / "real.yaml", tmp_path / "link.yaml"
+    real.write_text(box.config.read_text())
+    link.symlink_to(real)
+    edit(link, lambda tree: tree.update(language="zh"), by="test")
+    assert link.is_symlink()
+    assert "language: zh" in real.read_text()
+    link.unlink()
+    link.symlink_to(box.config)
+    with pytest.raises(ConfigError, match="root follows no link here"):
+        edit(link, lambda tree: tree.update(language="en"), by="test")
+    assert "language" not in box.config.read_text()

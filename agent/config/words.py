@@ -55,6 +55,7 @@ _WORDS = (
     ("may not read it", "没有权限读这个文件"),
     ("may not write", "没有权限写这个文件夹"),
     ("can't be written", "写不进去：请检查磁盘空间，是不是只读"),
+    ("root follows no link", "这是一个链接，root 不跟着走：请换成文件本身"),
     ("at the same time", "同时有别人改了它，请看一下再试"),
     ("use only the characters a-z, 0-9 and -", "只能用 a-z、0-9 和 -"),
     ("0-9, - and / between two words", "只能用 a-z、0-9 和 -，词之间用 /"),

@@ -24,6 +24,7 @@ from agent.yaml.edit import edit as edit_text
 
 LOCK_WAIT_S = 5.0
 NEW_MODE = 0o640
+_MOST_LINKS = 40
 _BOM = b"\xef\xbb\xbf"
 _FRESH = re.compile(r"(.+)-[0-9a-f]{8}(\.\w+)", re.ASCII)
 _HEADER = """\
@@ -59,7 +60,7 @@ def edit(
         ConfigError: the result would be wrong, with every fault; or the file can't be written, or was changed by
             somebody else meanwhile. The file is as it was.
     """
-    path = path.resolve()
+    path = _followed(path)
     with _alone(path) as before:
         edited = _edited(path, before, change)
         data = (_BOM if before is not None and before.startswith(_BOM) else b"") + edited.text.encode()
@@ -77,7 +78,7 @@ def install(path: Path, data: bytes, *, by: str, beside: Mapping[str, bytes] = M
     Raises:
         ConfigError: as `edit`.
     """
-    path = path.resolve()
+    path = _followed(path)
     with _alone(path) as before:
         config = load(path, closely=True, data=data)
         new, old = _data_of(path, data), {}
@@ -106,7 +107,24 @@ def fresh(name: str) -> str:
 def write_file(path: Path, data: bytes) -> None:
     """Put a file beside the configuration that only its owner can read. Raises ConfigError."""
     with _told(path):
-        atomicfile.replace(path.resolve(), data, mode=0o600)
+        atomicfile.replace(path, data, mode=0o600)
+
+
+def _followed(path: Path) -> Path:
+    """Where the file is, behind its links. Root goes only where root's own links lead, and only into folders that are
+    root's: the service, whose folder this may be, could lead him anywhere.
+
+    Raises:
+        ConfigError: root is led elsewhere.
+    """
+    for _ in range(_MOST_LINKS):
+        if not path.is_symlink():
+            break
+        target = path.parent / path.readlink()
+        if os.geteuid() == 0 and {path.lstat().st_uid, target.parent.stat().st_uid} != {0}:
+            raise ConfigError(f"{path}: root follows no link here, it leads to {target}; put a file in its place")
+        path = target
+    return path.resolve()
 
 
 def _edited(path: Path, before: bytes | None, change: Callable[[Any], None]) -> Edited:
