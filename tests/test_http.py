@@ -762,9 +762,9 @@ def test_a_secret_that_the_services_user_can_not_read_is_a_warning(tmp_path: Pat
         for name in ("token", "ukey", "key"):
             (tmp_path / name).write_text("long-enough-to-be-a-secret")
             (tmp_path / name).chmod(0o600)
-            assert f"chown agent {tmp_path / name} && chmod 600" in "\n".join(warnings(config))
+            assert f"chown -h agent {tmp_path / name} && chmod 600" in "\n".join(warnings(config))
             os.chown(tmp_path / name, 12345, 12345)
-            assert f"chown agent {tmp_path / name}" not in "\n".join(warnings(config))
+            assert f"chown -h agent {tmp_path / name}" not in "\n".join(warnings(config))
 
 
 def test_the_example_shows_every_setting() -> None:

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from agent.broker import probe
 from agent.bundle import make_bundle
 from agent.config import changes, load
 from agent.config.write import edit
 from agent.console.access import Access
+from agent.doctor import login
+from agent.doctor.case import open_case
 from agent.errors import AgentError, ConfigError
 from agent.unixuser import acting_as, owner_of
 from tests.office import HandClock
@@ -177,3 +180,35 @@ def test_root_follows_roots_links_as_far_as_they_are_roots(box: Box, tmp_path: P
     with pytest.raises(ConfigError, match="root follows no link here"):
         edit(link, lambda tree: tree.update(language="en"), by="test")
     assert "language" not in box.config.read_text()
+
+
+@pytest.mark.parametrize("through", ["the file", "a link", "a folder"])
+def test_the_doctor_sends_no_file_that_the_service_may_not_read(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, through: str
+) -> None:
+    """Whoever may write the configuration chooses the broker, and the file that is sent to it as the password."""
+    named = {"the file": box.secret, "a link": box.data / "link", "a folder": tmp_path / "home" / "note"}[through]
+    if through == "a link":
+        box.link(named, box.secret)
+    if through == "a folder":
+        named.parent.mkdir(mode=0o700)
+        named.write_text(SAID)
+    own = box.data / "pass"
+    own.write_text("the-services-own\n")
+    box.give(own)
+    sent: list[str | None] = []
+
+    def visit(_broker: Any, secret: str | None, *_rest: Any) -> probe.Visit:
+        sent.append(secret)
+        raise OSError
+
+    monkeypatch.setattr(probe, "visit", visit)
+    said = []
+    for file in (named, own):
+        box.write(f"broker: {{url: 'mqtt://127.0.0.1', username: u, password_file: {file}}}\n")
+        case = open_case(box.config, lambda _printer, _folder: pytest.fail("no printer is opened here"))
+        assert case.config is not None
+        assert case.config.broker is not None
+        said.append([found.why.en for found in login.log_in(case.config, case.config.broker, case)])
+    assert sent == ["the-services-own"]
+    assert "the password file can't be read (Permission denied)" in said[0][0]

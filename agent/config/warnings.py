@@ -133,7 +133,9 @@ def _owner_warnings(path: Path, data_dir: Path) -> list[str]:
             return []
     except OSError:  # the other warning says it
         return []
-    return [f"{path}: the service's user {user.name} can't read it; run chown {user.name} {path} && chmod 600 {path}"]
+    return [
+        f"{path}: the service's user {user.name} can't read it; run chown -h {user.name} {path} && chmod 600 {path}"
+    ]
 
 
 def _secret_warnings(path: Path) -> list[str]:

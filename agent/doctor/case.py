@@ -14,7 +14,7 @@ from agent.control import ask
 from agent.errors import AgentNotRunning, CommandRefused, ConfigError
 from agent.overview.state import Overview
 from agent.printers.link import Connector
-from agent.unixuser import User, service_user
+from agent.unixuser import User, acting_as, service_user
 
 ASK_S = 5.0
 _LINES = 500
@@ -33,6 +33,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     running agent's word, None where `silent` says why there is none; `alone`: no agent works here, so that its printers
     may be opened. `refused` is why the broker would not take what the agent said. `barred`: whoever asks is neither
     root nor the agent's user, and may not look. `option` names the file behind a command, where it must be named.
+    `password` is the broker's, as the agent's user reads it, and `unread` why he can't: what only root may read is not
+    for a broker that the configuration names.
     """
 
     path: Path
@@ -45,6 +47,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     refused: str
     barred: bool = False
     option: str = ""
+    password: str | None = None
+    unread: str = ""
     user: User
     clock: Clock
     connect: Callable[[Printer], Connector]
@@ -57,6 +61,8 @@ def open_case(path: Path, connect: Callable[[Printer, Path], Connector], **more:
     config, faults, spoilt, barred = _read(path)
     folder = config.data_dir if config is not None else Path()
     overview, silent, alone, refused = (None, "", True, "") if config is None else _ask(folder)
+    user = service_user(folder if config is not None else None)
+    password, unread = _password(config, user)
     return Case(
         path=path,
         config=config,
@@ -67,7 +73,9 @@ def open_case(path: Path, connect: Callable[[Printer, Path], Connector], **more:
         alone=alone,
         refused=refused,
         barred=barred or (config is not None and _is_barred(folder)),
-        user=service_user(folder if config is not None else None),
+        password=password,
+        unread=unread,
+        user=user,
         clock=more.pop("clock", SystemClock()),
         connect=lambda printer: connect(printer, folder),
         **more,
@@ -85,6 +93,17 @@ def _read(path: Path) -> tuple[Config | None, list[str], bool, bool]:
     except ConfigError:
         return None, [] if closed else faults, False, closed
     return config, faults, bool(wrong), False
+
+
+def _password(config: Config | None, user: User) -> tuple[str | None, str]:
+    """Before there are the checks' threads: each of them would be this user meanwhile."""
+    if config is None or config.broker is None:
+        return None, ""
+    try:
+        with acting_as(user):
+            return config.broker.password(), ""
+    except (OSError, ConfigError) as exc:
+        return None, str(exc)
 
 
 def _is_barred(folder: Path) -> bool:

@@ -62,7 +62,7 @@ def secrets(case: Case) -> Iterable[Finding]:
     try:
         if not may(case.user, file):
             why = (f"用户 {who} 读不了密码文件 {file}", f"the user {who} may not read the password file {file}")
-            command = f"sudo chown {who} {file} && sudo chmod 600 {file}"
+            command = f"sudo chown -h {who} {file} && sudo chmod 600 {file}"
             yield bad(name, why, (f"运行：{command}", f"Run: {command}"))
         elif not (broker.password() or "").strip():
             yield bad(

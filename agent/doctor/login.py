@@ -7,7 +7,6 @@ from agent.broker.topics import topics
 from agent.config import Broker, Config
 from agent.doctor.case import Case
 from agent.doctor.finding import Finding, bad, look, well
-from agent.errors import ConfigError
 
 LIMIT_S = 8.0
 _OWN_ID_ONLY = ("aws", "alibaba", "alibaba-iot")
@@ -57,11 +56,11 @@ def log_in(config: Config, broker: Broker, case: Case) -> Iterator[Finding]:
         why = ("这种云端只认本机的编号，没有试登录", f"{broker.preset} lets nobody else in: the login was not tried")
         yield look("login", why, ("启动程序后再看", "Start the agent and look again"))
         return
-    try:
-        secret = broker.password()
-    except ConfigError as exc:
-        yield bad("login", ("密码文件读不了", str(exc)), ("核对 broker.password_file", "Check broker.password_file"))
+    if case.unread:
+        why = (f"用户 {case.user.name} 读不了密码文件", case.unread)
+        yield bad("login", why, ("核对 broker.password_file", "Check broker.password_file"))
         return
+    secret = case.password
     if broker.username and secret is None:
         why = ("这里看不到密码（systemd 凭据？），没有试登录", "the password can't be seen from here (a credential?)")
         yield look("login", why, ("启动程序后再看", "Start the agent and look again"))
