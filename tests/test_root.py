@@ -159,11 +159,12 @@ def test_a_bundle_by_root_is_the_services_and_stays_in_its_folder(box: Box) -> N
 def test_setup_by_root_follows_no_link_of_the_services(box: Box, tmp_path: Path) -> None:
     """The unit at the boot does the same."""
     (source := tmp_path / "mine.yaml").write_text(box.config.read_text())
-    box.config.unlink()
-    box.link(box.config, box.secret)
-    refused = run_cli(box.config, "setup", "--from", str(source)).exception
-    assert isinstance(refused, ConfigError)
-    assert "root follows no link here" in str(refused)
+    for target, why in ((box.secret, "root follows no link here"), (tmp_path / "no/folder", "can't be written")):
+        box.config.unlink()
+        box.link(box.config, target)
+        refused = run_cli(box.config, "setup", "--from", str(source)).exception
+        assert isinstance(refused, ConfigError)
+        assert why in str(refused)
     assert box.untouched
 
 

@@ -121,7 +121,9 @@ def _followed(path: Path) -> Path:
         if not path.is_symlink():
             break
         target = path.parent / path.readlink()
-        if os.geteuid() == 0 and {path.lstat().st_uid, target.parent.stat().st_uid} != {0}:
+        with _told(path):
+            owners = {path.lstat().st_uid, target.parent.stat().st_uid}
+        if os.geteuid() == 0 and owners != {0}:
             raise ConfigError(f"{path}: root follows no link here, it leads to {target}; put a file in its place")
         path = target
     return path.resolve()
