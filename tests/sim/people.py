@@ -48,6 +48,12 @@ class People:
         """All shall print."""
         self._say("resume", {"printer": "all"})
 
+    def go_on(self) -> None:
+        """Nothing shall be paused any more: what the broker forgot to tell the box is said again."""
+        alarms = {each["key"]: each["state"] for each in self._cloud.reported("alarm")}
+        if any(key.endswith(":paused") and state == "raised" for key, state in alarms.items()):
+            self.resume()
+
     def _say(self, kind: str, data: dict[str, Any]) -> None:
         self._said += 1
         self._cloud.bid(f"said-{self._said}", kind, data)

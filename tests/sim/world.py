@@ -230,6 +230,7 @@ class World:
         if calm or self.baton.now - self._healed_at > PATIENCE_S:
             self.over = True
             return
+        self.people.go_on()
         self.people.see_to_things()
         self.baton.at(LOOK_S, self._look)
 
