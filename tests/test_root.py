@@ -3,6 +3,7 @@ must not be led by them.
 """
 
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from agent.console.access import Access
 from agent.doctor import login
 from agent.doctor.case import open_case
 from agent.errors import AgentError, ConfigError
+from agent.simulator.resident import start_resident
 from agent.unixuser import acting_as, owner_of
+from tests.house import until
 from tests.office import HandClock
 from tests.shopfront import NOBODY, run_cli
 
@@ -213,3 +216,17 @@ def test_the_doctor_sends_no_file_that_the_service_may_not_read(
         said.append([found.why.en for found in login.log_in(case.config, case.config.broker, case)])
     assert sent == ["the-services-own"]
     assert "the password file can't be read (Permission denied)" in said[0][0]
+
+
+def test_a_virtual_printers_paper_follows_no_link(box: Box) -> None:
+    """`printers check` as root: whoever plants a link where the next ticket will be kept loses that link."""
+    folder = box.data / "virtual"
+    host, port = start_resident("wok", 48, folder)
+    with socket.create_connection((host, port), 10) as line:
+        for number in ("0001", "0002"):
+            line.sendall(b"hello\n\x1dV\x00")
+            until(lambda number=number: (folder / f"{number}.png").exists(), number)  # type: ignore[misc]
+            if number == "0001":
+                box.link(folder / "0002.txt", box.secret)
+    assert box.untouched
+    assert "hello" in (folder / "0002.txt").read_text()

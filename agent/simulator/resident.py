@@ -2,8 +2,10 @@
 
 import queue
 import threading
+from io import BytesIO
 from pathlib import Path
 
+from agent.atomicfile import replace
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.simulator.spec import ORDINARY_LINE_S
@@ -31,8 +33,9 @@ def _deliver(device: VirtualPrinter, folder: Path) -> None:
     while True:
         for piece in device.paper.pieces[shown:]:
             shown += 1
-            (folder / f"{kept + shown:04d}.txt").write_text(piece.grid() + "\n", encoding="utf-8")
-            growing = folder / ".growing.png"
-            piece.png(growing)
-            growing.replace(folder / f"{kept + shown:04d}.png")
+            picture = BytesIO()
+            piece.image().save(picture, format="PNG")
+            name = f"{kept + shown:04d}"
+            replace(folder / f"{name}.txt", f"{piece.grid()}\n".encode())  # whole, and through no link
+            replace(folder / f"{name}.png", picture.getvalue())
         changes.get()
