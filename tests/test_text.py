@@ -1,15 +1,18 @@
 """Characters and typesetting: nothing lost, nothing cut, nothing that a printer could obey."""
 
+import re
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
+from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.encode import grid
 from agent.encode import typeset as typesetting
-from agent.encode.text import cells, clean, sayable, spell
+from agent.encode.text import MOST_MARKS, cells, clean, composed, sayable, spell
 from agent.encode.typeset import spell_out, typeset
 from agent.model.layout import (
     PLAIN,
@@ -27,6 +30,7 @@ from agent.model.layout import (
     Style,
     Symbology,
 )
+from agent.tickets.markup import parse
 
 DROPPED = {"Cc", "Cf", "Cs"}
 HOSTILE = st.text(st.one_of(st.characters(), st.sampled_from("\x00\x07\x10\x1b\x1c\x1d\x7f\x9b\ud83d豆，。🌶 \n")))
@@ -71,6 +75,47 @@ def test_clean_text_holds_nothing_that_a_printer_obeys(text: str) -> None:
 def test_clean_keeps_every_printable_character(text: str) -> None:
     """Cleaning loses no character that can be seen."""
     assert clean(text) == unicodedata.normalize("NFC", text)
+
+
+MARKS = "".join(chr(code) for code in range(0x300, 0x500) if unicodedata.combining(chr(code)))
+PARTS = st.sampled_from("aéขी่े豆각\u1100\u1161\u11a8ệिकো\u09be\u0f40\u0f73\u0f75\u0f81\u0344\u0301\u0316\u031b")
+
+
+@given(st.text(PARTS, max_size=5 * MOST_MARKS))
+@example("เด็กกินข้าวผัดใส่ไข่เผ็ดน้อยไม่ใส่ผักชีนะครับ" * 2)
+@example("हिन्दी में ज़्यादा मिर्च मत डालना, धन्यवाद " * 2)
+@example(unicodedata.normalize("NFD", "Không hành, ít ớt, nước mắm để riêng, cảm ơn nhiều! " * 2))
+@example(unicodedata.normalize("NFD", "고추는 빼고 파를 많이 넣어 주세요 " * 4))
+@example("a" + MARKS[::-1])
+def test_no_mark_is_lost_and_what_people_write_is_in_nfc(text: str) -> None:
+    """In every script; of more marks in a row than any has, each stays with its character."""
+    apart = unicodedata.normalize("NFD", text)
+    assert unicodedata.normalize("NFD", composed(text)) == apart or longest_row(apart) > MOST_MARKS
+    assert sorted(unicodedata.normalize("NFD", composed(text))) == sorted(apart)
+    assert composed(text) == unicodedata.normalize("NFC", text) or longest_row(apart) > MOST_MARKS
+
+
+def longest_row(text: str) -> int:
+    """Of marks."""
+    return max(map(len, re.split(b"\0", bytes(map(unicodedata.combining, text)))))
+
+
+@pytest.mark.parametrize("read", [clean, lambda text: parse(text, "receiptline")])
+@pytest.mark.parametrize("marks", [MARKS[::-1], "\u0301\u0316", "\u0f73"])
+def test_marks_in_a_row_are_put_in_order_a_few_at_a_time(
+    read: Callable[[str], object], marks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python takes the square of their number, and nobody else comes to a turn: 250 KB of them would be a minute."""
+    normalize = unicodedata.normalize
+    rows = []
+
+    def noted(form: Literal["NFC"], text: str) -> str:
+        rows.append(longest_row(normalize("NFD", text)))
+        return normalize(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", noted)
+    read("豆" + marks * 200)
+    assert max(rows) <= 2 * MOST_MARKS
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ of 0 and `text:nowrap` hide anything, and `command` (raw bytes for a printer) is
 
 import re
 from enum import Enum
-from unicodedata import normalize
 
 from agent.encode.columns import room_for
+from agent.encode.text import composed
 from agent.model.layout import Align, Block, Border, Column, Columns, Cut, Frame, Layout, Line, Rule, Run
 from agent.tickets.markup.receiptlinecodes import Option, code_of, image_of, option_of
 from agent.tickets.markup.receiptlinetext import BLANKS, cells_of, escape, split, spoken, styled
@@ -59,7 +59,7 @@ class _Table(Enum):
 def parse_receiptline(doc: str, width: int) -> tuple[Layout, tuple[str, ...]]:
     """The layout of a document for paper so many cells wide, and what was not understood: `line 3: {colour:red}`."""
     reader = _Reader(width)
-    *lines, last = _LINES.split(normalize("NFC", doc.removeprefix("\ufeff")))
+    *lines, last = _LINES.split(composed(doc.removeprefix("\ufeff")))
     for line in lines:
         reader.read(line.strip(BLANKS))
     if last.strip(BLANKS) or not reader.is_cut():
