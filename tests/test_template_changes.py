@@ -119,6 +119,13 @@ def test_a_rushed_order_is_rushed_on_its_revision_too(before: bool) -> None:
     assert "加急" not in changed(order(MILK), order(STICK, rev=2)).text
 
 
+def test_an_endless_way_of_serving_is_cut_short() -> None:
+    """What it was and what it is: about 2,000 characters each."""
+    text = changed(order(MILK, fulfil="外" * 9000), order(MILK, rev=2, fulfil="堂" * 9000)).text
+    assert text.count("外") == 2000
+    assert 2000 <= text.count("堂") <= 4000
+
+
 def passed(before: Order, after: Order, name: str = "changes", language: Language = Language.BOTH) -> Piece:
     """A revision at the pass."""
     was, now = (

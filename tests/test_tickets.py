@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -393,6 +394,14 @@ def test_an_endless_note_is_cut_short_and_says_so() -> None:
     assert "…(截断cut,seeconsole)" in text
     assert text.count("辣") == 2000
     assert text.count("1" * 2500) == 1
+
+
+def test_an_endless_unit_station_or_way_of_serving_is_cut_short_too() -> None:
+    """Nothing but a quantity may fill the roll."""
+    odd = Portion(Item("豆浆", 1, unit="杯" * 9000), unrouted=True, wanted="灶" * 9000)
+    printed = msgspec.structs.replace(ticket(facts={"fulfil": "堂" * 9000}), portions=(odd,))
+    text = paper(printed).text
+    assert [text.count(char) for char in "杯灶堂"] == [2000, 2000, 2000]
 
 
 def test_a_notes_own_lines_are_kept() -> None:

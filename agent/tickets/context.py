@@ -192,7 +192,7 @@ def _times(ticket: Ticket, known: Values) -> str:
 
 def how_of(order: Order, language: Language) -> str:
     """How the order leaves the kitchen, in one language."""
-    return words.fulfilment(Language.EN if language is Language.EN else Language.ZH, order.fulfil)
+    return words.fulfilment(Language.EN if language is Language.EN else Language.ZH, said(order.fulfil))
 
 
 def place_of(order: Order, language: Language) -> str:
@@ -206,7 +206,7 @@ def place_of(order: Order, language: Language) -> str:
 def _facts(order: Order, language: Language, place: str) -> str:
     """Channel, guests and cutlery."""
     facts = [order.channel]
-    if language is Language.BOTH and (how := words.fulfilment(Language.EN, order.fulfil)) not in place:
+    if language is Language.BOTH and (how := words.fulfilment(Language.EN, said(order.fulfil))) not in place:
         facts.append(how)
     if order.guests is not None:
         facts.append(say(language, f"{order.guests}人", f"{order.guests} guests"))

@@ -98,7 +98,7 @@ def dish(portion: Portion, language: Language, depth: int = 0) -> Dish:
         shortened(item.name.strip()) if visible(item.name) else table(language)["no_name"],
         shortened(item.name2.strip()) if item.name2 else "",
         _quantity(portion),
-        unit(item.unit),
+        unit(said(item.unit)),
         depth,
         indent,
         indent + STEP,
@@ -152,7 +152,7 @@ def times(price: int | None, *counts: Quantity) -> int | None:
 def _placed(plain: Dish, portion: Portion, words: dict[str, str]) -> Dish:
     """With what only some dishes have."""
     item = portion.item
-    wanted = f": {portion.wanted}" if portion.wanted else ""
+    wanted = f": {shortened(portion.wanted)}" if portion.wanted else ""
     whole = " > ".join([f"{shortened(parent.name)} x{amount(parent.qty)}" for parent in portion.parents])
     places = [("seat", item.seat), ("course", item.course), ("basket", item.basket)]
     return msgspec.structs.replace(

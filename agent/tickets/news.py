@@ -91,7 +91,7 @@ _LABELS = {"allergies": "allergy", "due_at": "due", "release_at": "held_until"}
 def _text(order: Order, name: str, ticket: Ticket) -> str:
     value = getattr(order, name, None)
     if name == "fulfil":
-        return fulfilment(ticket.language, order.fulfil)
+        return fulfilment(ticket.language, said(order.fulfil))
     if name == "note":
         value = "\n".join([order.note or "", *order.unread])
     if hasattr(value, "astimezone"):
