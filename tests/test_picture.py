@@ -2,6 +2,8 @@
 
 import base64
 import re
+import subprocess
+import sys
 from io import BytesIO
 from xml.etree import ElementTree
 
@@ -152,6 +154,54 @@ def test_a_bad_picture_is_a_visible_line(image: Image, why: str) -> None:
     assert piece.text.startswith("〓图片 picture: ")
     assert re.search(why, piece.text.replace("\n", " "))
     assert piece.text.endswith("宫保鸡丁 x2")
+
+
+LARGEST = """
+import sys, threading
+from io import BytesIO
+from PIL import Image as PillowImage
+from agent.encode import images, picture
+from agent.encode.typeset import typeset
+from agent.model.layout import Image, Layout
+from agent.service import keep_heaps_few
+
+def file(number):
+    out = BytesIO()
+    PillowImage.new("RGBA", (images.MOST_WIDTH, images.MOST_HEIGHT), (number, 0, 0, 255)).save(out, "PNG")
+    return Image(out.getvalue())
+
+def run(work, *each):
+    threads = [threading.Thread(target=work, args=(one,)) for one in each]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+
+def most():
+    return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) // 1024
+
+def decoded():
+    files = [file(number) for number in range(4)]
+    PillowImage.init()
+    return lambda: run(lambda one: images.decode(one, 576), *files)
+
+def shown():
+    rows = typeset(Layout((file(1),) * 98), 48)
+    picture.png(rows[:1], 48)
+    return lambda: run(lambda _: picture.png(rows, 48), 1, 2)
+
+keep_heaps_few(2)
+make = {"decoded": decoded, "shown": shown}[sys.argv[1]]()
+open("/proc/self/clear_refs", "w").write("5")
+before = most()
+make()
+print(most() - before)
+"""
+
+
+@pytest.mark.parametrize(("what", "most_mib"), [("decoded", 100), ("shown", 120)])
+def test_several_printers_and_phones_take_no_more_than_one(what: str, most_mib: int) -> None:
+    """Four files of the most pixels, two previews of the most paper: the agent may have 256 MiB in all."""
+    done = subprocess.run([sys.executable, "-c", LARGEST, what], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < most_mib
 
 
 SAMPLES = [file_of(PillowImage.linear_gradient("L").resize((40, 30)), kind) for kind in ("PNG", "JPEG", "GIF", "BMP")]

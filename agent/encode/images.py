@@ -3,6 +3,7 @@
 The file is somebody's upload. Pillow is loaded with the first picture.
 """
 
+import threading
 from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -16,6 +17,10 @@ MOST_BYTES = 1 << 20
 MOST_WIDTH, MOST_HEIGHT = 2000, 4000
 """Of a file in pixels, and of what is printed in dots."""
 
+ONE_AT_A_TIME = threading.Lock()
+"""For whoever makes or reads a picture: the largest takes 50 MiB for a moment, and each printer has a thread."""
+
+_STRIP = 256
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP")
 
 
@@ -37,11 +42,12 @@ def decode(image: Image, dots: int) -> Bitmap:
     except ImportError:
         raise ImageError("Pillow is not installed") from None
     try:
-        with PillowImage.open(BytesIO(image.data), formats=_FORMATS) as file:
+        with ONE_AT_A_TIME, PillowImage.open(BytesIO(image.data), formats=_FORMATS) as file:
             if file.width > MOST_WIDTH or file.height > MOST_HEIGHT:
                 raise ImageError(f"{file.width}x{file.height} pixels, at most {MOST_WIDTH}x{MOST_HEIGHT}")
             width, height = _size(file.width, file.height, image.width, dots)
-            black = _black(file).resize((width, height)).convert("1")
+            file.draft("L", (width, height))  # a photograph is decoded no larger than it need be
+            black = _in_strips(file).resize((width, height)).convert("1")
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -57,6 +63,16 @@ def _size(width: int, height: int, wanted: int, dots: int) -> tuple[int, int]:
     if tall > MOST_HEIGHT:
         raise ImageError(f"{printed}x{tall} dots on paper, at most {MOST_HEIGHT} high")
     return printed, tall
+
+
+def _in_strips(file: "Picture") -> "Picture":
+    """How black each pixel is. All at once, what is made on the way would take more than the file itself."""
+    from PIL import Image as PillowImage
+
+    black = PillowImage.new("L", file.size)
+    for top in range(0, file.height, _STRIP):
+        black.paste(_black(file.crop((0, top, file.width, min(top + _STRIP, file.height)))), (0, top))
+    return black
 
 
 def _black(file: "Picture") -> "Picture":

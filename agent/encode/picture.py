@@ -9,7 +9,7 @@ from io import BytesIO
 
 from PIL import Image, ImageDraw
 
-from agent.encode import raster
+from agent.encode import images, raster
 from agent.encode.flat import Flat, flatten, height
 from agent.encode.text import cell, cells, clean
 from agent.encode.typeset import spell_out
@@ -22,34 +22,43 @@ MARGIN = 32
 _WHITE, _BLACK = 1, 0
 _CLEARANCE = 24
 """Dots between the line of a cut and what stands on the next piece."""
+
+_Place = tuple[int, int]
 # Size and baseline within 24 dots: Latin letters are set smaller and higher, or what hangs below would be cut off.
 _FACES = {1: (22, 19), 2: (24, 20)}
 
 
 def png(rows: Sequence[Printed], width: int, *, feed: int = KNIFE_FEED, fonts: raster.Fonts | None = None) -> bytes:
     """The ticket as a PNG of one bit a dot, black on white paper. `width` is in cells, `feed` in lines before a cut."""
-    print_ = draw(rows, width, feed=feed, fonts=fonts)
-    paper = Image.new("1", (print_.width + 2 * MARGIN, print_.height + 2 * MARGIN), _WHITE)
-    paper.paste(print_, (MARGIN, MARGIN))
-    return _file(paper)
+    with images.ONE_AT_A_TIME:
+        return _file(draw(rows, width, feed=feed, fonts=fonts, margin=MARGIN))
 
 
 def draw(
-    rows: Sequence[Printed], width: int, *, feed: int = KNIFE_FEED, fonts: raster.Fonts | None = None
+    rows: Sequence[Printed],
+    width: int,
+    *,
+    feed: int = KNIFE_FEED,
+    fonts: raster.Fonts | None = None,
+    margin: int = 0,
 ) -> Image.Image:
-    """The printed area alone, black is 0. Each piece of paper ends with a dashed line where it is cut."""
+    """The printed area, black is 0, and `margin` dots around it. Each piece of paper ends with a dashed line where it
+    is cut.
+    """
     fonts = fonts or raster.load_fonts()
     flats = [flat for row in flatten(rows, width) for flat in _printable(row, width, fonts)]
-    paper = Image.new("1", (width * raster.CELL_DOTS, sum(height(flat, feed) for flat in flats)), _WHITE)
-    y = 0
+    broad, tall = width * raster.CELL_DOTS, sum(height(flat, feed) for flat in flats)
+    paper = Image.new("1", (broad + 2 * margin, tall + 2 * margin), _WHITE)
+    y = margin
     for flat in flats:
         taken = height(flat, feed)
         if isinstance(flat, Row):
-            _draw_row(paper, flat, y, fonts)
+            _draw_row(paper, flat, (margin, y), width, fonts)
         elif isinstance(flat, Bitmap):
-            _draw_bands(paper, raster.strips(flat, width), y)
+            _draw_bands(paper, raster.strips(flat, width), (margin, y))
         elif isinstance(flat, Cut) and taken:
-            _draw_cut(paper, y + taken - 1 - (0 if y + taken == paper.height else min(_CLEARANCE, taken // 2)))
+            clear = 0 if y + taken == margin + tall else min(_CLEARANCE, taken // 2)
+            _draw_cut(paper, (margin, y + taken - 1 - clear), broad)
         y += taken
     return paper
 
@@ -69,15 +78,15 @@ def _printable(flat: Flat, width: int, fonts: raster.Fonts) -> Sequence[Flat]:
     return (flat,)
 
 
-def _draw_row(paper: Image.Image, row: Row, y: int, fonts: raster.Fonts) -> None:
-    width = paper.width // raster.CELL_DOTS
+def _draw_row(paper: Image.Image, row: Row, corner: _Place, width: int, fonts: raster.Fonts) -> None:
     bands = raster.draw(row, width, fonts) if row.drawn else None
     if bands is not None:
-        _draw_bands(paper, bands, y)
+        _draw_bands(paper, bands, corner)
         return
     taken = sum(cells(run.text) * run.style.width for run in row.runs)
     tallest = max([run.style.height for run in row.runs], default=1)
-    x = raster.offset(row.align, taken, width) * raster.CELL_DOTS
+    x, y = corner
+    x += raster.offset(row.align, taken, width) * raster.CELL_DOTS
     for run in row.runs:
         strip = _run(run, fonts)
         paper.paste(_BLACK, (x, y + raster.LINE_DOTS * (tallest - run.style.height)), strip)
@@ -113,15 +122,17 @@ def _glyph(char: str, bold: bool, fonts: raster.Fonts) -> Image.Image:
     return glyph
 
 
-def _draw_bands(paper: Image.Image, bands: Sequence[raster.Band], y: int) -> None:
+def _draw_bands(paper: Image.Image, bands: Sequence[raster.Band], corner: _Place) -> None:
+    x, y = corner
     for band in bands:
-        paper.paste(_BLACK, (0, y), Image.frombytes("1", (8 * band.width_bytes, band.rows), band.data))
+        paper.paste(_BLACK, (x, y), Image.frombytes("1", (8 * band.width_bytes, band.rows), band.data))
         y += band.rows
 
 
-def _draw_cut(paper: Image.Image, y: int) -> None:
+def _draw_cut(paper: Image.Image, start: _Place, broad: int) -> None:
     pen = ImageDraw.Draw(paper)
-    for x in range(0, paper.width, 16):
+    left, y = start
+    for x in range(left, left + broad, 16):
         pen.line((x, y, x + 7, y), fill=_BLACK)
 
 
