@@ -37,6 +37,7 @@ from agent.model.profile import PROFILES
 from agent.simulator import piece
 from agent.simulator.paper import Paper
 from agent.tickets.markup import DIALECTS, Marked, feie, native, parse, xpyun, yilian
+from agent.tickets.markup.tags import Dialect
 
 FOLDER = Path(__file__).parent / "markup"
 TAGGED = {"native": native.TAGS, "feie": feie.TAGS, "xpyun": xpyun.TAGS, "yilian": yilian.TAGS}
@@ -257,6 +258,39 @@ def test_time_is_linear_in_the_content(dialect: str, unit: str) -> None:
     before = time.process_time()
     parse(unit * 40_000 + "\n" * 20_000 + "</B></QR></TABLE></IND></C>", dialect)
     assert time.process_time() - before < 5
+
+
+@pytest.mark.parametrize(
+    ("dialect", "opening", "closing"),
+    [
+        ("yilian", "<MK>", "</MK>"),
+        ("feie", "<QR x>", "</QR>"),
+        ("xpyun", "<QR x><IMG>", "</QR></IMG>"),
+        ("native", "<QR x>", "</QR>"),
+    ],
+)
+def test_tags_that_are_refused_in_each_other_are_not_read_for_each(
+    dialect: str, opening: str, closing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a tag holds is read once more where it is refused, for sixteen of them at most; nothing is swallowed."""
+    plain, read = Dialect.plain, 0
+
+    def noted(self: Dialect, text: str) -> str:
+        nonlocal read
+        read += len(text)
+        return plain(self, text)
+
+    monkeypatch.setattr(Dialect, "plain", noted)
+    content = opening * 2000 + "x" + closing * 2000
+    marked = parse(content, dialect)
+    assert read < 20 * len(content)
+    assert "".join(run.text for block in marked.layout.blocks for run in getattr(block, "left", ())) == content
+
+
+def test_a_code_within_a_few_refused_tags_is_a_code() -> None:
+    """As deep as tags may stand in each other; behind them it is one again."""
+    within = "<MK>" * 15 + "<QR>1</QR>" + "</MK>" * 15
+    assert [block.text for block in parse(within * 3, "yilian").layout.blocks if isinstance(block, Code)] == ["1"] * 3
 
 
 @pytest.mark.parametrize("dialect", TAGGED)

@@ -126,13 +126,18 @@ def _entity(found: re.Match[str]) -> str:
 
 
 class Reader:
-    """One pass over the tokens: text at the even places, tags and line breaks at the odd ones."""
+    """One pass over the tokens: text at the even places, tags and line breaks at the odd ones.
+
+    `refused`: where held tags close that were refused and are not over yet, MAX_OPEN at most. What stands in so many is
+    not looked at once more for each.
+    """
 
     def __init__(self, dialect: Dialect, content: str, sheet: Sheet) -> None:
         self.dialect = dialect
         self.sheet = sheet
         self.tokens = dialect.split(content)
         self.at = 0
+        self.refused: list[int] = []
         self._ends: dict[int, int] | None = None
 
     def run(self) -> None:

@@ -142,13 +142,15 @@ class Hold(Tag):
 
     def do(self, reader: Reader) -> None:
         end = reader.end_of(reader.at - 1)
-        content = "".join(reader.tokens[reader.at : end])
+        within = [place for place in reader.refused if place > reader.at]
         try:
-            if not end:
+            if not end or len(within) >= MAX_OPEN:
                 raise TagError(self.token)
+            content = "".join(reader.tokens[reader.at : end])
             self.act(reader.sheet, self.attrs, reader.dialect.plain(content))
         except TagError:
             self.refuse(reader)
+            reader.refused = [*within, end][:MAX_OPEN]
         else:
             reader.at = end + 1
             reader.sheet.number += content.count("\n")
