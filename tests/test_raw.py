@@ -21,7 +21,7 @@ from agent.intake.decode import decode_event
 from agent.model.layout import Printed
 from agent.simulator.printer import PrinterSpec
 from agent.spool.render import NotQuick, quick_rows
-from agent.tickets.markup import parse
+from agent.tickets.markup import Marked, parse
 from tests.brigade import brigade
 from tests.kitchen import Kitchen, kitchen
 
@@ -100,6 +100,21 @@ def test_what_is_no_tag_is_printed_and_reported(tmp_path: Path) -> None:
         assert "<BLINK>红茶</BLINK>" in here.tickets()[0].text
         (accepted,) = [r for r in here.reports() if r["type"] == "order.state" and r["state"] == "accepted"]
         assert accepted["reason"] == "feie, not printed as meant: line 1: <BLINK>, line 1: </BLINK>"
+
+
+def test_content_is_read_once_while_the_journal_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other order is entered meanwhile."""
+    read = []
+
+    def noted(content: str, dialect: str) -> Marked:
+        read.append(content)
+        return parse(content, dialect)
+
+    monkeypatch.setattr("agent.intake.acceptance.parse", noted)
+    with kitchen(tmp_path) as here:
+        raw(here, "r1", content="<BLINK>" + FEIE)
+        here.wait_told("r1")
+    assert read == ["<BLINK>" + FEIE]
 
 
 def test_a_station_that_there_is_not(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from agent.model.report import OrderState
 from agent.model.station import Station
 from agent.model.ticket import READ_SHARE, Arrival, Share
 from agent.tickets.changes import changed_facts, compare
-from agent.tickets.markup import parse
+from agent.tickets.markup import Marked, parse
 from agent.tickets.routing import Routed, route
 
 SENT_AGAIN = timedelta(hours=1)
@@ -88,26 +88,28 @@ class Acceptance:
         order_pk = orders.put_order(tx, event, known, "accepted")
         event_pk = orders.add_event(tx, event, canonical, order_pk)
         mark = self.mark(tx, event, known, came)
+        remarks = event.flaws
         if isinstance(data, Upsert):
             routed = route(data.order, self._stations)
             new = self._tickets(data.order, routed, past, mark, arrival)
             new += [self._void(tx, order_pk, name, mark) for name in reached if name not in routed]
         elif isinstance(data, PrintRaw):
-            new = self._ready_made(data.raw, mark)
+            marked = parse(data.raw.content, data.raw.dialect)
+            new = self._ready_made(data.raw, marked, mark)
+            remarks = (*_not_understood(data.raw, marked), *remarks)
         else:
             new = [self._void(tx, order_pk, station, mark) for station in reached]
         rev = 0 if data is None else data.order.rev
         if not new and isinstance(data, Upsert) and known is not None and known.state == "rejected":
             return self._refused_again(tx, order_pk, rev, event.id)
         verdict = "order_canceled" if isinstance(data, Cancel) else "order_accepted"
-        remarks = "; ".join(filter(None, (_not_understood(data), *event.flaws)))
-        return self._enter(tx, verdict, order_pk, event_pk, rev, new, event.id, remarks)
+        return self._enter(tx, verdict, order_pk, event_pk, rev, new, event.id, "; ".join(remarks))
 
     def release(self, tx: Tx, order_pk: int, arrival: Arrival, mark: Mark | None) -> Taken:
         """An order that waited, and never had a ticket, becomes tickets, as it was told last."""
         event_pk, event_id, data = orders.newest_event(tx, order_pk)
         if isinstance(data, PrintRaw):
-            new = self._ready_made(data.raw, mark)
+            new = self._ready_made(data.raw, parse(data.raw.content, data.raw.dialect), mark)
         else:
             routed = route(data.order, self._stations)
             new = self._tickets(data.order, routed, _Past(), mark, arrival)
@@ -215,9 +217,9 @@ class Acceptance:
         """The station of that name, or the default one."""
         return self._by_name.get(name or "") or next(station for station in self._stations if station.default)
 
-    def _ready_made(self, raw: Raw, mark: Mark | None) -> list[jobs.NewJob]:
+    def _ready_made(self, raw: Raw, marked: Marked, mark: Mark | None) -> list[jobs.NewJob]:
         station = self._station(raw.station)
-        copies = min(max(raw.copies, parse(raw.content, raw.dialect).copies), MAX_RAW_COPIES)
+        copies = min(max(raw.copies, marked.copies), MAX_RAW_COPIES)
         share = msgspec.json.encode(raw)
         return [
             jobs.NewJob(station.name, station.printer or "", JobKind.RAW, share, copy, copies, mark)
@@ -263,12 +265,10 @@ class Acceptance:
         return Mark.POSSIBLE_DUPLICATE if event.sequence <= orders.cursors(tx).get(event.source, -1) else None
 
 
-def _not_understood(data: object) -> str:
+def _not_understood(raw: Raw, marked: Marked) -> list[str]:
     """What of ready-made content is printed otherwise than its writer meant, or not at all."""
-    if not isinstance(data, PrintRaw):
-        return ""
-    unknown = parse(data.raw.content, data.raw.dialect).unknown
-    return f"{data.raw.dialect}, not printed as meant: {', '.join(unknown)}"[:500] if unknown else ""
+    unknown = ", ".join(marked.unknown)
+    return [f"{raw.dialect}, not printed as meant: {unknown}"[:500]] if unknown else []
 
 
 class _Past(msgspec.Struct):
