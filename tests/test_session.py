@@ -260,7 +260,19 @@ def test_each_tier_has_its_word(
     assert here.settle() == outcome
 
 
-@given(st.binary(max_size=200), st.lists(st.integers(1, 20), max_size=20))
+def test_an_answer_that_is_never_ended_is_none() -> None:
+    """A printer that begins one and says XOFF for ever: nothing piles up, and what it says next is heard."""
+    parser = ReplyParser()
+    assert parser.feed(b"\x35" + b"\x13" * 300 + b"A\0") == [Block(b"\x35A")]
+    assert parser.feed(b"\x35" + b"\x13" * 500) == []
+    assert parser.feed(b"A\0") == [Fence(0)]
+
+
+@given(
+    st.binary(max_size=200)
+    | st.lists(st.sampled_from([b"\x35", b"\x13" * 150, b"A", b"\0"]), max_size=20).map(b"".join),
+    st.lists(st.integers(1, 20) | st.integers(100, 500), max_size=20),
+)
 def test_replies_are_the_same_in_whatever_pieces_they_come(data: bytes, cuts: list[int]) -> None:
     """The parser holds no opinion on packets, and no byte makes it fail."""
     whole = ReplyParser().feed(data)

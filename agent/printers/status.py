@@ -12,6 +12,9 @@ from agent.model.printer import Need, PrinterStatus
 
 BLOCK_STARTS = b"\x35\x37\x3b\x3d\x5f"
 LONGEST_BLOCK = 100
+LONGEST_INTERRUPTED = 400
+"""With the flow control that came in it: a printer may say XOFF for ever."""
+
 FENCE_ANSWERS = frozenset(
     byte for byte in range(256) if not byte & 0x90 and byte & 3 in (0, 3) and byte & 12 in (0, 12)
 )
@@ -91,9 +94,12 @@ def _first(data: bytes) -> tuple[int, Reply | None]:
 
 
 def _block(data: bytes) -> tuple[int, Reply | None]:
+    data = data[:LONGEST_INTERRUPTED]
     body = data.translate(None, _FLOW)  # XOFF may interrupt a block
     end = body.find(0, 1)
     content = body[:end] if end >= 0 else body
+    if end < 0 and len(data) == LONGEST_INTERRUPTED:
+        return 1, None
     if len(content) > LONGEST_BLOCK or not content.isascii() or not content.decode("ascii").isprintable():
         return 1, None
     return (data.index(0) + 1, Block(content)) if end >= 0 else (0, None)
