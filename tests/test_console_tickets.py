@@ -251,7 +251,19 @@ def test_only_who_is_signed_in_sees_tickets(shop: ShopWindow) -> None:
     assert shop.anybody.post("/late/print", {"all": "1"}).status == 401
 
 
-@pytest.mark.parametrize("path", ["/tickets/999", "/tickets/order/999", f"/tickets/{10**30}", "/tickets/999.png"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/tickets/999",
+        "/tickets/order/999",
+        f"/tickets/{10**30}",
+        "/tickets/999.png",
+        "/tickets/" + "9" * 5000,
+        "/tickets/" + "9" * 5000 + ".png",
+        "/tickets/order/" + "9" * 5000 + "/board",
+    ],
+    ids=lambda path: path[:24],
+)
 def test_a_ticket_that_is_not_there_is_said_to_be_gone(shop: ShopWindow, path: str) -> None:
     """Whatever the number is."""
     answer = shop.me.get(path)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import msgspec
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -28,6 +29,16 @@ if TYPE_CHECKING:
 A_PAGE, MOST_ORDERS, MOST_OF_ORDER, MOST_DOUBTED = 24, 12, 6, 50
 LONGEST_WORD = 200
 _MOVABLE = (JobState.PENDING, JobState.HELD, JobState.UNCONFIRMED)
+
+
+class _Key(IntegerConvertor):
+    """Of a ticket or an order: Python reads no number of thousands of digits, and none has so many."""
+
+    def convert(self, value: str) -> int:
+        return int(value) if len(value) < 20 else tickets.NO_TICKET
+
+
+register_url_convertor("key", _Key())
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -75,11 +86,11 @@ class Tickets:
         return [
             Route("/tickets", self._list, methods=["GET"]),
             Route("/tickets/board", self._list, methods=["GET"]),
-            Route("/tickets/{ticket:int}.png", self._pictures.answer, methods=["GET"]),
-            Route("/tickets/order/{order:int}", self._order, methods=["GET"]),
-            Route("/tickets/order/{order:int}/board", self._order, methods=["GET"]),
-            Route("/tickets/{ticket:int}", self._ticket, methods=["GET"]),
-            Route("/tickets/{ticket:int}/board", self._ticket, methods=["GET"]),
+            Route("/tickets/{ticket:key}.png", self._pictures.answer, methods=["GET"]),
+            Route("/tickets/order/{order:key}", self._order, methods=["GET"]),
+            Route("/tickets/order/{order:key}/board", self._order, methods=["GET"]),
+            Route("/tickets/{ticket:key}", self._ticket, methods=["GET"]),
+            Route("/tickets/{ticket:key}/board", self._ticket, methods=["GET"]),
         ]
 
     # -- the list ------------------------------------------------------------------------------------------------
