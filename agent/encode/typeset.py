@@ -34,7 +34,7 @@ from agent.model.layout import (
 
 Drawable = Callable[[str], bool]
 MOST_ROWS = 100_000
-MOST_DOTS = 1 << 27
+MOST_DOTS = 1 << 26
 """Of all its pictures: what a ticket has of them is no more than it may make for the printer."""
 MIN_LEFT = 10
 """A left column narrower than this is not worth having: the right part gets a row of its own."""
