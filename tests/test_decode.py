@@ -2,6 +2,7 @@
 
 import json
 import time
+import tracemalloc
 from copy import deepcopy
 from typing import Annotated, Any
 
@@ -265,6 +266,23 @@ HOSTILE = [
 def test_what_json_leaves_open_is_refused(payload: bytes, reason: str) -> None:
     """Two readers could take such a text for two different orders: nobody prints it."""
     assert reason in refused(payload).reason
+
+
+def test_a_fault_deep_within_names_its_place() -> None:
+    """Keys and indexes, from the top."""
+    assert refused(b'{"data":{"a":[0,{"b":["\\ud83d"]}]}}').path == "$.data.a[1].b[0]"
+    assert refused(b'{"\\u0061":[' + b"[" * 40 + b"]" * 40 + b"]}").path == "$.a" + "[0]" * 31
+
+
+def test_a_long_name_above_many_lists_takes_no_memory() -> None:
+    """220 KB were 4 GB when each place was written out; a broker would bring them again for ever."""
+    payload = b'{"\\u0041":1,"' + b"a" * 100_000 + b'":[' + b",".join([b"[]"] * 40_000) + b"]}"
+    tracemalloc.start()
+    try:
+        assert "specversion" in refused(payload).reason
+        assert tracemalloc.get_traced_memory()[1] < 40_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_surrogate_pair_is_one_character() -> None:

@@ -18,6 +18,10 @@ _BLANK_AFTER_QUOTE = (b'" ', b'"\n', b'"\r', b'"\t')
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
+_Place = tuple["_Place | None", str | int]
+"""A node of a tree: the place above it, and its key or its index there."""
+
+
 def decode_tree(payload: bytes) -> Any:
     """Any JSON, as strictly as an event is read.
 
@@ -57,27 +61,36 @@ def check_tree(tree: Any) -> None:
     """
     if type(tree) is str and _SURROGATE.search(tree):
         raise DecodeError("$", "half a character (a lone surrogate)")
-    pending = [(tree, "$", 1)]
+    pending: list[tuple[Any, _Place | None, int]] = [(tree, None, 1)]
     while pending:
-        node, path, depth = pending.pop()
+        node, place, depth = pending.pop()
         if depth > MAX_DEPTH:
-            raise DecodeError(path, f"nested deeper than {MAX_DEPTH}")
+            raise DecodeError(_path(place), f"nested deeper than {MAX_DEPTH}")
         if type(node) is dict:
             for key, value in node.items():
                 if _SURROGATE.search(key):
-                    raise DecodeError(path, "a key holds half a character (a lone surrogate)")
+                    raise DecodeError(_path(place), "a key holds half a character (a lone surrogate)")
                 if type(value) is str:
                     if _SURROGATE.search(value):
-                        raise DecodeError(f"{path}.{key}", "half a character (a lone surrogate)")
+                        raise DecodeError(_path((place, key)), "half a character (a lone surrogate)")
                 elif type(value) is dict or type(value) is list:
-                    pending.append((value, f"{path}.{key}", depth + 1))
+                    pending.append((value, (place, key), depth + 1))
         elif type(node) is list:
             for index, value in enumerate(node):
                 if type(value) is str:
                     if _SURROGATE.search(value):
-                        raise DecodeError(f"{path}[{index}]", "half a character (a lone surrogate)")
+                        raise DecodeError(_path((place, index)), "half a character (a lone surrogate)")
                 elif type(value) is dict or type(value) is list:
-                    pending.append((value, f"{path}[{index}]", depth + 1))
+                    pending.append((value, (place, index), depth + 1))
+
+
+def _path(place: "_Place | None") -> str:
+    """Written only where there is a fault: a long key above many others would take all memory."""
+    steps: list[str] = []
+    while place is not None:
+        place, step = place
+        steps.append(f".{step}" if type(step) is str else f"[{step}]")
+    return "$" + "".join(reversed(steps))
 
 
 def _written_keys(payload: bytes) -> int:
