@@ -222,6 +222,13 @@ def many(items: int = 1, children: int = 0, mods: int = 0) -> bytes:
     return with_order(items=[{**ITEM, **parts}, *[ITEM] * (items - 1)])
 
 
+def test_what_a_set_meal_says_is_not_kept_with_hundreds_of_parts() -> None:
+    """A quarter of a megabyte would be more than the agent's memory, at each start again."""
+    parts = [ITEM] * 400
+    decode_event(with_order(items=[{**ITEM, "note": "x" * 2000, "children": parts}]))
+    assert "say too much" in refused(with_order(items=[{**ITEM, "note": "x" * 100_000, "children": parts}])).reason
+
+
 COUNTS = [((500, 0, 0), True), ((501, 0, 0), False), ((1, 499, 0), True), ((1, 500, 0), False)]
 COUNTS += [((1, 0, 499), True), ((1, 0, 500), False), ((200, 200, 100), True), ((200, 200, 101), False)]
 

@@ -31,6 +31,9 @@ from agent.model.order import (
     raw_channel,
 )
 
+MOST_REPEATED = 1 << 22
+"""Bytes: what is said of a set meal is kept with each of its parts."""
+
 T = TypeVar("T")
 _TIMES = ("due_at", "release_at", "expires_at", "placed_at")
 _NO_TIME = ("0001-", "1970-01-01", "1969-12-31")
@@ -151,6 +154,17 @@ def _check_items(items: list[Item], path: str) -> None:
         for index, modifier in enumerate(item.mods):
             _check_quantity(modifier.qty, f"{where}.mods[{index}]")
         pending.extend((child, f"{where}.children[{index}]") for index, child in enumerate(item.children))
+    if sum(_repeated(item)[1] for item in items) > MOST_REPEATED:
+        raise DecodeError(path, "set meals that say too much for so many parts: send the parts as items of their own")
+
+
+def _repeated(item: Item) -> tuple[int, int]:
+    """The parts below it, and the bytes that a ticket keeps of the set meals around each of them."""
+    if not item.children:
+        return 0, 0
+    below = [_repeated(child) for child in item.children]
+    parts = len(below) + sum(count for count, _ in below)
+    return parts, parts * len(msgspec.json.encode(item.alone)) + sum(size for _, size in below)
 
 
 def _check_quantity(value: Quantity, where: str) -> None:

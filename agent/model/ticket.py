@@ -21,9 +21,9 @@ class Portion(msgspec.Struct, frozen=True):
     """One item as one station sees it.
 
     `children` are those parts of a set meal that this station makes; None means all, as the item has them.
-    `elsewhere` names the stations that make the others. `parents` are the set meals, outermost first, that a
-    part was taken out of. `unrouted`: no station and no rule claims it; `wanted` is the unknown station that
-    the order named.
+    `elsewhere` names the stations that make the others. `parents` are the set meals, outermost first and without
+    their parts, that a part was taken out of. `unrouted`: no station and no rule claims it; `wanted` is the unknown
+    station that the order named.
     """
 
     item: Item
@@ -37,7 +37,7 @@ class Portion(msgspec.Struct, frozen=True):
     def parts(self) -> tuple["Portion", ...]:
         """The parts of the set meal that are made here."""
         if self.children is None:
-            family = (*self.parents, self.item)
+            family = (*self.parents, self.item.alone)
             return tuple(Portion(child, parents=family) for child in self.item.children)
         return self.children
 

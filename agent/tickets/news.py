@@ -136,7 +136,8 @@ def _moved(children: tuple[Portion, ...] | None, old: Item, new: Item) -> tuple[
         return None
     moved = []
     for child in children:
-        at = child.parents.index(old) if old in child.parents else -1
+        family = [meal.alone for meal in child.parents]  # an older journal has them with their parts
+        at = family.index(old.alone) if old.alone in family else -1
         parents = (new, *child.parents[at + 1 :])
         moved.append(msgspec.structs.replace(child, parents=parents, children=_moved(child.children, old, new)))
     return tuple(moved)

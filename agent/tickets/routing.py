@@ -71,7 +71,7 @@ class _Map:
             return Portion(item, parents=parents, unrouted=lost, wanted=wanted)
         kept: list[Portion] = []
         elsewhere: dict[str, None] = {}
-        family = (*parents, item)
+        family = (*parents, item.alone)
         for child in item.children:
             home = self.claim(child)
             if home in (None, here):
