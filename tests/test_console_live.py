@@ -24,8 +24,9 @@ def shop(tmp_path: Path) -> Iterator[ShopWindow]:
 class Stream:
     """Somebody who listens."""
 
-    def __init__(self, shop: ShopWindow, session: str = "") -> None:
-        self._line = http.client.HTTPConnection("127.0.0.1", shop.port, timeout=WAIT_S)
+    def __init__(self, shop: ShopWindow, session: str = "", phone: int = 1) -> None:
+        address = f"127.0.0.{phone}"
+        self._line = http.client.HTTPConnection("127.0.0.1", shop.port, timeout=WAIT_S, source_address=(address, 0))
         self._line.request("GET", "/live", headers={"cookie": f"{COOKIE}={session}"} if session else {})
         self._answer = self._line.getresponse()
         assert self._answer.status == 200
@@ -82,8 +83,8 @@ def test_what_is_in_no_journal_is_told_too(shop: ShopWindow) -> None:
 
 
 def test_strangers_take_no_page_from_the_staff(shop: ShopWindow) -> None:
-    strangers = [Stream(shop) for _ in range(MOST_STRANGERS)]
-    one_more = Stream(shop)
+    strangers = [Stream(shop, phone=2 + at % 9) for at in range(MOST_STRANGERS)]
+    one_more = Stream(shop, phone=11)
     with pytest.raises(EOFError):
         one_more.next()
     staff = Stream(shop, shop.me.session)
