@@ -1,5 +1,6 @@
 """A ticket whose order has moved on before it was printed: what that does to the tickets behind it."""
 
+from agent.journal.closing import DISCARDED
 from agent.journal.file import Tx
 from agent.journal.moves import move, tell
 from agent.model.job import Job, JobKind, JobState, Mark
@@ -7,7 +8,8 @@ from agent.model.job import Job, JobKind, JobState, Mark
 
 def is_overtaken(tx: Tx, job: Job) -> bool:
     """Has its order moved on? Not where a newer revision left this station alone, or this copy of it: then this
-    ticket still holds. But where the station has fewer copies now.
+    ticket still holds. But where the station has fewer copies now. A void of the newest revision that a person
+    discarded is not printed, and says all the same that nothing is left for this station.
     """
     if job.order_pk is None:
         return False
@@ -18,8 +20,9 @@ def is_overtaken(tx: Tx, job: Job) -> bool:
     row = tx.execute(
         "SELECT 1 FROM orders WHERE pk = ? AND canceled UNION ALL SELECT 1 FROM jobs WHERE order_pk = ? "
         "AND station = ? AND (copy = ? OR kind = 'cancel' OR (rev > ? AND copies < ?)) AND id > ? "
-        "AND state <> 'canceled' LIMIT 1",
-        (job.order_pk, job.order_pk, job.station, job.copy, job.rev, job.copy, job.id),
+        "AND (state <> 'canceled' OR (kind = 'cancel' AND reason LIKE ? AND rev = "
+        "(SELECT rev FROM orders WHERE pk = order_pk))) LIMIT 1",
+        (job.order_pk, job.order_pk, job.station, job.copy, job.rev, job.copy, job.id, f"{DISCARDED}%"),
     ).fetchone()
     return row is not None
 
