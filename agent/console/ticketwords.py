@@ -80,6 +80,7 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ("perhaps printed: a person must say", "可能已打出，请人看纸决定"),
     ("to be printed again, asked", "有人要求重打"),
     (DISCARDED, "有人决定不打"),
+    ("replaced after it was discarded", "有人决定不打，之后又有新版订单"),
     ("replaced by a newer revision", "已被新版订单取代"),
     ("the order was cancelled", "订单已取消"),
     ("there is nothing on paper to take back", "没有打出过，不用作废"),

@@ -11,7 +11,7 @@ from agent.journal.bumps import tell_if_finished
 from agent.journal.commands import Begun
 from agent.journal.file import Tx
 from agent.journal.store import Journal
-from agent.journal.told import Told, doubted, last_share, made, paper_at, refused, told
+from agent.journal.told import Told, doubted, end_refusals, last_share, made, paper_at, refused, told
 from agent.model.job import JobKind, Mark
 from agent.model.order import MAX_RAW_COPIES, READ_UPSERT, Cancel, Event, Order, PrintRaw, Raw, Upsert
 from agent.model.report import OrderState
@@ -99,6 +99,7 @@ class Acceptance:
             remarks = (*_not_understood(data.raw, marked), *remarks)
         else:
             new = [self._void(tx, order_pk, station, mark) for station in reached]
+        end_refusals(tx, order_pk, past.upheld)
         rev = 0 if data is None else data.order.rev
         if not new and isinstance(data, Upsert) and known is not None and known.state == "rejected":
             return self._refused_again(tx, order_pk, rev, event.id)
@@ -281,6 +282,8 @@ class _Past(msgspec.Struct):
     marks: dict[Slip, Mark] = {}
     unsure: set[str] = set()
     made: set[Slip] = set()
+    upheld: set[Slip] = set()
+    """Where `kind` found that a person refused just this."""
 
     def kind(self, station: Station, copy: int, order: Order, share: Share) -> JobKind | None:
         """What a station is told with this copy; None where there is nothing to tell. A copy that there was not before
@@ -288,20 +291,20 @@ class _Past(msgspec.Struct):
         """
         here = (station.name, copy)
         known = self.told.get(here) or (None if here in self.made else self.told.get((station.name, 1)))
-        if known is not None and known.given_up:
-            off = self.refused.get(here)
-            return None if off is not None and not _differs(off, order, share, station) else JobKind.AMEND
-        if here in self.marks or station.name in self.unsure:
-            return JobKind.ORDER if known is None and station.name not in self.unsure else JobKind.AMEND
+        in_doubt = here in self.marks or station.name in self.unsure
+        off = self.refused.get(here)
+        open_ = known.given_up if known is not None else not in_doubt
+        if open_ and off is not None and not _differs(off, order, share, station):
+            self.upheld.add(here)
+            return None
         if known is None:
-            off = self.refused.get(here)
-            return None if off is not None and not _differs(off, order, share, station) else JobKind.ORDER
-        return JobKind.AMEND if _differs(known, order, share, station) else None
+            return JobKind.AMEND if station.name in self.unsure else JobKind.ORDER
+        return JobKind.AMEND if known.given_up or in_doubt or _differs(known, order, share, station) else None
 
     def mark(self, station: Station, copy: int, order: Order, share: Share) -> Mark | None:
         """What a withdrawn ticket hands on. A copy that was asked for and never sent has no paper: news is no copy."""
         found, known = self.marks.get((station.name, copy)), self.told.get((station.name, copy))
-        if found is Mark.ASKED and known is not None and _differs(known, order, share, station):
+        if found is Mark.ASKED and (known is None or _differs(known, order, share, station)):
             return None
         return found
 

@@ -10,13 +10,15 @@ from agent.journal.notes import get_meta, set_meta
 from agent.model.job import Job, JobKind
 
 _PRINTERS = "printers"
-_MAY_BE_ON_PAPER = "(j.state = 'completed' OR j.intent IS NOT NULL OR j.mark IS NOT NULL)"
+_MAY_BE_ON_PAPER = "(j.state = 'completed' OR j.intent IS NOT NULL OR j.mark <> 'asked')"
+"""A mark says that bytes went out, but for that of a copy that a person wants."""
 
 
 class Told(msgspec.Struct, frozen=True):
     """A ticket that is, or may be, on paper: its revision, its station's share, and the event's data, both as JSON.
 
-    `given_up`: it may be, but was withdrawn before that was known or mended: nobody will print it again.
+    `given_up`: it may be, but was withdrawn before that was known or mended, or was only presumed of a printer that
+    answers after all: nobody will print it again.
     """
 
     station: str
@@ -30,8 +32,8 @@ class Told(msgspec.Struct, frozen=True):
 def told(tx: Tx, order_pk: int) -> dict[tuple[str, int], Told]:
     """By station and copy the newest ticket of this order that may be on paper and was not voided since."""
     rows = tx.execute(
-        "SELECT j.station, j.copy, j.rev, j.share, coalesce(e.payload, x''), coalesce(j.state = 'canceled' "
-        f"AND j.mark <> 'asked' AND j.reason NOT LIKE '{DISCARDED}%', 0) FROM jobs j "
+        "SELECT j.station, j.copy, j.rev, j.share, coalesce(e.payload, x''), j.state = 'canceled' "
+        f"AND j.reason NOT LIKE '{DISCARDED}%' OR j.state = 'completed' AND j.evidence = 'unconfirmed' FROM jobs j "
         "LEFT JOIN events e ON e.pk = j.event_pk "
         f"WHERE j.order_pk = ? AND j.kind <> 'cancel' AND {_MAY_BE_ON_PAPER} "
         "AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.order_pk = j.order_pk AND c.station = j.station "
@@ -67,6 +69,20 @@ def refused(tx: Tx, order_pk: int) -> dict[tuple[str, int], Told]:
         (order_pk, f"{DISCARDED}%"),
     )
     return {(str(row[0]), int(row[1])): Told(*row) for row in rows}
+
+
+def end_refusals(tx: Tx, order_pk: int, but: Collection[tuple[str, int]]) -> None:
+    """A newer revision says other than what a person discarded, unless at `but`: should the same come back, it is news.
+    A void that was discarded is settled with it.
+    """
+    rows = tx.execute(
+        "SELECT id, station, copy, kind FROM jobs WHERE order_pk = ? AND state = 'canceled' "
+        "AND (mark IS NULL OR kind = 'cancel') AND reason LIKE ?",
+        (order_pk, f"{DISCARDED}%"),
+    ).fetchall()
+    for job_id, station, copy, kind in rows:
+        if kind == JobKind.CANCEL or (station, copy) not in but:
+            tx.execute("UPDATE jobs SET reason = 'replaced after it was ' || reason WHERE id = ?", (job_id,))
 
 
 def base(tx: Tx, job: Job) -> tuple[Told | None, bool]:
