@@ -141,3 +141,14 @@ def test_what_was_only_presumed_is_told_again_with_the_next_revision(floor: Floo
     assert floor.journal.write(lambda tx: presumed.doubt(tx, "kitchen", [], lambda _: "kitchen", ask=False)) == []
     floor.order(1, 3, bar=0)
     assert (newest(floor, "wok").rev, newest(floor, "wok").state) == (3, JobState.PENDING)
+
+
+def test_a_copy_of_an_older_ticket_does_not_hide_what_was_discarded_since(floor: Floor) -> None:
+    """The bar's ticket, once more, knows of no wok; the order has one all the same, and its ticket is on no paper."""
+    floor.order(1, wok=0)
+    floor.print_all()
+    floor.order(1, 2)
+    assert floor.do("reprint", order="id-1", station="bar").ok
+    discard(floor, "wok")
+    floor.print_all()
+    assert floor.state(1) == "partly_printed"

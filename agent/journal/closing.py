@@ -79,7 +79,7 @@ def _left_out(tx: Tx, order_pk: int) -> set[str]:
     """The stations that make no part of the order any more."""
     rows = tx.execute(
         "SELECT json_extract(CAST(share AS TEXT), '$.stations') FROM jobs WHERE order_pk = ? AND kind IN ('order', "
-        "'amend') ORDER BY id",
+        "'amend') ORDER BY rev, id",
         (order_pk,),
     )
     makers = [set(msgspec.json.decode(stations, type=list[str])) for (stations,) in rows if stations]
