@@ -152,3 +152,28 @@ def test_a_copy_of_an_older_ticket_does_not_hide_what_was_discarded_since(floor:
     discard(floor, "wok")
     floor.print_all()
     assert floor.state(1) == "partly_printed"
+
+
+def test_a_discarded_copy_of_a_dish_that_was_discarded_is_off_with_it(floor: Floor) -> None:
+    """Nobody wanted the tea, then somebody did, then not; the order has none any more, and neither has a copy of it."""
+    floor.order(1)
+    discard(floor, "bar")
+    floor.print_all()
+    assert floor.do("reprint", order="id-1", station="bar").ok
+    discard(floor, "bar")
+    floor.order(1, 2, bar=0)
+    floor.print_all()
+    before = newest(floor, "bar").id
+    assert floor.do("reprint", order="id-1").ok
+    assert newest(floor, "bar").id == before
+
+
+def test_a_discarded_copy_of_what_was_only_presumed_leaves_the_order_in_part(floor: Floor) -> None:
+    """Its printer answers after all, and the copy that was to come anyway is not wanted: who knows what is on paper."""
+    floor.order(1, bar=0)
+    settle(floor, send(floor), Settlement(JobState.COMPLETED, "presumed"))
+    floor.print_all()
+    assert floor.do("reprint", order="id-1", station="wok").ok
+    floor.journal.write(lambda tx: presumed.doubt(tx, "kitchen", [], lambda _: "kitchen", ask=False))
+    discard(floor, "wok")
+    assert floor.state(1) == "partly_printed"

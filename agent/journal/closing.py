@@ -47,20 +47,21 @@ def outcome(tx: Tx, order_pk: int) -> OrderStateName | None:
 
 def _outcome(tx: Tx, order_pk: int, canceled: int) -> OrderStateName | None:
     rows = tx.execute(
-        "SELECT station, copy, state, reason, rev FROM jobs WHERE order_pk = ? ORDER BY id", (order_pk,)
+        "SELECT station, copy, state, reason, rev, evidence = 'unconfirmed' FROM jobs WHERE order_pk = ? ORDER BY id",
+        (order_pk,),
     ).fetchall()
-    if any(JobState(state) not in FINAL for _, _, state, _, _ in rows):
+    if any(JobState(state) not in FINAL for _, _, state, *_ in rows):
         return None
     if canceled:
         return "canceled"
     last: dict[tuple[str, int], JobState] = {}
     discarded: dict[tuple[str, int], bool] = {}
     on_paper: dict[tuple[str, int], int] = {}
-    for station, copy, state, reason, rev in rows:
+    for station, copy, state, reason, rev, in_doubt in rows:
         here = (station, copy)
         if on_paper.get(here) == rev:
             continue
-        if state == JobState.COMPLETED:
+        if state == JobState.COMPLETED and not in_doubt:
             on_paper[here] = rev
         if state != JobState.CANCELED:
             last[here] = JobState(state)

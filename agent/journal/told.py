@@ -77,7 +77,7 @@ def end_refusals(tx: Tx, order_pk: int, but: Collection[tuple[str, int]]) -> Non
     """
     rows = tx.execute(
         "SELECT id, station, copy, kind FROM jobs WHERE order_pk = ? AND state = 'canceled' "
-        "AND (mark IS NULL OR kind = 'cancel') AND reason LIKE ?",
+        "AND (mark IS NULL OR mark = 'asked' OR kind = 'cancel') AND reason LIKE ?",
         (order_pk, f"{DISCARDED}%"),
     ).fetchall()
     for job_id, station, copy, kind in rows:
