@@ -41,17 +41,22 @@ def torn_and_off(here: Brigade) -> None:
     here.wait_told(42, states=("unconfirmed",))
 
 
+def the_first_copy_prints(here: Brigade) -> None:
+    """Of two of #42."""
+    restart(here, TWO)
+    here.order(40, items=[C])
+    here.wait_told(40, times=2)
+    here.order(42, 1, items=[N])
+    here.device.wait_for(lambda device: says(device, "#42"), 10)
+
+
 # -- several copies ------------------------------------------------------------------------------------------------
 
 
 def test_the_second_copy_comes_out_though_the_order_is_paid_meanwhile(tmp_path: Path) -> None:
     """A revision that no cook reads withdraws a copy that waits; nobody had that one."""
     with brigade(tmp_path, {"wok": PrinterSpec(line_time_s=0.03)}) as here:
-        restart(here, TWO)
-        here.order(40, items=[C])
-        here.wait_told(40, times=2)
-        here.order(42, 1, items=[N])
-        here.device.wait_for(lambda device: says(device, "#42"), 10)
+        the_first_copy_prints(here)
         here.order(42, 2, items=[N], paid=True)
         here.wait_told(42, kind="order.state", states=("printed",))
         quiet(here)
@@ -62,11 +67,7 @@ def test_the_second_copy_comes_out_though_the_order_is_paid_meanwhile(tmp_path: 
 def test_the_second_copy_is_whole_where_paper_ended_before_it(tmp_path: Path, items: list[dict[str, object]]) -> None:
     """Its reader never had what a list of changes would be against."""
     with brigade(tmp_path, {"wok": PrinterSpec(line_time_s=0.01)}) as here:
-        restart(here, TWO)
-        here.order(40, items=[C])
-        here.wait_told(40, times=2)
-        here.order(42, 1, items=[N])
-        here.device.wait_for(lambda device: says(device, "#42"), 10)
+        the_first_copy_prints(here)
         here.device.run_out_of_paper(after_lines=40)
         assert here.wait_for(42)
         here.device.run_out_of_paper()

@@ -160,16 +160,8 @@ def order_states(here: Kitchen) -> list[tuple[str, str]]:
 
 def test_a_void_that_a_stuck_printer_threw_away_comes_again(tmp_path: Path) -> None:
     """A revision left nothing for this station: its cook goes by the paper of before."""
-    with ExitStack() as stack:
-        devices, printers = {}, []
-        for name in ("wok", "cold"):
-            devices[name] = stack.enter_context(VirtualPrinter(PrinterSpec(), name))
-            port = stack.enter_context(serve_tcp(devices[name]))
-            printers.append(Printer(name=name, link=parse_link(port.link)))
-        devices["wok"].mute()
-        stations = [Station(name=name, printer=name, default=name == "wok") for name in devices]
-        quick = Printing(reprint_after_s=0.5, failover_after_s=60)
-        here = stack.enter_context(closing(Brigade(tmp_path, devices, printers, stations, quick)))
+    stations = [Station(name="wok", printer="wok", default=True), Station(name="cold", printer="cold")]
+    with two_printers(tmp_path, stations, failover_after_s=60) as here:
         noodles = {"name": "牛肉面", "qty": 1, "station": "wok"}
         tea = {"name": "红茶", "qty": 1, "station": "cold"}
         here.order(42, 1, items=[noodles, tea])
@@ -185,16 +177,26 @@ def test_a_void_that_a_stuck_printer_threw_away_comes_again(tmp_path: Path) -> N
 @contextmanager
 def backed(folder: Path, backup: str | None = "cold") -> Iterator[Brigade]:
     """A station whose printer takes all without a word and without paper, and whose backup is well."""
+    stations = [Station(name="wok", printer="wok", backup=backup, default=True)]
+    with two_printers(folder, stations, failover_after_s=1, swallows=True) as here:
+        yield here
+
+
+@contextmanager
+def two_printers(
+    folder: Path, stations: list[Station], failover_after_s: float, *, swallows: bool = False
+) -> Iterator[Brigade]:
+    """The wok's says nothing from the start; the cold one is well."""
     with ExitStack() as stack:
         devices, printers = {}, []
         for name in ("wok", "cold"):
             devices[name] = stack.enter_context(VirtualPrinter(PrinterSpec(), name))
             port = stack.enter_context(serve_tcp(devices[name]))
             printers.append(Printer(name=name, link=parse_link(port.link)))
-        devices["wok"].swallow()
+        if swallows:
+            devices["wok"].swallow()
         devices["wok"].mute()
-        stations = [Station(name="wok", printer="wok", backup=backup, default=True)]
-        quick = Printing(reprint_after_s=0.5, failover_after_s=1)
+        quick = Printing(reprint_after_s=0.5, failover_after_s=failover_after_s)
         yield stack.enter_context(closing(Brigade(folder, devices, printers, stations, quick)))
 
 

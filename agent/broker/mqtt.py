@@ -1,10 +1,9 @@
 """The line to the broker. It connects for ever, hands deliveries up, and acknowledges a delivery only on the
 connection that brought it. Nobody outside this room knows paho.
 
-Everything is QoS 1: paho answers a QoS 2 delivery with PUBREC on arrival, whatever it is told, and a kill then loses
-it. We subscribe at QoS 1, so no broker may send one; one that does is logged, and the sequence finds what it lost.
-paho's network thread is the broker thread and the only one that touches the socket; a callback only hands on, because
-a lock taken or an exception raised in it could stop the line for good.
+Everything is QoS 1: paho answers QoS 2 with PUBREC on arrival, whatever it is told, and a kill then loses it. A broker
+that sends it all the same is logged, and the sequence finds what it lost. paho's network thread alone touches the
+socket; a callback only hands on, because a lock or an exception in it could stop the line for good.
 """
 
 import queue

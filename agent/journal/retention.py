@@ -2,6 +2,7 @@
 clock battery may believe in any year.
 """
 
+from agent.journal import waits
 from agent.journal.file import Tx
 
 KEEP_UNHEARD = 1000
@@ -37,7 +38,7 @@ def prune(tx: Tx, keep_orders: int) -> int:
         tx.execute("DELETE FROM readies WHERE order_pk = ?", (pk,))
         tx.execute("DELETE FROM events WHERE order_pk = ?", (pk,))
         tx.execute("DELETE FROM orders WHERE pk = ?", (pk,))
-        tx.execute("DELETE FROM meta WHERE key = ?", (f"dropped:{pk}",))
+        waits.take_dropped(tx, pk)
     tx.execute("DELETE FROM parked WHERE pk <= (SELECT max(pk) FROM parked) - ?", (keep_orders,))
     tx.execute("DELETE FROM events WHERE order_pk IS NULL AND pk <= (SELECT max(pk) FROM events) - ?", (keep_orders,))
     return len(old)

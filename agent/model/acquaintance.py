@@ -18,6 +18,11 @@ class Facts(msgspec.Struct, frozen=True):
     model: str = ""
     firmware: str = ""
 
+    @property
+    def words(self) -> str:
+        """A printer as a person can recognise it."""
+        return " ".join(filter(None, (self.device, self.model, self.port and f"at {self.port}"))) or "unknown"
+
 
 class Known(msgspec.Struct, frozen=True):
     """A printer as it was met before."""

@@ -214,7 +214,7 @@ class Worker:
         if known is not None:
             twin = notes.has_twin(reader, self._printer.name, known)
             if compare(known.facts, self._facts, twin) is Likeness.STRANGER:
-                raise Stranger(f"another device is plugged in: {_words(self._facts)}; it was {_words(known.facts)}")
+                raise Stranger(f"another device is plugged in: {self._facts.words}; it was {known.facts.words}")
         can = None if known is None else known.capabilities
         if can is None or self._wanted not in (None, can.tier) or not session.trust(can):
             self._probe(session, reader, doubt)
@@ -289,7 +289,7 @@ class Worker:
                 raise Unavailable(f"it does not say who it is; it was {known.facts.model}")
             match compare(known.facts, self._facts):
                 case Likeness.STRANGER:
-                    raise Stranger(f"another printer answers: {_words(self._facts)}; it was {_words(known.facts)}")
+                    raise Stranger(f"another printer answers: {self._facts.words}; it was {known.facts.words}")
                 case Likeness.RENEWED:
                     _log.info("spool.firmware_changed", printer=self._printer.name, firmware=self._facts.firmware)
                     self._journal.write(lambda tx: notes.forget_printer(tx, self._printer.name))
@@ -347,8 +347,3 @@ class Worker:
         mine = job is not None and job.home == self._printer.name
         self._watch.note_need(need, job if mine else None)
         return need is None
-
-
-def _words(facts: Facts) -> str:
-    """A printer as a person can recognise it."""
-    return " ".join(filter(None, (facts.device, facts.model, facts.port and f"at {facts.port}"))) or "unknown"
