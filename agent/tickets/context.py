@@ -143,7 +143,7 @@ def _ticket(ticket: Ticket, width: int) -> Values:
     note = paragraph("\n".join([order.note or "", *order.unread])) if order.note or order.unread else []
     known = _page(language, now, width)
     changes = [news.altered(change, language) for change in ticket.changes] if ticket.changes else []
-    known |= {
+    return known | {
         "ticket": ticket,
         "order": order,
         "currency": order.currency,
@@ -176,7 +176,6 @@ def _ticket(ticket: Ticket, width: int) -> Values:
         "said": ticket.changed_facts,
         "ready_code": ticket.ready_code,
     }
-    return known
 
 
 def _times(ticket: Ticket, known: Values) -> str:
