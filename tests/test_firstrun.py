@@ -26,8 +26,9 @@ from agent.simulator.piece import Piece
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.simulator.stage import free_port
+from tests.house import until
 from tests.scan import scan_piece
-from tests.till import ask
+from tests.till import answers
 from tests.window import PIN, WAIT_S, Client, text_of, window
 
 
@@ -45,14 +46,7 @@ def agent(folder: Path, *more: str) -> Iterator["subprocess.Popen[bytes]"]:
 
 def until_up(port: int) -> None:
     """Wait until the port answers."""
-    deadline = time.monotonic() + WAIT_S
-    while True:
-        try:
-            assert ask(port, "GET", "/healthz", timeout_s=2).status == 200
-            return
-        except (OSError, AssertionError):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+    until(lambda: answers(port), "the port")
 
 
 def test_from_nothing_to_the_first_order_on_paper(tmp_path: Path) -> None:

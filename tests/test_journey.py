@@ -11,6 +11,7 @@ from agent.simulator.printer import VirtualPrinter
 from agent.simulator.stage import AgentProcess, Mosquitto, free_port
 from tests.house import until
 from tests.kitchen import read
+from tests.till import answers
 
 WAIT_S = 30.0
 EVENT, ORDER = "01JD3ZJOURNEY", "8812"
@@ -46,6 +47,7 @@ def test_order_is_followed_by_its_id_from_the_event_to_paper(tmp_path: Path) -> 
             with urllib.request.urlopen(f"http://127.0.0.1:{web}/metrics", timeout=10) as answer:
                 return str(answer.read().decode())
 
+        until(lambda: answers(web), "the port")
         before = page()
         items = [{"name": "豆浆", "qty": "2"}]
         customer = {"name": "张三丰", "phone_tail": "8888"}

@@ -20,7 +20,7 @@ from agent.model.report import OrderRef, OrderState
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import VirtualPrinter
 from agent.simulator.stage import AgentProcess, Mosquitto, free_port
-from tests.till import TOKEN, Shop, ask, event, shop
+from tests.till import TOKEN, Shop, answers, ask, event, shop
 
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -249,7 +249,7 @@ def test_a_whole_agent_shows_itself(tmp_path: Path) -> None:
         agent = AgentProcess(config, tmp_path / "agent.log")
         agent.start()
         try:
-            assert _until(lambda: _ready(port)), agent.log.read_text()
+            assert _until(lambda: answers(port, "/readyz")), agent.log.read_text()
             headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/cloudevents+json"}
             answer = ask(port, "POST", "/v1/orders", json.dumps(event(1)).encode(), headers)
             assert answer.said["state"] == "accepted"
@@ -266,13 +266,6 @@ def test_a_whole_agent_shows_itself(tmp_path: Path) -> None:
             assert time.monotonic() - began < 5
         finally:
             agent.kill()
-
-
-def _ready(port: int) -> bool:
-    try:
-        return ask(port, "GET", "/readyz").status == 200
-    except OSError:
-        return False
 
 
 def _until(done: Callable[[], bool], timeout_s: float = 20.0) -> bool:

@@ -18,7 +18,7 @@ from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import VirtualPrinter
 from agent.simulator.stage import AgentProcess, Mosquitto, free_port
 from tests.kitchen import kitchen, read
-from tests.till import STRUCTURED, TOKEN, Answer, ask, event
+from tests.till import STRUCTURED, TOKEN, Answer, answers, ask, event
 
 WAIT_S = 20.0
 
@@ -44,14 +44,7 @@ class Alone:
             f"console: {{listen: '127.0.0.1:{self.port}', token_file: token}}\n{more}"
         )
         self.agent.start()
-        self.wait(lambda: self.answers() and self.status()["printers"][0]["state"] == "ready")
-
-    def answers(self) -> bool:
-        """Is the port open?"""
-        try:
-            return self.ask("GET", "/healthz").status == 200
-        except OSError:
-            return False
+        self.wait(lambda: answers(self.port) and self.status()["printers"][0]["state"] == "ready")
 
     def wait(self, done: Any) -> None:
         """Until it is so."""

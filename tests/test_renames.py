@@ -33,7 +33,7 @@ from tests.house import until
 from tests.kitchen import Ticket, read
 from tests.scan import scan_piece
 from tests.test_console_printers import save
-from tests.till import TOKEN, ask
+from tests.till import TOKEN, answers, ask
 from tests.window import PIN, STATIONS, Client, ShopWindow, window
 
 SOY = {"id": "a", "name": "豆浆", "qty": 2, "category": "热饮"}
@@ -234,12 +234,7 @@ class Process:
     def wait(self) -> None:
         """Until it answers."""
         deadline = time.monotonic() + 20
-        while True:
-            try:
-                if ask(self.port, "GET", "/healthz", timeout_s=2).status == 200:
-                    return
-            except OSError:
-                pass
+        while not answers(self.port):
             assert time.monotonic() < deadline, (self.folder / "log").read_text()[-3000:]
             time.sleep(0.05)
 

@@ -118,6 +118,14 @@ def ask(
         line.close()
 
 
+def answers(port: int, path: str = "/healthz") -> bool:
+    """Is the port open, and all well there? It opens after the line to the cloud."""
+    try:
+        return ask(port, "GET", path, timeout_s=2).status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
 def event(number: int | str, rev: int = 1, event_id: str = "", **fields: Any) -> dict[str, Any]:
     """An order as a till sends it."""
     items = fields.pop("items", [{"name": "豆浆", "qty": "2", "note": "不要糖"}])

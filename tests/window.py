@@ -29,7 +29,7 @@ from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.simulator.stage import free_port
 from tests.kitchen import IMPATIENT, Ticket, read
-from tests.till import TOKEN, Answer, ask
+from tests.till import TOKEN, Answer, answers, ask
 
 PIN = "274859"
 WAIT_S = 20.0
@@ -94,7 +94,7 @@ class ShopWindow:
     def start(self) -> None:
         """Start it, and let the shop's owner sign in."""
         self._thread.start()
-        self.until(self._answers, "the port")
+        self.until(lambda: answers(self.port), "the port")
         self.access = Access(self.folder / "data")
         if not self.access.claimed:
             assert self.access.choose_pin(self.access.issue_code(), PIN)
@@ -109,7 +109,7 @@ class ShopWindow:
 
     def wait_restarted(self, before: int) -> None:
         """Wait until it was started anew more often than `before`, and answers."""
-        self.until(lambda: self.restarts > before and self._answers(), "a restart")
+        self.until(lambda: self.restarts > before and answers(self.port), "a restart")
 
     def stop(self) -> None:
         """Stop it."""
@@ -130,12 +130,6 @@ class ShopWindow:
                 return
             self.agent = self._make()
             self.restarts += 1
-
-    def _answers(self) -> bool:
-        try:
-            return ask(self.port, "GET", "/healthz", timeout_s=2).status == 200
-        except OSError:
-            return False
 
     # -- what comes in -------------------------------------------------------------------------------------------
 
