@@ -1,6 +1,7 @@
 """What the package puts where on the box."""
 
 import gzip
+import hashlib
 import os
 import re
 import shutil
@@ -36,15 +37,15 @@ _TOLD = (".md", ".json", ".yaml")
 """Of docs/: what is read. Pictures are for the project's page."""
 _NOT_TOLD = ("decisions", "evidence")
 _DOC = Path("usr/share/doc/shop-agent")
+HOME, PACKAGES = "usr/lib/shop-agent", "packages-"
+_PACKAGES_TIME = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
 
 
 def lay_out(root: Path, arch: str, version: str, epoch: int) -> None:
     """All files of the package under `root`. Raises RuntimeError or ValueError where a dependency can't be had."""
-    home = root / "usr/lib/shop-agent"
+    home = root / HOME
     _put_agent(home / version, version)
-    wheels.vendor(_locked(), arch, home / version / "vendor")
-    shutil.copytree(home / version / "vendor" / wheels.LICENSES, root / _DOC / wheels.LICENSES)
-    shutil.rmtree(home / version / "vendor" / wheels.LICENSES)
+    _put_packages(home, version, arch, root / _DOC / wheels.LICENSES)
     (home / "version").write_text(f"{version}\n")
     _put_launcher(root / "usr/bin/shop-agent")
     for source, place in _PLACES.items():
@@ -57,12 +58,16 @@ def lay_out(root: Path, arch: str, version: str, epoch: int) -> None:
 
 
 def settle(root: Path, epoch: int) -> None:
-    """Every file and folder as an installer wants it: root's, readable, and not newer than `epoch`."""
+    """Every file and folder as an installer wants it: root's, readable, and of the time `epoch`; the packages always of
+    the same time, by which Python knows what it has compiled.
+    """
     programs = root / "usr/bin"
+    packages = f"{root}/{HOME}/{PACKAGES}"
     for path in [root, *sorted(root.rglob("*"))]:
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.parent == programs else 0o644)
-        os.utime(path, (epoch, epoch), follow_symlinks=False)
+        time = _PACKAGES_TIME if str(path).startswith(packages) else epoch
+        os.utime(path, (time, time), follow_symlinks=False)
 
 
 def _locked() -> str:
@@ -76,6 +81,19 @@ def _put_agent(home: Path, version: str) -> None:
     if count != 1:
         raise ValueError('agent/__init__.py: expected one line __version__ = "…"')
     told.write_text(text)
+
+
+def _put_packages(home: Path, version: str, arch: str, licenses: Path) -> None:
+    """In a folder named after what is in it: a newer version that needs the same finds it there, and compiled."""
+    unpacked = home / "packages"
+    wheels.vendor(_locked(), arch, unpacked)
+    shutil.copytree(unpacked / wheels.LICENSES, licenses)
+    shutil.rmtree(unpacked / wheels.LICENSES)
+    content = hashlib.sha256()
+    for path in sorted(path for path in unpacked.rglob("*") if path.is_file()):
+        content.update(f"{path.relative_to(unpacked)}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+    kept = unpacked.rename(home / f"{PACKAGES}{content.hexdigest()[:12]}")
+    (home / version / "packages").write_text(f"{kept.name}\n")
 
 
 def _put_launcher(place: Path) -> None:
@@ -131,7 +149,7 @@ def _add_licenses(doc: Path) -> None:
             found = re.search(r"^\W*(Copyright\b.*\d{4}.*|.*\(c\).*\d{4}.*)$", "\n".join(texts.values()), re.M | re.I)
             holder = found[1].strip() if found else f"the authors of {folder.name}"
             where = ", ".join(f"/{_DOC}/{wheels.LICENSES}/{folder.name}/{name}" for name in texts)
-            file.write(f"\nFiles: usr/lib/shop-agent/*/vendor/{folder.name}*\nCopyright: {holder}\n")
+            file.write(f"\nFiles: usr/lib/shop-agent/packages-*/{folder.name}*\nCopyright: {holder}\n")
             file.write(f"License: {folder.name}-license\n Its text is in\n " + where.replace(", ", ",\n ") + "\n")
 
 

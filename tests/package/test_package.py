@@ -17,6 +17,7 @@ import pytest
 from scripts.deb import wheels
 from tests.package import NEW, OLD, ON_BARE_DEBIAN, PROJECT, build, copy_project, deb_name
 from tests.package.chroot import Root
+from tests.package.updaterig import as_version
 
 pytestmark = ON_BARE_DEBIAN
 ORDER = """{"id":"8812","rev":1,"channel":"desk","no":"42","items":[{"id":"L1","name":"豆浆","qty":"2"}]}"""
@@ -89,14 +90,15 @@ def test_lintian_finds_nothing_but_what_is_named(debs: Path, arch: str) -> None:
 def test_each_package_is_for_its_machine_and_for_both_pythons(debs: Path, arch: str, tmp_path: Path) -> None:
     """Nothing of this machine gets into the other's package; each Python has its own compiled parts, or shares them."""
     subprocess.run(["dpkg-deb", "--extract", str(debs / deb_name(NEW, arch)), str(tmp_path)], check=True)
-    vendor = tmp_path / f"usr/lib/shop-agent/{NEW}/vendor"
-    libraries = sorted(vendor.rglob("*.so*"))
+    (packages,) = (tmp_path / "usr/lib/shop-agent").glob("packages-*")
+    assert (tmp_path / f"usr/lib/shop-agent/{NEW}/packages").read_text() == f"{packages.name}\n"
+    libraries = sorted(packages.rglob("*.so*"))
     machine = {"amd64": 62, "arm64": 183}[arch]  # e_machine of ELF, two bytes at 18
     assert {int.from_bytes(path.read_bytes()[18:20], "little") for path in libraries} == {machine}
     tags = {f"cpython-{major}{minor}-{wheels.MACHINES[arch]}-linux-gnu" for major, minor in wheels.PYTHONS}
     per_python: dict[str, set[str]] = {}
     for path in libraries:
-        if found := re.fullmatch(r"(.+?)\.(cpython-[^.]+)\.so", path.relative_to(vendor).as_posix()):
+        if found := re.fullmatch(r"(.+?)\.(cpython-[^.]+)\.so", path.relative_to(packages).as_posix()):
             per_python.setdefault(found[1], set()).add(found[2])
     assert len(per_python) >= 8
     assert all(has == tags for has in per_python.values()), per_python
@@ -141,12 +143,14 @@ def test_all_that_the_package_brings_can_be_loaded(root: Root) -> None:
     """Each module of the agent and each compiled part, with this system's Python and libraries."""
     script = """
 import sys
-sys.path[:0] = ["/usr/lib/shop-agent/@V@", "/usr/lib/shop-agent/@V@/vendor"]
-import importlib, pathlib
+import pathlib
 home, tag, count = pathlib.Path("/usr/lib/shop-agent/@V@"), sys.implementation.cache_tag, 0
+packages = home.parent / (home / "packages").read_text().strip()
+sys.path[:0] = [str(home), str(packages)]
+import importlib
 names = [".".join(p.relative_to(home).with_suffix("").parts) for p in sorted((home / "agent").rglob("*.py"))]
-names += [".".join(p.relative_to(home / "vendor").parts).split("." + tag)[0].split(".abi3")[0]
-          for p in sorted((home / "vendor").rglob("*.so")) if tag in p.name or "abi3" in p.name]
+names += [".".join(p.relative_to(packages).parts).split("." + tag)[0].split(".abi3")[0]
+          for p in sorted(packages.rglob("*.so")) if tag in p.name or "abi3" in p.name]
 for name in names:
     if not name.endswith("__main__"):
         importlib.import_module(name.removesuffix(".__init__")); count += 1
@@ -178,7 +182,7 @@ def test_an_upgrade_that_is_killed_leaves_the_old_version_or_the_new(root: Root)
     root.run(f"dpkg -i /debs/{deb_name(NEW)}")
     takes_s = time.monotonic() - began
     found = set()
-    for part in (0.05, 0.2, 0.35, 0.5, 0.7, 1.1):
+    for part in (0.05, 0.2, 0.35, 0.5, 0.7, 0.9, 3.0):
         root.run(back)
         root.run(f"timeout -s KILL {part * takes_s:.2f} dpkg -i /debs/{deb_name(NEW)}", check=False)
         said = root.run("shop-agent version && shop-agent preview --width 32").stdout
@@ -187,6 +191,41 @@ def test_an_upgrade_that_is_killed_leaves_the_old_version_or_the_new(root: Root)
         found.add(version[1])
     assert found == {OLD, NEW}  # else the moments were all too early or too late
     root.run(back)
+
+
+def test_what_was_compiled_of_the_same_packages_is_used_again(root: Root) -> None:
+    """An upgrade compiles what is new. Where the power went while something was compiled, all of it is compiled anew: a
+    file may end too soon, though its head is right.
+    """
+    (compiled,) = root.folder.glob("usr/lib/shop-agent/packages-*/click/__pycache__/core.*.pyc")
+    before = compiled.stat().st_ino, compiled.read_bytes()
+    root.run(f"dpkg -i /debs/{deb_name(NEW)}")
+    assert (compiled.stat().st_ino, compiled.read_bytes()) == before
+    assert list(root.folder.glob(f"usr/lib/shop-agent/{NEW}/agent/__pycache__/app.*.pyc"))
+    (compiled.parents[2] / ".compiled").unlink()
+    os.truncate(compiled, 2000)
+    root.run(f"dpkg -i --force-downgrade /debs/{deb_name(OLD)}")
+    assert compiled.read_bytes() == before[1]
+    assert root.run("shop-agent version").stdout.startswith(f"shop-agent {OLD} ")
+
+
+def test_packages_that_the_next_version_does_not_need_leave_nothing(root: Root, debs: Path, tmp_path: Path) -> None:
+    """Nor does dpkg complain of what it can't take away."""
+    deb = as_version(Path(shutil.copy(debs / deb_name(NEW), tmp_path)), "0.1.1", _other_packages)
+    shutil.move(deb, root.folder / "tmp" / deb.name)
+    said = root.run(f"dpkg -i /tmp/{deb.name} 2>&1").stdout
+    assert "not empty" not in said
+    home = root.folder / "usr/lib/shop-agent"
+    assert sorted(path.name for path in home.iterdir()) == ["0.1.1", "packages-other", "version"]
+    assert list(home.glob("packages-other/click/__pycache__/core.*.pyc"))
+    assert root.run("shop-agent version").stdout.startswith("shop-agent 0.1.1 ")
+    assert "not empty" not in root.run(f"dpkg -i --force-downgrade /debs/{deb_name(OLD)} 2>&1").stdout
+
+
+def _other_packages(root: Path) -> None:
+    (packages,) = root.glob("usr/lib/shop-agent/packages-*")
+    packages.rename(packages.with_name("packages-other"))
+    (root / "usr/lib/shop-agent/0.1.1/packages").write_text("packages-other\n")
 
 
 def test_an_upgrade_keeps_orders_and_configuration(root: Root) -> None:
@@ -198,7 +237,8 @@ def test_an_upgrade_keeps_orders_and_configuration(root: Root) -> None:
     assert root.run("shop-agent version").stdout.startswith(f"shop-agent {NEW} ")
     assert root.text("/etc/shop-agent/shop-agent.yaml") == before
     assert journal.stat().st_size == size
-    assert sorted(path.name for path in (root.folder / "usr/lib/shop-agent").iterdir()) == [NEW, "version"]
+    found = sorted(path.name for path in (root.folder / "usr/lib/shop-agent").iterdir())
+    assert [name.partition("-")[0] for name in found] == [NEW, "packages", "version"]
     assert root.run("dpkg --verify shop-agent").stdout == ""
 
 

@@ -23,7 +23,7 @@ NOT_YET = "ro systemd.unit=basic.target"
 """Words for the kernel: nothing that is ours starts by itself."""
 _SCSI = ("-device", "virtio-scsi-pci,id=scsi")
 _AT_HAND = """modprobe sd_mod; modprobe virtio_scsi; cd /usr/lib/shop-agent/$(cat /usr/lib/shop-agent/version)
-PYTHONPATH=.:vendor python3 -c 'import agent.app, agent.cli.run, agent.console.open'
+PYTHONPATH=.:../$(cat packages) python3 -c 'import agent.app, agent.cli.run, agent.console.open'
 systemctl start systemd-networkd"""
 """What no power cut can hurt: drivers, programs that were read, a network card with its address."""
 KEPT = 2
