@@ -14,9 +14,9 @@ from pathlib import Path
 import msgspec
 
 from tests.vm.box import ROOT, Box, powered
-from tests.vm.image import Image, cache_folder, one_at_a_time
+from tests.vm.image import Image, cache_folder, emulator, one_at_a_time, version
 from tests.vm.outside import Outside, shell, until
-from tests.vm.qemu import Hardware
+from tests.vm.qemu import QEMUS, Hardware
 from tests.vm.system import tools
 
 NOT_YET = "ro systemd.unit=basic.target"
@@ -48,7 +48,7 @@ def evening(image: Image, around: Outside) -> Evening:
     programs = [
         path.read_bytes() for path in sources if path.name in ("guest.py", "relay.py", "configfs.py", "qemu.py")
     ]
-    words = f"{image.folder.name}|{NOT_YET}|{_SCSI}|{_AT_HAND}".encode()
+    words = f"{image.folder.name}|{NOT_YET}|{_SCSI}|{_AT_HAND}|{version(emulator(QEMUS['amd64']))}".encode()
     key = hashlib.sha256(b"|".join([words, *programs])).hexdigest()[:12]
     folder = cache_folder() / f"evening-{key}"
     with one_at_a_time(folder.with_suffix(".lock")):

@@ -11,7 +11,7 @@ from typing import Any, Self
 import msgspec
 
 from tests.vm.channel import Channel
-from tests.vm.image import Image, program
+from tests.vm.image import Image, emulator
 
 STOP_TIMEOUT_S = 10.0
 SAVE_TIMEOUT_S = 120.0
@@ -54,7 +54,7 @@ class Machine:
 
     def start(self) -> Self:
         """Switch it on."""
-        command = [program(QEMUS[self._hardware.arch]), *self._arguments()]
+        command = [*emulator(QEMUS[self._hardware.arch]), *self._arguments()]
         with (self._folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self
