@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from agent import __version__
 from agent.checkpoint import UPDATING
 from agent.cli import cli
 from agent.clock import SystemClock
@@ -264,14 +265,66 @@ def test_the_proof_ends_within_a_minute(well_at_s: float, well: bool) -> None:
     def look() -> Overview | None:
         return seen(version=NEW) if clock.now >= well_at_s else None
 
-    assert (not wait_until_well(before(seen(), NEW), look, clock, clock.sleep)) is well
+    assert (not wait_until_well(before(seen(), NEW), look, lambda: 0, clock, clock.sleep)) is well
     assert clock.now < 60
+
+
+@pytest.mark.parametrize(
+    ("counts", "given_up_at_s"),
+    [([0, 0, 1, 2, 3], 4), ([5], 0), ([0, 1, 2], None), ([0, 1, 2, 0, 1, 2], None), ([0], None)],
+)
+def test_a_version_that_falls_over_three_times_is_given_up_at_once(
+    counts: list[int], given_up_at_s: int | None
+) -> None:
+    """By what systemd counts, each second; with once or twice, also before and after a person's restart, it has its
+    time.
+    """
+    clock = Ticking()
+
+    def look() -> Overview | None:
+        return seen(version=NEW) if clock.now >= 40 else None
+
+    def falls() -> int:
+        return counts[min(int(clock.now), len(counts) - 1)]
+
+    found = wait_until_well(before(seen(), NEW), look, falls, clock, clock.sleep)
+    given_up = given_up_at_s is not None
+    assert [words.en for words in found] == (["no agent answers", "it fell over 3 times"] if given_up else [])
+    assert clock.now == (given_up_at_s if given_up else 40)
+
+
+@pytest.mark.parametrize(
+    ("systemctl", "wait_s", "says"),
+    [
+        (
+            "echo >>asked; [ \"$*\" = 'show -P NRestarts shop-agent.service' ] && wc -l <asked",
+            50.0,
+            "fell over 3 times",
+        ),
+        ("echo not known here; exit 1", 0.5, "no agent answers"),
+    ],
+)
+def test_systemd_is_asked_how_often_the_new_version_fell_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, systemctl: str, wait_s: float, says: str
+) -> None:
+    """Where it can't be asked, the new version is waited for to the end."""
+    (tmp_path / "systemctl").write_text(f"#!/bin/sh\ncd {tmp_path}\n{systemctl}\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr("agent.doctor.after.WAIT_S", wait_s)
+    monkeypatch.setattr("agent.doctor.after.EACH_S", 0.01)
+    config, was = tmp_path / "shop-agent.yaml", tmp_path / "before.json"
+    config.write_text(f"shop: s421\ndata_dir: {tmp_path}\n")
+    was.write_bytes(msgspec.json.encode(Before(version=__version__, ran=True)))
+    told = CliRunner().invoke(cli, ["doctor", "--post-update", str(was), "--config", str(config)])
+    assert told.exit_code == 1
+    assert says in told.output.splitlines()[-1]
 
 
 def test_where_nothing_ran_before_nothing_must_run() -> None:
     """A box whose agent is stopped, or can't start, is brought up to date too: that may be what mends it."""
     clock = Ticking()
-    assert wait_until_well(before(None, NEW), lambda: None, clock, clock.sleep) == []
+    assert wait_until_well(before(None, NEW), lambda: None, lambda: 9, clock, clock.sleep) == []
     assert before(None, NEW) == Before(version=NEW)
 
 

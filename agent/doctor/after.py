@@ -11,6 +11,8 @@ STEADY_S = 15
 """An agent that falls over does so before that."""
 WAIT_S = 50.0
 EACH_S = 1.0
+MOST_FALLS = 3
+"""One that falls over again and again is not waited for: meanwhile the shop prints nothing."""
 _MET = ("ready", "needs_human")
 """A printer without paper has been met: paper is no version's business."""
 
@@ -55,12 +57,20 @@ def missing(was: Before, seen: Overview | None) -> list[Words]:
 
 
 def wait_until_well(
-    was: Before, look: Callable[[], Overview | None], clock: Clock, sleep: Callable[[float], object]
+    was: Before,
+    look: Callable[[], Overview | None],
+    falls: Callable[[], int],
+    clock: Clock,
+    sleep: Callable[[float], object],
 ) -> list[Words]:
-    """Look again and again, for 50 s at most; what is still missing then. Blocks."""
+    """Look again and again, for 50 s at most, or until it has fallen over three times; what is still missing then.
+    Blocks. `falls`: how often so far.
+    """
     if not was.ran:
         return []  # nothing ran before either; that this version can be loaded is seen by now
     ends_at = clock.monotonic() + WAIT_S
     while (found := missing(was, look())) and clock.monotonic() < ends_at:
+        if falls() >= MOST_FALLS:
+            return [*found, Words(f"程序接连退出了 {MOST_FALLS} 次", f"it fell over {MOST_FALLS} times")]
         sleep(EACH_S)
     return found

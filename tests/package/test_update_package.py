@@ -100,10 +100,13 @@ def test_a_newer_version_is_installed_and_proved(box: Box, built: Path) -> None:
 def test_a_broken_version_is_undone_and_not_tried_again(
     box: Box, built: Path, version: str, change: Callable[[Path], None]
 ) -> None:
-    """Its doctor says no, or can't even speak: the version of before runs within the same minutes."""
+    """Its doctor says no, or can't even speak: the version of before runs within the same minutes. One that falls over
+    again and again is not waited for.
+    """
     box.repository.publish(as_version(built, version, change))
     said = box.run("shop-agent update; echo exit $?\n" + WHO)
     assert f"{version} was undone" in said
+    assert ("it fell over 3 times" in said) is (change is _falls_over)
     assert "exit 1" in said
     assert "install ok installed 0.2.0" in said
     assert "程序 agent  0.2.0" in said

@@ -28,6 +28,8 @@ start() {
 case " $* " in
     *" daemon-reload "* | *.timer* | *shop-agent-boot* ) ;;
     *is-active*) up ;;
+    *" reset-failed shop-agent.service "*) rm -f /run/falls ;;
+    *" show -P NRestarts shop-agent.service "*) up || echo >>/run/falls; cat /run/falls 2>/dev/null | wc -l ;;
     *" stop shop-agent.service "*) stop ;;
     *" start shop-agent.service "*) start ;;
     *" restart shop-agent.service "*) stop; start ;;
