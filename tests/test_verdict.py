@@ -122,6 +122,65 @@ def test_two_copies_are_not_doubled() -> None:
     assert faults(judge([upsert(BUNS)], [first, second, second])) == [Fault.DOUBLED]
 
 
+class TestCopies:
+    """A station that gets each ticket twice: each copy is judged by itself."""
+
+    old, new = upsert(BUNS), upsert({**BUNS, "qty": "3"}, rev=2)
+
+    @staticmethod
+    def copy(copy: int, event: dict[str, Any] = old, **facts: Any) -> Piece:
+        return print_ticket(event, number=copy, copy=copy, copies=2, **facts)
+
+    @staticmethod
+    def found(events: list[dict[str, Any]], *pieces: Piece) -> list[str]:
+        stations = msgspec.structs.replace(STATIONS, copies={"kitchen": 2})
+        return faults(judge_paper(events, {"kitchen": pieces}, stations))
+
+    def test_as_many_as_there_are_copies_are_owed(self) -> None:
+        """Fewer are lost; the same one again does not make up for it, marked or not."""
+        first, second = self.copy(1), self.copy(2)
+        assert self.found([self.old], second, first) == []
+        assert self.found([self.old], first) == [Fault.LOST]
+        assert self.found([self.old]) == [Fault.LOST, Fault.LOST]
+        assert self.found([self.old], first, self.copy(1, mark=Mark.POSSIBLE_DUPLICATE)) == [Fault.LOST]
+        assert self.found([self.old], first, first) == [Fault.DOUBLED, Fault.LOST]
+
+    def test_one_more_must_say_so(self) -> None:
+        """And which it is."""
+        both = self.copy(1), self.copy(2)
+        assert self.found([self.old], *both, self.copy(2)) == [Fault.DOUBLED]
+        assert self.found([self.old], *both, self.copy(2, mark=Mark.POSSIBLE_DUPLICATE)) == []
+        assert self.found([self.old], *both, print_ticket(self.old)) == [Fault.STRANGER]
+        assert self.found([self.old], *both, print_ticket(self.old, copy=3, copies=3)) == [Fault.STRANGER]
+
+    def test_each_copy_is_amended(self) -> None:
+        """One that came out as it was needs the news; one that did not comes as it is."""
+        events = [self.old, self.new]
+        amended = [self.copy(copy, self.new, kind=JobKind.AMEND) for copy in (1, 2)]
+        assert self.found(events, self.copy(1), self.copy(2), *amended) == []
+        assert self.found(events, self.copy(1), self.copy(2), amended[0]) == [Fault.LOST]
+        assert self.found(events, self.copy(1), amended[0], self.copy(2, self.new)) == []
+        assert self.found(events, self.copy(1), amended[0], self.copy(2)) == [Fault.LOST]
+
+    def test_one_void_takes_back_all(self) -> None:
+        """And nothing of the order comes after it."""
+        void, both = print_ticket(self.old, kind=JobKind.CANCEL, number=3), (self.copy(1), self.copy(2))
+        events = [self.old, cancel()]
+        assert self.found(events, *both, void) == []
+        assert self.found(events, both[0], void) == []
+        assert self.found(events, *both) == [Fault.LOST, Fault.LOST]
+        assert set(self.found(events, both[0], void, both[1])) == {Fault.OUTDATED, Fault.LOST}
+
+    def test_a_torn_copy_is_excused_by_its_own_whole_one(self) -> None:
+        """The other copy came after that one; once both are off, by none."""
+        whole = self.copy(1), self.copy(2)
+        part = torn(self.copy(1, mark=Mark.POSSIBLE_DUPLICATE), 10)
+        assert self.found([self.old], *whole, part) == []
+        assert set(self.found([self.old], whole[1], part)) == {Fault.LOST, Fault.PARTIAL}
+        void = print_ticket(self.old, kind=JobKind.CANCEL, number=3)
+        assert self.found([self.old, cancel()], *whole, void, part) == [Fault.PARTIAL]
+
+
 @pytest.mark.parametrize("lines", range(1, 8))
 def test_torn_ticket_alone_is_lost_and_partial(lines: int) -> None:
     """Whatever is on the piece: the order is lost, and the piece misleads the cook."""

@@ -47,8 +47,14 @@ def _owner(part: Printed, before: Printed | None, everywhere: Sequence[Printed])
 
 
 def _newest(number: str, printed: Sequence[Printed]) -> list[Printed]:
-    """The last whole ticket of an order, of each station."""
-    return list({ticket.station: ticket for ticket in printed if ticket.whole and ticket.number == number}.values())
+    """The last whole ticket of an order, of each station and copy; a void takes back all copies of its station."""
+    found: dict[tuple[str, str], Printed] = {}
+    for ticket in printed:
+        if ticket.whole and ticket.number == number:
+            if ticket.banner is Banner.VOID:
+                found = {here: each for here, each in found.items() if here[0] != ticket.station}
+            found[ticket.station, ticket.copy] = ticket
+    return list(found.values())
 
 
 def _begins_or_ends(part: Printed, whole: Printed) -> bool:

@@ -2,14 +2,24 @@
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from agent.simulator.finding import Fault, Finding
 from agent.simulator.reading import Banner, Printed
 from agent.simulator.share import Dish, named, says, says_all, shows_changes
 from agent.simulator.story import Story
 
 
-def judge_rail(story: Story, station: str, tickets: list[Printed]) -> list[Finding]:
-    """All whole tickets of one order at one station, in the order they were printed."""
+def judge_rail(story: Story, station: str, tickets: list[Printed], copy: str = "") -> list[Finding]:
+    """All whole tickets of one order at one station, in the order they were printed; with `copy` only those that say
+    that they are it, and what takes back all.
+    """
+    own = [ticket for ticket in tickets if copy in ("", ticket.copy) or ticket.banner is Banner.VOID]
+    found = _judge_own(story, station, own)
+    return [replace(each, words=f"{each.words} (copy {copy})") for each in found] if copy else found
+
+
+def _judge_own(story: Story, station: str, tickets: list[Printed]) -> list[Finding]:
     findings: list[Finding] = []
     seen: set[tuple[Banner, int, str]] = set()
     standing: Printed | None = None
@@ -31,8 +41,8 @@ def judge_rail(story: Story, station: str, tickets: list[Printed]) -> list[Findi
             words = f"No.{ticket.running} does not say all that revision {ticket.rev} changes"
             findings.append(Finding(Fault.WRONG, story.number, station, words))
         again_after_void = any(banner is Banner.VOID for banner, _, _ in seen)
-        copy = _is_copy(ticket, in_time[:at], newest)
-        older = ticket.rev < newest and not (copy and _holds(ticket, story, station, newest))
+        wanted = _is_copy(ticket, in_time[:at], newest)
+        older = ticket.rev < newest and not (wanted and _holds(ticket, story, station, newest))
         if older or (again_after_void and story.newest <= story.canceled_at):
             findings.append(Finding(Fault.OUTDATED, story.number, station, f"No.{ticket.running} came too late"))
         seen.add(key)

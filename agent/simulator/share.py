@@ -17,12 +17,20 @@ CELLS_SURELY_IN_ONE_LINE = 14
 
 
 class Stations(msgspec.Struct, frozen=True):
-    """Who makes what: the default station, and the claims of the others by category, sku or a part of the name."""
+    """Who makes what: the default station, and the claims of the others by category, sku or a part of the name; and
+    how many copies of each ticket those get that get more than one.
+    """
 
     default: str
     category: dict[str, str] = {}
     sku: dict[str, str] = {}
     name: dict[str, str] = {}
+    copies: dict[str, int] = {}
+
+    def copies_at(self, station: str) -> tuple[str, ...]:
+        """What its copies say that they are; nothing where there is only one."""
+        count = self.copies.get(station, 1)
+        return tuple(f"{copy}/{count}" for copy in range(1, count + 1)) if count > 1 else ()
 
     def claim(self, item: Mapping[str, Any]) -> str | None:
         """The station that an item names, or that claims it."""

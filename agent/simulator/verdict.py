@@ -2,7 +2,8 @@
 
 The law: at every station that an order concerns its newest revision stands on paper, whole, and once, or again only
 under the banner 补打 REPRINT; a revision may say only what it changes, where the one before it stands on paper; what is
-off was taken back by 作废; a part of a ticket is followed by what replaces it.
+off was taken back by 作废; a part of a ticket is followed by what replaces it. Of each copy by itself, where a station
+has several; but 作废 takes back all.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,13 +72,15 @@ def judge_paper(
             _count(verdict, ticket)
             if not ticket.whole:
                 continue
-            verdict.findings += _strange(stories.get(ticket.number), ticket, homes or {})
+            verdict.findings += _strange(stories.get(ticket.number), ticket, stations, homes or {})
             files.setdefault((ticket.number, ticket.station), []).append(ticket)
     for number, story in stories.items():
-        verdict.owed += len(story.wanted)
+        verdict.owed += sum(stations.copies.get(station, 1) for station in story.wanted)
         places = {station for share in story.snapshots.values() for station in share}
         for station in sorted(places):
-            verdict.findings += judge_rail(story, station, files.get((number, station), []))
+            tickets = files.get((number, station), [])
+            for copy in stations.copies_at(station) or ("",):
+                verdict.findings += judge_rail(story, station, tickets, copy)
     return verdict
 
 
@@ -91,15 +94,17 @@ def _count(verdict: Verdict, ticket: Printed) -> None:
     verdict.voids += ticket.whole and ticket.banner is Banner.VOID
 
 
-def _strange(story: Story | None, ticket: Printed, homes: Mapping[str, str]) -> list[Finding]:
+def _strange(story: Story | None, ticket: Printed, stations: Stations, homes: Mapping[str, str]) -> list[Finding]:
     """Is this ticket where nobody would look for it?"""
-    words = ""
+    words, copies = "", stations.copies_at(ticket.station)
     if story is None:
         words = "nobody ordered it"
     elif not story.concerns(ticket.station):
         words = "the order has nothing for this station"
     elif not ticket.printed_for and homes.get(ticket.station, ticket.printer) != ticket.printer:
         words = f"it lies at the printer {ticket.printer}, and nothing on it says why"
+    elif copies and ticket.copy not in copies and ticket.banner is not Banner.VOID:
+        words = f"No.{ticket.running} does not say which copy it is"
     return [Finding(Fault.STRANGER, ticket.number, ticket.station, words)] if words else []
 
 
