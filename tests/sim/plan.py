@@ -62,6 +62,13 @@ class Plan(msgspec.Struct, frozen=True):
     confirm: dict[str, str]
     crashes: list[Crash]
     troubles: list[Trouble]
+    copies: dict[str, int] = {}
+    """Of the stations that get more than one of each ticket."""
+
+    @property
+    def stations(self) -> Stations:
+        """Who makes what, and gets how many tickets."""
+        return msgspec.structs.replace(STATIONS, copies=self.copies)
 
 
 ANYWHERE = ("kick", "down", "forget", "deaf", "take_over", "restart", "full", "eio", "read_only", "copy", "pause")
@@ -105,6 +112,7 @@ def draw(seed: int) -> Plan:
         confirm={name: _CONFIRMS[tier] if told or tier == 3 else "auto" for name, tier in tiers.items()},
         crashes=crashes,
         troubles=[each for each in troubles if told or each.at > MET_S or each.what not in _DUMB],
+        copies=dice.choice(({}, {"wok": 2}, {"drinks": 2})),
     )
 
 
@@ -158,6 +166,7 @@ def a_trouble(dice: random.Random, within_s: float, printers: Sequence[str], for
 def config_of(plan: Plan) -> Config:
     """The agent's configuration, but for its folder."""
     other = {KITCHEN: BAR, BAR: KITCHEN} if plan.backup else {}
+    copies = {"wok": 1, "drinks": 1, **plan.copies}
     printers: list[Any] = [
         Printer(name=name, link=parse_link(f"tcp://10.0.0.{at}:9100"), confirm=plan.confirm[name])  # type: ignore[arg-type]  # a word of a table
         for at, name in enumerate((KITCHEN, BAR), 1)
@@ -167,8 +176,14 @@ def config_of(plan: Plan) -> Config:
         broker=Broker(url="mqtt://broker.example", protocol="5", keepalive_s=30, session_expiry_s=604_800),
         printers=printers,
         stations=[
-            Station(name="wok", printer=KITCHEN, backup=other.get(KITCHEN), default=True),
-            Station(name="drinks", printer=BAR, backup=other.get(BAR), match=Match(category=list(DRINKS))),
+            Station(name="wok", printer=KITCHEN, backup=other.get(KITCHEN), default=True, copies=copies["wok"]),
+            Station(
+                name="drinks",
+                printer=BAR,
+                backup=other.get(BAR),
+                match=Match(category=list(DRINKS)),
+                copies=copies["drinks"],
+            ),
         ],
         timezone="Asia/Shanghai",
         printing=Printing(unconfirmed=plan.unconfirmed),

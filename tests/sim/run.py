@@ -15,7 +15,7 @@ from agent.simulator.verdict import judge_paper
 from agent.simulator.word import judge_word
 from tests.sim.baton import Baton, Stuck
 from tests.sim.life import wired
-from tests.sim.plan import HOMES, STATIONS, Plan, draw
+from tests.sim.plan import HOMES, Plan, draw
 from tests.sim.stand_ins import in_virtual_time
 from tests.sim.world import World
 
@@ -47,7 +47,7 @@ def play(seed: int, verbose: bool = False) -> Played:
             findings = judge(world)
         except Stuck as exc:
             findings = [f"stuck: {exc}"]
-        verdict = judge_paper(world.cloud.events, world.paper, STATIONS, HOMES)
+        verdict = judge_paper(world.cloud.events, world.paper, world.plan.stations, HOMES)
         findings += world.baton.failures
         return Played(
             seed=seed,
@@ -66,7 +66,7 @@ def play(seed: int, verbose: bool = False) -> Played:
 
 def judge(world: World) -> list[str]:
     """All that is wrong."""
-    found = judge_paper(world.cloud.events, world.paper, STATIONS, HOMES).findings
+    found = judge_paper(world.cloud.events, world.paper, world.plan.stations, HOMES).findings
     wrong = any(trouble.what == "clock" for trouble in world.plan.troubles)  # then reports tell another time than paper
     cut_times = None if wrong else {name: device.cut_times for name, device in world.devices.items()}
     found += judge_word(world.cloud.reports, world.paper, cut_times)

@@ -21,7 +21,7 @@ from tests.sim.cloud import Customers, SimCloud
 from tests.sim.disks import first_disk, next_disk, remove
 from tests.sim.life import Truth, Wall, live
 from tests.sim.people import People
-from tests.sim.plan import BREATH, DISK, HOMES, STATIONS, Crash, Plan, config_of
+from tests.sim.plan import BREATH, DISK, HOMES, Crash, Plan, config_of
 from tests.sim.printers import Cable
 from tests.sim.troubles import befall, mend
 
@@ -241,4 +241,4 @@ class World:
 
     def judge_paper(self) -> list[Finding]:
         """What the paper says, as it is now."""
-        return judge_paper(self.cloud.events, self.paper, STATIONS, HOMES).findings
+        return judge_paper(self.cloud.events, self.paper, self.plan.stations, HOMES).findings

@@ -13,7 +13,7 @@ from agent.simulator.verdict import judge_paper
 from agent.simulator.word import judge_word
 from tests.sim.baton import Baton
 from tests.sim.life import wired
-from tests.sim.plan import BAR, HOMES, KITCHEN, STATIONS, Plan, Trouble, a_crash, a_trouble
+from tests.sim.plan import BAR, HOMES, KITCHEN, Plan, Trouble, a_crash, a_trouble
 from tests.sim.run import heard
 from tests.sim.stand_ins import in_virtual_time
 from tests.sim.troubles import befall
@@ -103,7 +103,7 @@ def live_through(seed: int, days: int) -> Lived:
     """From its first morning to its last night, judged at the end."""
     with _staged(seed, days) as year:
         year.play()
-        found = judge_paper(year.cloud.events, year.paper, STATIONS, HOMES).findings
+        found = judge_paper(year.cloud.events, year.paper, year.plan.stations, HOMES).findings
         found += judge_word(year.cloud.reports, year.paper)
         findings = [str(finding) for finding in found] + year.cloud.untold() + year.baton.failures
     return Lived(seed, days, findings, year.months)
