@@ -18,8 +18,8 @@ class Fault(StrEnum):
     """A piece of a ticket that nothing on a later piece takes back."""
 
     STRANGER = "stranger"
-    """A ticket that nobody ordered, at a station that the order does not concern, on another station's printer without
-    the word 代打, or a copy that does not say which."""
+    """A ticket that nobody ordered, at a station that the order does not concern, or on another station's printer
+    without the word 代打."""
 
     OUTDATED = "outdated"
     """An older revision after a newer one, or an order after it was taken back."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from agent.simulator.reading import PICTURE
+from agent.simulator.reading import PICTURE, Banner, Printed
 
 _QUANTITY = re.compile(r"x(\d+(?:\.\d+)?)")
 CELLS_AT_MOST_IN_ONE_LINE = 48
@@ -31,6 +31,11 @@ class Stations(msgspec.Struct, frozen=True):
         """What its copies say that they are; nothing where there is only one."""
         count = self.copies.get(station, 1)
         return tuple(f"{copy}/{count}" for copy in range(1, count + 1)) if count > 1 else ()
+
+    def is_whole(self, ticket: Printed) -> bool:
+        """Has it its end? Which copy it is stands last, or in a reprint's banner; a void takes back all."""
+        copies = self.copies_at(ticket.station)
+        return ticket.whole and (ticket.banner is Banner.VOID or not copies or ticket.copy in copies)
 
     def claim(self, item: Mapping[str, Any]) -> str | None:
         """The station that an item names, or that claims it."""

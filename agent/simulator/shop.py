@@ -67,9 +67,9 @@ class Shop:
         self._open.append(order)
         return self._tell("order.upsert", {"order": deepcopy(order)})
 
-    def amend(self) -> Event:
-        """One more dish, or more of one, for an order of late."""
-        order = self._random.choice(self._open)
+    def amend(self, *, last: bool = False) -> Event:
+        """One more dish, or more of one, for an order of late, or for the last one."""
+        order = self._open[-1] if last else self._random.choice(self._open)
         order["rev"] += 1
         if self._random.random() < 0.5:
             order["items"].append(self._dish_item(order))

@@ -64,6 +64,8 @@ def judge_paper(
     files: dict[tuple[str, str], list[Printed]] = {}
     printed = {printer: read_paper(printer, pieces) for printer, pieces in paper.items()}
     everywhere = [ticket for tickets in printed.values() for ticket in tickets]
+    for ticket in everywhere:
+        ticket.whole = stations.is_whole(ticket)
     for printer, tickets in printed.items():
         own = [station for station, home in (homes or {}).items() if home == printer]
         guests = {number for number, story in stories.items() if own and not any(map(story.concerns, own))}
@@ -72,7 +74,7 @@ def judge_paper(
             _count(verdict, ticket)
             if not ticket.whole:
                 continue
-            verdict.findings += _strange(stories.get(ticket.number), ticket, stations, homes or {})
+            verdict.findings += _strange(stories.get(ticket.number), ticket, homes or {})
             files.setdefault((ticket.number, ticket.station), []).append(ticket)
     for number, story in stories.items():
         verdict.owed += sum(stations.copies.get(station, 1) for station in story.wanted)
@@ -94,17 +96,15 @@ def _count(verdict: Verdict, ticket: Printed) -> None:
     verdict.voids += ticket.whole and ticket.banner is Banner.VOID
 
 
-def _strange(story: Story | None, ticket: Printed, stations: Stations, homes: Mapping[str, str]) -> list[Finding]:
+def _strange(story: Story | None, ticket: Printed, homes: Mapping[str, str]) -> list[Finding]:
     """Is this ticket where nobody would look for it?"""
-    words, copies = "", stations.copies_at(ticket.station)
+    words = ""
     if story is None:
         words = "nobody ordered it"
     elif not story.concerns(ticket.station):
         words = "the order has nothing for this station"
     elif not ticket.printed_for and homes.get(ticket.station, ticket.printer) != ticket.printer:
         words = f"it lies at the printer {ticket.printer}, and nothing on it says why"
-    elif copies and ticket.copy not in copies and ticket.banner is not Banner.VOID:
-        words = f"No.{ticket.running} does not say which copy it is"
     return [Finding(Fault.STRANGER, ticket.number, ticket.station, words)] if words else []
 
 

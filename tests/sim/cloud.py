@@ -81,6 +81,9 @@ class Customers:
         if chance < 0.3 * self._unruly:
             self._hasty()
             return
+        if chance > 0.85:
+            self._think_twice()
+            return
         event = self._shop.next_event()
         chance = self._dice.random()
         if chance > self._unruly:
@@ -100,6 +103,19 @@ class Customers:
         event = {key: order[key] for key in ("specversion", "time", "datacontenttype")}
         self._cloud.send({**event, "id": f"{order['id']}-off", "type": "order.cancel", "data": {"order": subject}})
         self._baton.at(self._dice.uniform(0.01, 30.0), lambda: self._cloud.resend(order))
+
+    def _think_twice(self) -> None:
+        """An order, and what it shall be instead while its tickets are being printed."""
+        self._cloud.send(self._shop.order())
+        within_s = self._dice.choice((0.1, 1.0, 5.0))
+        for _ in range(self._dice.choice((1, 1, 2))):
+            self._send_later(self._shop.amend(last=True), self._dice.uniform(0.0, within_s))
+
+    def _send_later(self, event: Event, in_s: float) -> None:
+        def send() -> None:
+            self._cloud.send(event)
+
+        self._baton.at(in_s, send)
 
     def _twice(self, event: Event) -> None:
         for _ in range(self._dice.choice((1, 1, 3))):

@@ -6,10 +6,9 @@ from typing import Any
 
 from agent.simulator.piece import Piece
 from agent.simulator.reading import Banner, Printed, read_paper
-from agent.simulator.share import says_all
+from agent.simulator.share import Stations, says_all
 from agent.simulator.verdict import Story, tell
 from tests.sim.cloud import SimCloud
-from tests.sim.plan import STATIONS
 
 Paper = Mapping[str, Sequence[Piece]]
 
@@ -17,10 +16,8 @@ Paper = Mapping[str, Sequence[Piece]]
 class People:
     """What they know is what the cloud was told, and the paper."""
 
-    def __init__(
-        self, cloud: SimCloud, paper: Callable[[], Mapping[str, Sequence[Piece]]], dice: random.Random
-    ) -> None:
-        self._cloud, self._paper, self._dice = cloud, paper, dice
+    def __init__(self, cloud: SimCloud, stations: Stations, paper: Callable[[], Paper], dice: random.Random) -> None:
+        self._cloud, self._stations, self._paper, self._dice = cloud, stations, paper, dice
         self._said = 0
 
     def see_to_things(self) -> None:
@@ -69,9 +66,9 @@ class People:
         """Once more than is known of the others of its number: a copy bears the number of the first."""
         wanted = _named(ticket)
         others = sum(each["state"] == "completed" and _named(each) == wanted for each in self._newest())
-        story = tell(self._cloud.events, STATIONS).get(wanted[0])
+        story = tell(self._cloud.events, self._stations).get(wanted[0])
         found = sum(
-            printed.whole
+            self._stations.is_whole(printed)
             and (printed.number, printed.station, printed.running) == wanted
             and (story is None or _misses_nothing(printed, story))
             for printer, pieces in self._paper().items()

@@ -62,7 +62,7 @@ class World:
         self.over = False
         self._fine_since: float | None = None
         self._healed_at = 0.0
-        self.people = People(self.cloud, lambda: self.paper, random.Random(f"people {plan.seed}"))
+        self.people = People(self.cloud, plan.stations, lambda: self.paper, random.Random(f"people {plan.seed}"))
         baton.on_breath = partial(self.passed, BREATH)
 
     # -- the whole ------------------------------------------------------------------------------------------------
