@@ -93,6 +93,15 @@ TABLE = {
     "an allergy is not on the ticket": Mutant(
         "templates/_warnings.j2", "{% if allergies %}", "{% if allergies and rush %}", seeds=400
     ),
+    "a first copy counts for the second, which a revision took back": Mutant(
+        "intake/acceptance.py",
+        "(None if here in self.made else self.told.get((station.name, 1)))",
+        "self.told.get((station.name, 1))",
+        seeds=400,
+    ),
+    "a second copy that waits counts for the first": Mutant(
+        "journal/overtaken.py", "(copy = ? OR kind = 'cancel'", "(copy >= ? OR kind = 'cancel'", seeds=400
+    ),
     "a report is forgotten once it is sent": Mutant(
         "report/publisher.py",
         "            self._under_way[mid] = sent\n",
