@@ -79,6 +79,14 @@ class Shop:
         _add_up(order)
         return self._tell("order.upsert", {"order": deepcopy(order)})
 
+    def undo(self, told: Event) -> Event:
+        """The last order is to be what it was when that was told."""
+        order = self._open[-1]
+        order["rev"] += 1
+        order["items"] = deepcopy(told["data"]["order"]["items"])
+        _add_up(order)
+        return self._tell("order.upsert", {"order": deepcopy(order)})
+
     def cancel(self) -> Event:
         """An order of late is off."""
         order = self._random.choice(self._open)

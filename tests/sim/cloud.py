@@ -105,11 +105,13 @@ class Customers:
         self._baton.at(self._dice.uniform(0.01, 30.0), lambda: self._cloud.resend(order))
 
     def _think_twice(self) -> None:
-        """An order, and what it shall be instead while its tickets are being printed."""
-        self._cloud.send(self._shop.order())
+        """An order, and what it shall be instead while its tickets are being printed; or as it was after all."""
+        first = self._cloud.send(self._shop.order())
         within_s = self._dice.choice((0.1, 1.0, 5.0))
-        for _ in range(self._dice.choice((1, 1, 2))):
-            self._send_later(self._shop.amend(last=True), self._dice.uniform(0.0, within_s))
+        self._send_later(self._shop.amend(last=True), self._dice.uniform(0.0, within_s))
+        if self._dice.random() < 0.5:
+            again = self._shop.undo(first) if self._dice.random() < 0.7 else self._shop.amend(last=True)
+            self._send_later(again, self._dice.uniform(0.0, within_s))
 
     def _send_later(self, event: Event, in_s: float) -> None:
         def send() -> None:
