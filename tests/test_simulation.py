@@ -17,6 +17,11 @@ from tests.sim.stand_ins import in_virtual_time
 ROOT = Path(__file__).parents[1]
 SEEDS = int(os.environ.get("SHOP_AGENT_SEEDS", "500"))
 PARTS = 10
+PLANTED = (
+    "a reprint bears no mark",
+    "NORMAL instead of FULL",
+    "a first copy counts for the second, which a revision took back",
+)
 
 pytestmark = [
     pytest.mark.skipif(not reachable(), reason="SQLite is linked into this Python: no disk can be put under it"),
@@ -47,7 +52,7 @@ def test_a_seed_is_played_again_to_the_last_byte() -> None:
     assert first.stdout.split("trace ")[1].split()[0] == second.stdout.split("trace ")[1].split()[0]
 
 
-@pytest.mark.parametrize("name", ["a reprint bears no mark", "NORMAL instead of FULL"])
+@pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_fault_is_found(name: str) -> None:
     """A simulation that finds nothing must be one that could have; `--mutants` plants all of them."""
     ran = simulate("--mutant", name)
