@@ -44,6 +44,15 @@ def test_what_was_presumed_of_a_printer_that_answers_after_all_is_printed_again_
         assert told.count("printed") == 4, "each was printed, was not, and is"
 
 
+def test_who_can_only_say_how_it_is_is_found_to_answer_too(tmp_path: Path) -> None:
+    """The questions of when it was stuck were thrown away: no answer to them is still to come."""
+    with thrown_away(tmp_path, Printing(reprint_after_s=0.5), PrinterSpec(tier=2)) as here:
+        here.device.heal()
+        here.wait_no_alarm("printer:wok:mute")
+        here.wait_for(2)
+        assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [("1", True), ("2", True)]
+
+
 def test_where_the_staff_is_asked_what_was_presumed_of_a_printer_that_answers_after_all_is_asked_for(
     tmp_path: Path,
 ) -> None:
@@ -201,9 +210,9 @@ def two_printers(
 
 
 @contextmanager
-def thrown_away(folder: Path, printing: Printing) -> Iterator[Kitchen]:
+def thrown_away(folder: Path, printing: Printing, spec: PrinterSpec | None = None) -> Iterator[Kitchen]:
     """A new printer took orders 1 and 2 without a word and without paper."""
-    with VirtualPrinter(PrinterSpec()) as device, serve_tcp(device) as port:
+    with VirtualPrinter(spec or PrinterSpec()) as device, serve_tcp(device) as port:
         device.swallow()
         device.mute()
         with closing(Kitchen(folder, device, port.link, "auto", IMPATIENT, printing)) as here:

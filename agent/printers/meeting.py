@@ -78,6 +78,9 @@ class Meeting:
         seconds with a printer that answers nothing at all.
         """
         self._dialogue.forget()
+        if self._dialogue.fences_owed:  # by one that was stuck: it may answer late, but not what it threw away
+            self._dialogue.wait(self._dialogue.fences_answered, self._patience.probe_s)
+            self._dialogue.fences_owed = 0
         self._dialogue.say(QUESTION_END)
         realtime = self._dialogue.find_questions()
         if realtime and self._dialogue.status.need:
