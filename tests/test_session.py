@@ -326,3 +326,44 @@ def test_an_answer_that_was_not_believed_is_not_believed_later(monkeypatch: pyte
     assert isinstance(outcome, Unknown)
     assert not here.heard(TICKET.token)
     assert not here.listen({TICKET.token})
+
+
+class Stuck(Answering):
+    """A link to a printer that knows GS r and nothing else. It is stuck at first; then, once it is asked again, each
+    look at the link finds one answer more, the oldest question's first.
+    """
+
+    def __init__(self, *, throws_away: bool) -> None:
+        super().__init__(self._hear)
+        self.stuck, self.owed, self._throws_away, self._speaks = True, 0, throws_away, False
+
+    def _hear(self, data: bytes) -> bytes:
+        asked = data.count(b"\x1dr\x01")
+        self._speaks = not self.stuck and (self._speaks or asked > 0)
+        if not (self.stuck and self._throws_away):
+            self.owed += asked
+        return b""
+
+    def read(self, max_bytes: int, timeout_s: float) -> bytes:
+        """One answer."""
+        assert max_bytes > 0
+        if not self._speaks or not self.owed or not timeout_s:
+            return b""
+        self.owed -= 1
+        return b"\x00"
+
+
+@pytest.mark.parametrize("throws_away", [True, False])
+def test_who_was_stuck_when_it_was_met_is_believed_once_its_old_answers_are_through(throws_away: bool) -> None:
+    """Whether they come late or never: an old one is not taken for a new one's."""
+    link = Stuck(throws_away=throws_away)
+    session = over(link)
+    for _ in range(4):
+        found = session.probe()
+        assert found is not None
+        assert found.tier is Tier.NONE
+    link.stuck = False
+    found = session.probe()
+    assert found is not None
+    assert found.tier is Tier.STATUS
+    assert link.owed == 0

@@ -8,7 +8,7 @@ from agent.errors import Unavailable
 from agent.model.job import Counters, Intent
 from agent.model.printer import Capabilities, Need, PrinterStatus, Tier
 from agent.model.profile import Profile
-from agent.printers.dialogue import REALTIME_QUESTIONS, STATUS_FENCE, Dialogue
+from agent.printers.dialogue import QUIET_S, REALTIME_QUESTIONS, STATUS_FENCE, Dialogue
 from agent.printers.link import Connector, Link
 from agent.printers.star import StarDialogue
 
@@ -17,6 +17,9 @@ RESET = b"\x1b@"
 FRESH_S = 2.5
 PROBE_FENCES = 3
 """A status byte has no name, and a line that crackles says one now and then."""
+
+MOST_LATE = 100
+"""Of the GS r that a stuck printer was asked: it answers them late, or threw them away. It is asked as many more."""
 
 
 QUESTION_END = bytes(16)
@@ -78,9 +81,6 @@ class Meeting:
         seconds with a printer that answers nothing at all.
         """
         self._dialogue.forget()
-        if self._dialogue.fences_owed:  # by one that was stuck: it may answer late, but not what it threw away
-            self._dialogue.wait(self._dialogue.fences_answered, self._patience.probe_s)
-            self._dialogue.fences_owed = 0
         self._dialogue.say(QUESTION_END)
         realtime = self._dialogue.find_questions()
         if realtime and self._dialogue.status.need:
@@ -94,8 +94,13 @@ class Meeting:
     def _probe_tier(self) -> Tier:
         if self._dialogue.process_fence(self._patience.probe_s):
             return Tier.PROCESS_ID
-        if all(self._dialogue.status_fence(self._patience.probe_s) for _ in range(PROBE_FENCES)):
+        late = min(self._dialogue.fences_owed, MOST_LATE)
+        self._dialogue.fences_owed = 0
+        if all(self._dialogue.status_fence(self._patience.probe_s) for _ in range(late + PROBE_FENCES)):
+            for _ in range(late):
+                self._dialogue.hear(QUIET_S)
             return Tier.STATUS
+        self._dialogue.fences_owed += late
         return Tier.NONE
 
     def facts(self) -> tuple[str, ...] | None:
