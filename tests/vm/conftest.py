@@ -26,8 +26,8 @@ FIRST_BUILD_S = 1800.0
 ON_THEIR_OWN = ("test_box_nights", "test_box_conditions", "test_box_update")
 """Files whose scenes have a box each."""
 ORDER = (
-    *("box_update", r"box_nights.*\[1-", "box_plugged", "box_first_ticket", "usb_serial"),
-    *("box_nights", r"test_usb\.py", "box_day", "box_arm64", "box_panic"),
+    *("box_update", r"box_nights.*\[1-", "box_plugged", "box_first_ticket", "box_conditions.*year"),
+    *("box_nights", "test_usb", "box_day", "box_arm64", "box_panic"),
 )
 """So that the guests are done at about the same time: a worker is given a second piece as it begins with its first, so
 behind each of the longest stands a short one.
@@ -120,12 +120,16 @@ def _when(item: pytest.Item) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
-    """A worker is given a file, whose scenes share a box or the guest, or one scene of those with a box each."""
+    """A worker is given all scenes of the guest, which boots once; or a file whose scenes share a box; or one scene of
+    those with a box each.
+    """
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # the guest has none
 
     def piece(nodeid: str) -> str:
-        file, _, _ = nodeid.partition("::")
-        return nodeid if Path(file).stem in ON_THEIR_OWN else file
+        file = Path(nodeid.partition("::")[0]).stem
+        if not file.startswith("test_box"):
+            return "the guest"
+        return nodeid if file in ON_THEIR_OWN else file
 
     config.option.loadscopereorder = False
     scheduler = LoadScopeScheduling(config, log)
