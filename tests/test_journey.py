@@ -1,7 +1,6 @@
 """One order followed by its ids from the cloud to paper and back: log, reports, metrics, paper say the same."""
 
 import re
-import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from agent.simulator.printer import VirtualPrinter
 from agent.simulator.stage import AgentProcess, Mosquitto, free_port
 from tests.house import until
 from tests.kitchen import read
-from tests.till import answers
+from tests.till import answers, ask
 
 WAIT_S = 30.0
 EVENT, ORDER = "01JD3ZJOURNEY", "8812"
@@ -23,6 +22,28 @@ def metric(page: str, line: str) -> float:
     return float(found[1]) if found else 0.0
 
 
+def configure(folder: Path, broker: int, web: int, link: str) -> None:
+    """A shop with one printer, whose console shows metrics."""
+    (folder / "agent.yaml").write_text(
+        f"shop: s1\ndata_dir: {folder}/data\nbroker: {{url: 'mqtt://127.0.0.1:{broker}'}}\n"
+        f"console: {{listen: '127.0.0.1:{web}', metrics: true}}\n"
+        f"printers: [{{name: kitchen, link: '{link}'}}]\n"
+    )
+
+
+def page(port: int) -> str:
+    """The metrics, now."""
+    return ask(port, "GET", "/metrics").body.decode()
+
+
+def check_log(log: str) -> None:
+    """By the order's id and by the event's, the ticket's number, no customer."""
+    mine = [each.split(" ", 2)[2] for each in log.splitlines() if re.search(rf"\border={ORDER}\b", each)]
+    assert any(each.startswith("intake.order_accepted") and f"event={EVENT}" in each for each in mine)
+    assert any("ticket" in each and "printer=kitchen" in each for each in mine)
+    assert "张三丰" not in log
+
+
 def test_order_is_followed_by_its_id_from_the_event_to_paper(tmp_path: Path) -> None:
     """Whoever asks "where is order 8812?" finds it by its id, and by its event's, in the log and in the reports; the
     metrics count it without naming it; the paper bears its number.
@@ -32,23 +53,14 @@ def test_order_is_followed_by_its_id_from_the_event_to_paper(tmp_path: Path) -> 
         broker = stack.enter_context(Mosquitto(tmp_path / "mosquitto"))
         device = stack.enter_context(VirtualPrinter())
         port = stack.enter_context(serve_tcp(device))
-        (tmp_path / "agent.yaml").write_text(
-            f"shop: s1\ndata_dir: {tmp_path}/data\nbroker: {{url: 'mqtt://127.0.0.1:{broker.port}'}}\n"
-            f"console: {{listen: '127.0.0.1:{web}', metrics: true}}\n"
-            f"printers: [{{name: kitchen, link: '{port.link}'}}]\n"
-        )
+        configure(tmp_path, broker.port, web, port.link)
         cloud = stack.enter_context(Cloud("127.0.0.1", broker.port, shop="s1"))
         agent = AgentProcess(tmp_path / "agent.yaml", tmp_path / "agent.log")
         stack.callback(agent.kill)
         agent.start()
         assert cloud.wait_for(lambda cloud: cloud.online, WAIT_S)
-
-        def page() -> str:
-            with urllib.request.urlopen(f"http://127.0.0.1:{web}/metrics", timeout=10) as answer:
-                return str(answer.read().decode())
-
         until(lambda: answers(web), "the port")
-        before = page()
+        before = page(web)
         items = [{"name": "豆浆", "qty": "2"}]
         customer = {"name": "张三丰", "phone_tail": "8888"}
         order = {"id": ORDER, "rev": 1, "channel": "alipay", "no": "42", "items": items, "customer": customer}
@@ -67,12 +79,7 @@ def test_order_is_followed_by_its_id_from_the_event_to_paper(tmp_path: Path) -> 
         assert (done["order"]["id"], done["printer"], done["evidence"]) == (ORDER, "kitchen", "confirmed")
         # metrics: counted, and never named
         line = 'shop_agent_orders_total{result="accepted"}'
-        until(lambda: metric(page(), line) == metric(before, line) + 1, "the count")
-        assert not any(word in page() for word in (f'"{ORDER}"', EVENT, "张三丰"))
+        until(lambda: metric(page(web), line) == metric(before, line) + 1, "the count")
+        assert not any(word in page(web) for word in (f'"{ORDER}"', EVENT, "张三丰"))
         agent.stop()
-        # log: by the order's id and by the event's, the ticket's number, no customer
-        log = (tmp_path / "agent.log").read_text()
-        mine = [each.split(" ", 2)[2] for each in log.splitlines() if re.search(rf"\border={ORDER}\b", each)]
-        assert any(each.startswith("intake.order_accepted") and f"event={EVENT}" in each for each in mine)
-        assert any("ticket" in each and "printer=kitchen" in each for each in mine)
-        assert "张三丰" not in log
+        check_log((tmp_path / "agent.log").read_text())
