@@ -159,7 +159,7 @@ def test_a_tills_counting_makes_no_gap_and_its_clock_is_not_believed(here: Shop)
         assert orders.cursors(reader) == {}
     here.kitchen.order(5, placed_at="2026-01-01T00:00:00Z")  # the cloud's
     here.kitchen.wait_told(5, kind="order.state", states=("accepted", "held"))
-    assert here.kitchen.consumer._times._ahead_s is None
+    assert here.kitchen.consumer._times._latest_s is None
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,20 @@ def test_what_follows_a_gap_comes_out_in_order_once_it_closes(patient: Queueing)
     assert patient.order_states(43)[:2] == [("held", "gap"), ("accepted", "")]
 
 
+def test_a_number_far_beyond_all_others_is_not_counted(kitchen: Queueing) -> None:
+    """It prints and its report says so; what comes after it is not late, and a gap is seen as ever."""
+    kitchen.tell(1, 41)
+    kitchen.tell(2, 2**62)
+    kitchen.one(2)
+    assert any("4611686018427387904, after 41" in reason for _, reason in kitchen.order_states(2))
+    for number in (42, 43):
+        kitchen.tell(number, number)
+        assert "LATE" not in kitchen.one(number).text
+    kitchen.tell(45, 45)
+    assert "缺单 MISSING #44" in kitchen.one(45).text
+    assert kitchen.gaps == 1
+
+
 def test_gap_that_stays_is_said_on_paper_and_what_comes_then_is_late(kitchen: Queueing) -> None:
     """After its time the later ones print with 缺单 MISSING #42, the alarm is up, and 42 says 迟到 LATE in the end."""
     kitchen.tell(41, 41)
@@ -546,6 +560,64 @@ def test_clouds_time_outlives_the_process_but_not_the_boot(kitchen: Queueing) ->
     kitchen.open()
     kitchen.tell(3, told=10)
     assert kitchen.wait_for(3)
+
+
+def test_one_orders_wrong_time_makes_no_other_order_old(kitchen: Queueing) -> None:
+    """Nothing sets the clock, and a till's is a day ahead: two orders that agree outvote it, also after a restart."""
+    kitchen.synchronised = False
+    kitchen.tell(1, told=24 * 60)
+    assert kitchen.wait_for(1)
+    kitchen.tell(1, rev=2, told=24 * 60 + 1, note="不要香菜")  # the same order's word again
+    kitchen.tell(2)
+    assert kitchen.waiting() == [("2", "old")]  # one word against another: a person is asked
+    for number in (3, 4):
+        kitchen.tell(number, told=1)
+        assert kitchen.wait_for(number)
+    kitchen.close()
+    kitchen.open()
+    kitchen.tell(5, told=2)
+    assert kitchen.wait_for(5)
+    kitchen.tell(6, told=-60)  # it is old all the same
+    assert kitchen.waiting() == [("2", "old"), ("6", "old")]
+
+
+def test_one_orders_wrong_time_after_others_holds_nothing(kitchen: Queueing) -> None:
+    """Nobody is asked where two orders said what time it is."""
+    kitchen.synchronised = False
+    for number, told in enumerate((0, 1, 10 * 365 * 24 * 60, 2, 3), 1):
+        kitchen.tell(number, told=told)
+        assert kitchen.wait_for(number)
+
+
+def test_a_replays_old_orders_do_not_agree_on_the_time(kitchen: Queueing) -> None:
+    """They are many, and all of one hour that is over."""
+    kitchen.synchronised = False
+    kitchen.tell(1)
+    assert kitchen.wait_for(1)
+    for number in (2, 3, 4):
+        kitchen.tell(number, told=-60, topic="replay")
+    assert kitchen.waiting() == [("2", "old"), ("3", "old"), ("4", "old")]
+
+
+@pytest.mark.parametrize(
+    "year", ["0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59Z"]
+)
+def test_times_at_the_ends_of_the_calendar_hold_up_nothing(kitchen: Queueing, year: str) -> None:
+    """Where they are an hour further there is no date for them any more."""
+    kitchen.synchronised = False
+    times = dict.fromkeys(("placed_at", "due_at", "release_at", "expires_at"), year)
+    for number, (name, moment) in enumerate(times.items(), 1):
+        moments: dict[str, Any] = {name: moment}
+        kitchen.tell(number, told=None, **moments)
+    item = {"name": "豆浆", "qty": "1"}
+    order = {"id": "id-8", "rev": 1, "channel": "test", "no": "8", "items": [item], **times}
+    event = {"specversion": "1.0", "id": "8", "source": SOURCE, "type": "order.upsert", "time": year}
+    kitchen.deliver({**event, "data": {"order": order}})
+    kitchen.pass_s(3600)
+    kitchen.tell(9, told=61)
+    kitchen.tell(10, told=61)
+    assert kitchen.wait_for(10)
+    assert "9" in {*kitchen.numbers(), *(no for no, _ in kitchen.waiting())}
 
 
 # -- floods ------------------------------------------------------------------------------------------------------

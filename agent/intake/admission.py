@@ -39,7 +39,7 @@ class Admission:
     def admit(self, tx: Tx, event: Event, canonical: bytes, known: KnownOrder | None, came: Came) -> Taken:
         """Enter an event that is news. Its tickets are made now, or its order waits."""
         if not came.local:
-            self._times.note(tx, event.time, came.at)
+            self._times.note(tx, _voice(event, came), event.time, came.at)
         arrival = Arrival(late=came.place is Place.LATE)
         data = event.data
         if not isinstance(data, Upsert | PrintRaw):
@@ -47,7 +47,7 @@ class Admission:
         if known is None and isinstance(data, Upsert):
             self._note_number(tx, data.order)
         said, now = self._said(event), self._times.now()
-        if (age := judge_age(said, now, self._max_age, self._lead)) is not None:
+        if (age := judge_age(said, self._times.agreed(), self._max_age, self._lead)) is not None:
             arrival = msgspec.structs.replace(arrival, old=max(1, int(age.total_seconds() // 60)))
         if known is not None and orders.has_tickets(tx, known.pk):
             return self._accept(tx, event, canonical, known, came, arrival)
@@ -118,6 +118,11 @@ class Admission:
         notes.set_meta(tx, key, msgspec.json.encode(seen).decode())
         names = ", ".join(f"#{each}" for each in seen.missing)
         notes.show_alarm(tx, key, f"{names} not seen: ask the platform whether there is such an order" if names else "")
+
+
+def _voice(event: Event, came: Came) -> str:
+    """Who names an event's time: its order, whatever its revisions say; a replay brings many old ones."""
+    return "" if came.replayed or event.data is None else f"{event.data.order.channel}\0{event.data.order.id}"
 
 
 def _still(waiting: Wait, until: datetime | None) -> Why | None:

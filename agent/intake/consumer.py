@@ -159,6 +159,7 @@ class Consumer:
         local = delivery.topic == LOCAL
         if local:  # nobody could be asked for what is missing in its counting
             envelope = msgspec.structs.replace(envelope, sequence=None)
+        envelope = self._counting.believed(tx, envelope)
         queued = None if envelope.number is None else waits.first_queued(tx, envelope.source)
         place = judge_place(envelope.number, self._counting.passed(tx, envelope.source), queued)
         try:

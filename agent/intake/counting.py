@@ -10,6 +10,9 @@ from agent.journal import forgotten, gone, notes, orders, waits
 from agent.journal.file import Tx
 from agent.model.wire import ReplayBegin, ReplayEnd
 
+MOST_BETWEEN = 1_000_000
+"""Events that a box may miss: a shop tells fewer in a year."""
+
 
 class Counting:
     """`rebuilt`: the journal was lost, and of every source everything is missing."""
@@ -24,6 +27,13 @@ class Counting:
         if envelope.number is not None:
             return orders.note_sequence(tx, envelope.source, envelope.number, self._rebuilt)
         return False
+
+    def believed(self, tx: Tx, envelope: Envelope) -> Envelope:
+        """One slip of the cloud's, a number far beyond all others, would make whatever comes after it late."""
+        number, newest = envelope.number, orders.newest_sequence(tx, envelope.source)
+        if number is None or newest is None or number - newest <= MOST_BETWEEN:
+            return envelope
+        return msgspec.structs.replace(envelope, sequence=f"{number}, after {newest}")
 
     def passed(self, tx: Tx, source: str) -> int | None:
         """As far as the counting was let through; of a journal that was lost everything is missing."""

@@ -204,7 +204,7 @@ def _without_bad_times(tree: Any) -> Any:
 def _flaws(envelope: Envelope, no_time: bool, no_number: bool) -> Iterator[str]:
     """What is written and guards nothing, because it can't be read."""
     if envelope.sequence is not None and no_number:
-        yield f"sequence {_shown(envelope.sequence)} is no decimal number: a gap before it is not seen"
+        yield f"sequence {_shown(envelope.sequence)} can't be counted: a gap before it is not seen"
     if envelope.time is not None and no_time:
         yield f"time {_shown(envelope.time)} is no RFC 3339 time: how old it is is not seen"
 

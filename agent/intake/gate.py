@@ -38,7 +38,7 @@ class Gate:
         for wait in waits.next_free(tx, now, BATCH):
             tx.execute("SAVEPOINT gate")
             try:
-                printers |= self._let_one_go(tx, wait, now)
+                printers |= self._let_one_go(tx, wait)
             except _FAULTS as exc:
                 tx.execute("ROLLBACK TO gate")
                 waits.fail(tx, wait.order_pk)
@@ -47,8 +47,8 @@ class Gate:
             tx.execute("RELEASE gate")
         return printers
 
-    def _let_one_go(self, tx: Tx, wait: Wait, now: datetime | None) -> set[str]:
-        arrival, overdue = wait.arrival, self._overdue_min(tx, wait, now)
+    def _let_one_go(self, tx: Tx, wait: Wait) -> set[str]:
+        arrival, overdue = wait.arrival, self._overdue_min(tx, wait)
         if overdue and self._asks:
             waits.hold_as_old(tx, wait.order_pk, overdue)
             return set()
@@ -57,7 +57,7 @@ class Gate:
         waits.end(tx, wait.order_pk)
         return self._acceptance.release(tx, wait.order_pk, arrival, wait.mark).printers
 
-    def _overdue_min(self, tx: Tx, wait: Wait, now: datetime | None) -> int:
+    def _overdue_min(self, tx: Tx, wait: Wait) -> int:
         """How many minutes ago an upcoming order should have been printed, where that is past the rule; else 0."""
         data = orders.newest_event(tx, wait.order_pk)[2] if wait.why is Why.UPCOMING else None
         if not isinstance(data, Upsert):
@@ -65,5 +65,5 @@ class Gate:
         names = ("due_at", "release_at", "expires_at")
         moments = {name: moment for name in names if (moment := getattr(data.order, name)) is not None}
         said = Said(**{name: self._times.local(moment) for name, moment in moments.items()})
-        age = judge_age(said, now, self._max_age, self._lead)
+        age = judge_age(said, self._times.agreed(), self._max_age, self._lead)
         return 0 if age is None else max(1, int(age.total_seconds() // 60))

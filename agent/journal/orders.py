@@ -201,6 +201,16 @@ def passed(tx: Tx, source: str) -> int | None:
     return None if row is None else int(row[0])
 
 
+def newest_sequence(tx: Tx, source: str) -> int | None:
+    """The highest that came of a source, or was waited for in vain; None for one that is new."""
+    row = tx.execute(
+        "SELECT max(last, passed, coalesce((SELECT max(sequence) FROM ahead a WHERE a.source = c.source), 0)) "
+        "FROM cursors c WHERE source = ?",
+        (source,),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
 def note_sequence(tx: Tx, source: str, sequence: int, from_start: bool = False) -> bool:
     """A sequence number was taken in; True when one before it is missing.
 
