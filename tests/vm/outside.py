@@ -125,12 +125,15 @@ class Outside:
             stop.set()
             thread.join(PATIENCE_S)
 
-    def wait_online(self, timeout_s: float = PATIENCE_S) -> None:
-        """Wait until the box is at the broker, and so its orders are kept there from now on."""
+    def wait_online(self, version: str = "", timeout_s: float = PATIENCE_S) -> None:
+        """Wait until the box is at the broker, with this version, and so its orders are kept there from now on."""
+        wanted = (b'"online":true', f'"version":"{version}"'.encode() if version else b"")
+
+        def there() -> bool:
+            return bool(self.states) and all(each in self.states[-1] for each in wanted)
+
         with self._changed:
-            assert self._changed.wait_for(lambda: b'"online":true' in (self.states or [b""])[-1], timeout_s), (
-                self.states
-            )
+            assert self._changed.wait_for(there, timeout_s), self.states
 
     # -- paper -------------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ def test_the_arm64_package_installs_and_prints(tmp_path: Path) -> None:
                 ["sh", "-c", "mkdir -p /etc/shop-agent; cat >/etc/shop-agent/shop-agent.yaml"], stdin=config
             ) == (0, "")
             shell(box, f"dpkg -i /project/{deb.name}", 4 * PATIENCE_S)
-            around.wait_online(2 * PATIENCE_S)
+            around.wait_online(timeout_s=2 * PATIENCE_S)
             around.wait_printed(around.order())
         verdict = around.verdict()
     assert verdict.fine, verdict.findings

@@ -118,7 +118,7 @@ def cut(life: Life, step: str, version: str) -> None:
     runs = shell(box, "dpkg-query -W -f '${Version}' shop-agent")
     print(f"cut at {step} on the way from {life.runs} to {version}: {runs} runs ({STEPS[step]})", flush=True)
     assert runs in ((life.runs, version) if step in MAY_STAY else (life.runs,))
-    assert runs in shell(box, "shop-agent version")
+    around.wait_online(runs)
     assert shell(box, f"dpkg --audit; dpkg --verify shop-agent | {NOT_IN_THE_IMAGE}") == ""
     life.runs = runs
     verdict = around.verdict()
