@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from agent.clock import stamp
 from agent.config import Intake
 from agent.errors import CommandRefused
-from agent.journal import gone, notes, orders
+from agent.journal import gone, notes, sequences
 from agent.journal.dismissals import ENDED_BY_A_PERSON, GUESSED
 from agent.simulator.stage import Mosquitto, free_port
 from tests.queueing import SOURCE, queueing
@@ -173,7 +173,7 @@ def test_ranges_that_are_given_up_are_joined_and_split(door: Door) -> None:
         return door.journal.write(lambda tx: notes.get_meta(tx, "gone:s"))
 
     write = door.journal.write
-    write(lambda tx: orders.note_sequence(tx, "s", 60))
+    write(lambda tx: sequences.note(tx, "s", 60))
     write(lambda tx: gone.give_up(tx, "s", [range(40, 43), range(43, 50)], "gone"))
     assert left() == "[[40,49]]"
     for number in (40, 45, 49, 30):

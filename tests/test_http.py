@@ -23,7 +23,7 @@ from agent.console.feie import MOST_LARGE, SMALL_BYTES
 from agent.console.guard import MOST_CONNECTIONS, MOST_OF_ONE
 from agent.errors import ConfigError
 from agent.intake.strictjson import MAX_BYTES
-from agent.journal import orders
+from agent.journal import orders, sequences
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import VirtualPrinter
 from agent.simulator.stage import AgentProcess, free_port
@@ -156,7 +156,7 @@ def test_a_tills_counting_makes_no_gap_and_its_clock_is_not_believed(here: Shop)
         sent = {**event(number), "sequence": f"{sequence:020}", "time": "2099-01-01T00:00:00Z"}
         assert here.send(sent).said["state"] == "accepted"
     with here.kitchen.journal.reader() as reader:
-        assert orders.cursors(reader) == {}
+        assert sequences.cursors(reader) == {}
     here.kitchen.order(5, placed_at="2026-01-01T00:00:00Z")  # the cloud's
     here.kitchen.wait_told(5, kind="order.state", states=("accepted", "held"))
     assert here.kitchen.consumer._times._latest_s is None

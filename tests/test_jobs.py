@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import IllegalTransition
-from agent.journal import closing, forgotten, jobs, notes, orders, routes
+from agent.journal import closing, forgotten, jobs, notes, routes, sequences
 from agent.journal.file import Tx
 from agent.journal.jobs import NewJob, Settlement
 from agent.journal.store import Journal
@@ -483,7 +483,7 @@ def test_a_ticket_that_was_marked_since_it_was_rendered_is_rendered_anew(tx: Tx)
     """The one that is at hand would come out without its 补打."""
     enter(tx)
     rendered = pending(tx)
-    orders.note_sequence(tx, "s", 8)
+    sequences.note(tx, "s", 8)
     assert forgotten.found_out(tx, "s", 9)
     assert claim(tx, rendered) is None
     assert claim(tx, pending(tx)) is not None
@@ -501,6 +501,6 @@ def test_a_ticket_that_was_moved_since_it_was_rendered_is_not_printed_at_its_old
 def test_what_was_held_for_its_printer_is_marked_too_once_a_card_forgot(tx: Tx) -> None:
     """That it was printed after all may be forgotten as well."""
     in_state(tx, S.HELD)
-    orders.note_sequence(tx, "s", 8)
+    sequences.note(tx, "s", 8)
     assert forgotten.found_out(tx, "s", 9)
     assert tx.execute("SELECT mark FROM jobs").fetchall() == [("journal_rebuilt",)]

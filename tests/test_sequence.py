@@ -20,7 +20,7 @@ from agent.intake.consumer import Consumer
 from agent.intake.gate import Gate
 from agent.intake.sequence import Numbers, Place, Verdict, judge_event, judge_place, judge_revision, note_number
 from agent.intake.timekeeper import TimeKeeper
-from agent.journal import dismissals, jobs, notes, orders
+from agent.journal import dismissals, jobs, notes, orders, sequences
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.journal.store import Journal
@@ -493,7 +493,7 @@ def test_counting_closes_up_in_any_order(order: list[int], again: list[int]) -> 
             shop.send(counted(sequence))
             come.add(sequence)
             last = next(number for number in range(10) if number not in come) - 1
-            assert orders.cursors(shop.reader) == {SOURCE: last}
+            assert sequences.cursors(shop.reader) == {SOURCE: last}
         assert shop.ask("SELECT * FROM ahead") == []
 
 
@@ -508,22 +508,22 @@ def test_what_was_let_through_never_goes_back(steps: list[tuple[int, str]], skip
     """
     with open_shop() as shop:
         write = shop.journal.write
-        write(lambda tx: orders.note_sequence(tx, SOURCE, 0))
+        write(lambda tx: sequences.note(tx, SOURCE, 0))
         come, given_up = {0}, 0
         for number, what in steps:
             if what == "come":
-                write(partial(orders.note_sequence, source=SOURCE, sequence=number))
+                write(partial(sequences.note, source=SOURCE, sequence=number))
                 come.add(number)
             elif number in come:
-                missing = write(partial(orders.pass_over, source=SOURCE, sequence=number))
+                missing = write(partial(sequences.pass_over, source=SOURCE, sequence=number))
                 assert bool(missing) == bool(set(range(given_up + 1, number)) - come)
             elif skip:
-                write(partial(orders.skip_to, source=SOURCE, sequence=number))
+                write(partial(sequences.skip_to, source=SOURCE, sequence=number))
                 come |= set(range(number + 1))
-            passed = write(partial(orders.passed, source=SOURCE))
+            passed = write(partial(sequences.passed, source=SOURCE))
             assert passed is not None
             last = next(number for number in range(20) if number not in come) - 1
-            assert orders.cursors(shop.reader) == {SOURCE: last}
+            assert sequences.cursors(shop.reader) == {SOURCE: last}
             assert passed >= max(last, given_up)
             assert passed + 1 not in come
             assert {sequence for _, sequence in shop.ask("SELECT * FROM ahead")} == {n for n in come if n > last}
@@ -544,7 +544,7 @@ def test_parked_event_is_no_gap(shop: Shop) -> None:
     shop.send(counted(1))
     shop.send({**upsert(1, sequence=2), "data": {}})
     shop.send(counted(3))
-    assert (shop.gaps, orders.cursors(shop.reader)) == (0, {SOURCE: 3})
+    assert (shop.gaps, sequences.cursors(shop.reader)) == (0, {SOURCE: 3})
 
 
 def test_what_the_cloud_no_longer_has_is_told(shop: Shop) -> None:
@@ -552,7 +552,7 @@ def test_what_the_cloud_no_longer_has_is_told(shop: Shop) -> None:
     for sequence in (1, 4):
         shop.send(counted(sequence))
     shop.send(replay_end(2, 4, 4, [2, 3]), "replay")
-    assert orders.cursors(shop.reader) == {SOURCE: 4}
+    assert sequences.cursors(shop.reader) == {SOURCE: 4}
     assert "[2, 3]" in notes.alarms(shop.reader)[f"missing:{SOURCE}"]
     assert shop.gaps == 1  # only the 4
 
@@ -566,7 +566,7 @@ def test_hole_that_a_replay_left_is_asked_for_once_more(shop: Shop) -> None:
     shop.send(replay_end(2, 4, 4), "replay")
     assert shop.gaps == 2
     assert "events 2 to 3" in notes.alarms(shop.reader)[f"missing:{SOURCE}"]
-    assert orders.cursors(shop.reader) == {SOURCE: 4}
+    assert sequences.cursors(shop.reader) == {SOURCE: 4}
     shop.send(upsert(1, sequence=3), "replay")
     assert len(shop.live()) == 3
 
@@ -591,20 +591,20 @@ def test_senseless_end_of_a_replay_is_parked(shop: Shop, end: dict[str, Any]) ->
     shop.send(counted(1))
     shop.send(end, "replay")
     assert len(shop.ask("SELECT * FROM parked")) == 1
-    assert orders.cursors(shop.reader) == {SOURCE: 1}
+    assert sequences.cursors(shop.reader) == {SOURCE: 1}
 
 
 def test_end_of_a_replay_of_an_unknown_source_is_ignored(shop: Shop) -> None:
     """Its counting has not begun for us: nothing is missing."""
     shop.send(replay_end(1, 900, 900), "replay")
-    assert (shop.gaps, notes.alarms(shop.reader), orders.cursors(shop.reader)) == (0, {}, {})
+    assert (shop.gaps, notes.alarms(shop.reader), sequences.cursors(shop.reader)) == (0, {}, {})
 
 
 def test_thousands_behind_a_gap_cost_nothing_more(shop: Shop) -> None:
     """Filling a gap one by one looks only at the next number, not at all that wait behind it."""
 
     def work(tx: Tx) -> int:
-        orders.note_sequence(tx, SOURCE, 1)
+        sequences.note(tx, SOURCE, 1)
         tx.executemany("INSERT INTO ahead VALUES (?, ?)", [(SOURCE, number) for number in range(5001, 25_001)])
         steps = [0]
 
@@ -614,13 +614,13 @@ def test_thousands_behind_a_gap_cost_nothing_more(shop: Shop) -> None:
 
         tx.set_progress_handler(count, 100)
         for sequence in range(2, 5000):
-            orders.note_sequence(tx, SOURCE, sequence)
+            sequences.note(tx, SOURCE, sequence)
         tx.set_progress_handler(None, 0)
-        orders.note_sequence(tx, SOURCE, 5000)
+        sequences.note(tx, SOURCE, 5000)
         return steps[0]
 
     assert shop.journal.write(work) < 10_000
-    assert orders.cursors(shop.reader) == {SOURCE: 25_000}
+    assert sequences.cursors(shop.reader) == {SOURCE: 25_000}
 
 
 # -- after a journal was lost ------------------------------------------------------------------------------------
@@ -756,7 +756,7 @@ def test_a_disk_that_forgot_nothing_is_not_accused(shop: Shop) -> None:
 def test_after_a_rebuild_everything_before_is_missing(rebuilt_shop: Shop) -> None:
     """The first number that is seen is not where the counting starts: the orders before it are asked for."""
     rebuilt_shop.send(counted(3))
-    assert (rebuilt_shop.gaps, orders.cursors(rebuilt_shop.reader)) == (1, {SOURCE: 0})
+    assert (rebuilt_shop.gaps, sequences.cursors(rebuilt_shop.reader)) == (1, {SOURCE: 0})
     for sequence in (1, 2):
         rebuilt_shop.send(counted(sequence), "replay")
-    assert orders.cursors(rebuilt_shop.reader) == {SOURCE: 3}
+    assert sequences.cursors(rebuilt_shop.reader) == {SOURCE: 3}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from agent.intake.sequence import Place
-from agent.journal import closing, forgotten, jobs, notes, orders, routes
+from agent.journal import closing, forgotten, jobs, notes, orders, routes, sequences
 from agent.journal.bumps import tell_if_finished
 from agent.journal.commands import Begun
 from agent.journal.file import Tx
@@ -263,7 +263,7 @@ class Acceptance:
         """An unknown order with a sequence that is behind us may be one that the journal has forgotten."""
         if known is not None or event.sequence is None or notes.get_meta(tx, "pruned") is None:
             return None
-        return Mark.POSSIBLE_DUPLICATE if event.sequence <= orders.cursors(tx).get(event.source, -1) else None
+        return Mark.POSSIBLE_DUPLICATE if event.sequence <= sequences.cursors(tx).get(event.source, -1) else None
 
 
 def _not_understood(raw: Raw, marked: Marked) -> list[str]:

@@ -6,7 +6,7 @@ import msgspec
 
 from agent.intake.acceptance import Taken
 from agent.intake.decode import Envelope
-from agent.journal import forgotten, gone, notes, orders, waits
+from agent.journal import forgotten, gone, notes, sequences, waits
 from agent.journal.file import Tx
 from agent.model.wire import ReplayBegin, ReplayEnd
 
@@ -25,19 +25,19 @@ class Counting:
         before it is missing.
         """
         if envelope.number is not None:
-            return orders.note_sequence(tx, envelope.source, envelope.number, self._rebuilt)
+            return sequences.note(tx, envelope.source, envelope.number, self._rebuilt)
         return False
 
     def believed(self, tx: Tx, envelope: Envelope) -> Envelope:
         """One slip of the cloud's, a number far beyond all others, would make whatever comes after it late."""
-        number, newest = envelope.number, orders.newest_sequence(tx, envelope.source)
+        number, newest = envelope.number, sequences.newest(tx, envelope.source)
         if number is None or newest is None or number - newest <= MOST_BETWEEN:
             return envelope
         return msgspec.structs.replace(envelope, sequence=f"{number}, after {newest}")
 
     def passed(self, tx: Tx, source: str) -> int | None:
         """As far as the counting was let through; of a journal that was lost everything is missing."""
-        passed = orders.passed(tx, source)
+        passed = sequences.passed(tx, source)
         return 0 if passed is None and self._rebuilt else passed
 
     def marked(self, tx: Tx, marker: bytes) -> Taken | None:
@@ -49,7 +49,7 @@ class Counting:
     def begin_replay(self, tx: Tx, begin: ReplayBegin) -> Taken:
         """Is there less than this box has told of? Of a journal that was rebuilt everybody knows."""
         had, rebuilt = int(begin.had), self._rebuilt and notes.get_meta(tx, "replayed_since_rebuilt") is None
-        if rebuilt or not orders.not_here(tx, begin.source, [had]):
+        if rebuilt or not sequences.not_here(tx, begin.source, [had]):
             return Taken("replay_begun")
         return Taken("disk_forgot" if forgotten.found_out(tx, begin.source, had) else "replay_begun")
 
@@ -57,16 +57,16 @@ class Counting:
         """What is gone is no longer waited for; what else is missing is asked for once more."""
         if end.source is None:
             return self._end_all(tx)
-        before, queued = orders.passed(tx, end.source) or 0, waits.first_queued(tx, end.source)
-        lost = orders.not_here(tx, end.source, map(int, end.unavailable))
+        before, queued = sequences.passed(tx, end.source) or 0, waits.first_queued(tx, end.source)
+        lost = sequences.not_here(tx, end.source, map(int, end.unavailable))
         for sequence in lost:
-            orders.note_sequence(tx, end.source, sequence, self._rebuilt)
+            sequences.note(tx, end.source, sequence, self._rebuilt)
         if lost:
             ranges = (range(sequence, sequence + 1) for sequence in lost)
             gone.give_up(tx, end.source, ranges, f"the cloud no longer has events {lost[:20]}")
             names = tuple(str(sequence) for sequence in lost if sequence > before)
-            waits.note_missing(tx, end.source, before, names[: orders.MOST_HOLES])
-        last, head = orders.cursors(tx).get(end.source), max(int(end.last), int(end.head))
+            waits.note_missing(tx, end.source, before, names[: sequences.MOST_HOLES])
+        last, head = sequences.cursors(tx).get(end.source), max(int(end.last), int(end.head))
         forgotten.replayed(tx, end.source, head)
         if last is None and not self._rebuilt:
             return Taken("replay_ended")  # of a source that we never heard of: its counting has not begun
@@ -77,7 +77,7 @@ class Counting:
 
     def _end_all(self, tx: Tx) -> Taken:
         """The answer to a request that named no source: there is nothing to compare but what came with it."""
-        missing = orders.has_gap(tx)
+        missing = sequences.has_gap(tx)
         if not missing:
             _all_came(tx)
         return Taken("replay_ended", gap=missing)
@@ -123,11 +123,11 @@ def _still_missing(tx: Tx, source: str, first: int, head: int) -> bool:
     if notes.get_meta(tx, key) != str(first):
         notes.set_meta(tx, key, str(first))
         return True
-    last = (orders.first_ahead(tx, source) or head + 1) - 1
-    before = orders.passed(tx, source) or 0
-    orders.skip_to(tx, source, last)
+    last = (sequences.first_ahead(tx, source) or head + 1) - 1
+    before = sequences.passed(tx, source) or 0
+    sequences.skip_to(tx, source, last)
     if before < last:
         waits.note_missing(tx, source, before, (str(first) if first == last else f"{first}-{last}",))
     reason = f"events {first} to {last} did not come, though asked for twice"
     gone.give_up(tx, source, [range(first, last + 1)], reason)
-    return orders.cursors(tx)[source] < head
+    return sequences.cursors(tx)[source] < head

@@ -21,7 +21,7 @@ from agent.errors import JournalError
 from agent.intake.gate import Gate
 from agent.intake.summary import Summaries
 from agent.intake.timekeeper import TimeKeeper
-from agent.journal import orders, waits
+from agent.journal import sequences, waits
 from agent.journal.file import Tx
 from agent.journal.store import Journal
 from agent.model.station import Station
@@ -127,7 +127,7 @@ class Release(ServiceThread):
                 break
             over[source] = max(sequence, over.get(source, 0))
         for source, sequence in over.items():
-            if sequence > (orders.passed(reader, source) or 0):
+            if sequence > (sequences.passed(reader, source) or 0):
                 missing = self._write(partial(waits.pass_over, source=source, sequence=sequence))
                 _log.warning("release.gap_passed", source=source, missing=list(missing))
         while self._held and self._held[0][0] <= now:

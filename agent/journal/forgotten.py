@@ -4,7 +4,7 @@ which was told of it, does.
 
 import msgspec
 
-from agent.journal import notes, orders
+from agent.journal import notes, sequences
 from agent.journal.file import Tx
 
 ALARM = "card"
@@ -26,7 +26,7 @@ def found_out(tx: Tx, source: str, had: int) -> bool:
     marked; so is what waits to be printed: that it was may be forgotten too. True when it is the card that forgot: it
     is not known of a source that was never heard here, and what a person has dismissed is no news.
     """
-    known = orders.cursors(tx).get(source) is not None
+    known = sequences.cursors(tx).get(source) is not None
     doubt = _doubt(tx, source)
     if doubt is not None and doubt.seen and doubt.had == had:
         return False
@@ -57,7 +57,7 @@ def replayed(tx: Tx, source: str, head: int) -> None:
     another loss is news, whatever the cloud's number for it.
     """
     if (doubt := _doubt(tx, source)) is not None:
-        came = not orders.not_here(tx, source, [doubt.had])
+        came = not sequences.not_here(tx, source, [doubt.had])
         _keep(tx, source, Doubt(-1 if came else doubt.had, min(doubt.until, head), doubt.seen))
 
 

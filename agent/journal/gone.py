@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from agent.journal import notes, orders
+from agent.journal import notes, sequences
 from agent.journal.file import Tx
 
 MOST_RANGES = 500
@@ -33,8 +33,8 @@ def note_came(tx: Tx, source: str, number: int, asked: str) -> None:
     left = [part for first, last in given_up for part in _without(first, last, number)]
     if left != given_up:
         _keep(tx, source, left)
-    reached = orders.cursors(tx).get(source)
-    if left or reached is None or reached < (orders.passed(tx, source) or 0):
+    reached = sequences.cursors(tx).get(source)
+    if left or reached is None or reached < (sequences.passed(tx, source) or 0):
         return
     if given_up or reason.endswith(asked):
         notes.clear_alarm(tx, alarm_key(source))

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from agent.clock import stamp
-from agent.journal import notes, orders
+from agent.journal import notes, orders, sequences
 from agent.journal.file import Tx
 from agent.model.job import Mark
 from agent.model.report import OrderRef, OrderState
@@ -143,8 +143,8 @@ def pass_over(tx: Tx, source: str, sequence: int) -> tuple[str, ...]:
     """Wait no longer for what is missing before this one: what waits behind it says so on paper, and a person is told.
     Returns what is missing.
     """
-    before = orders.passed(tx, source) or 0
-    missing = orders.pass_over(tx, source, sequence)
+    before = sequences.passed(tx, source) or 0
+    missing = sequences.pass_over(tx, source, sequence)
     if missing:
         note_missing(tx, source, before, missing)
         names = ", ".join(missing)
@@ -156,7 +156,7 @@ def note_missing(tx: Tx, source: str, before: int, missing: tuple[str, ...]) -> 
     """Orders that come out now although these, which follow `before`, are missing, shall say so."""
     tx.execute(
         "UPDATE waits SET missing = ? WHERE why = 'gap' AND source = ? AND sequence > ? AND sequence <= ?",
-        (" ".join(missing), source, before, orders.passed(tx, source)),
+        (" ".join(missing), source, before, sequences.passed(tx, source)),
     )
 
 

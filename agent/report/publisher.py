@@ -20,7 +20,7 @@ from agent.broker.topics import Topics
 from agent.broker.word import Acknowledged
 from agent.checkpoint import checkpoint
 from agent.clock import Clock, is_synchronised, stamp
-from agent.journal import jobs, notes, orders, waits
+from agent.journal import jobs, notes, sequences, waits
 from agent.journal.file import Tx
 from agent.journal.store import Journal
 from agent.report.bell import Bell
@@ -302,7 +302,7 @@ class Publisher(ServiceThread):
             at=self._now(),
             boot=self._identity.boot,
             version=__version__,
-            sequences=orders.heard_lately(reader),
+            sequences=sequences.heard_lately(reader),
             printers=msgspec.convert(self._printers(), dict[str, PrinterSeen]),
             waiting=jobs.waiting(reader),
             orders_held=waits.count(reader),

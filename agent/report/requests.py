@@ -4,7 +4,7 @@ On every connect; whenever a gap is seen; and again until the cloud says somethi
 """
 
 from agent.clock import Clock
-from agent.journal import notes, orders
+from agent.journal import notes, sequences
 from agent.journal.file import Tx
 from agent.report.presence import ReplayRequest
 
@@ -50,7 +50,7 @@ class Requests:
         if now < self._ask_after or not (self._ask or self._awaiting):
             return []
         self._ask = False
-        wanted = orders.heard_lately(reader)
+        wanted = sequences.heard_lately(reader)
         requests = [ReplayRequest(source, last + 1) for source, last in wanted.items()]
         if not requests and notes.get_meta(reader, "rebuilt_at"):
             requests = [ReplayRequest(None, 1)]
