@@ -104,7 +104,8 @@ class Control:
         finally:
             if self._listener is not None:
                 self._listener.close()
-                (self._data_dir / SOCKET).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # of a disk that can't be written
+                    (self._data_dir / SOCKET).unlink(missing_ok=True)
 
     def _open(self) -> bool:
         """Listen. What a kill left there is taken away: whoever gets here holds the data directory's lock."""

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from agent import atomicfile
 from agent.config.warnings import data_dir_unusable
-from agent.errors import ConfigError, DataDirLocked
+from agent.errors import ConfigError, DataDirLocked, JournalBroken
 
 
 def _lock_file(data_dir: Path) -> TextIO:
@@ -20,6 +20,12 @@ def _lock_file(data_dir: Path) -> TextIO:
     except OSError as exc:
         if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):  # nothing that the configuration could mend
             raise
+        if exc.errno == errno.EROFS and (data_dir / "journal.db").exists():
+            raise JournalBroken(
+                f"{data_dir}: the disk has turned read-only, as it does after an error; nothing is lost, the cloud has "
+                "the orders. Restart the box; if that does not help, or it comes again, replace its card or disk",
+                f"{data_dir}：硬盘（存储卡）出错，变成只读了；订单还在云端，不会丢。请重启盒子；不行或再出现，就换卡（硬盘）",
+            ) from exc
         raise ConfigError(data_dir_unusable(data_dir, str(exc.strerror))) from exc
 
 

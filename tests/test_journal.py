@@ -720,6 +720,18 @@ def test_stop_while_the_disk_is_full(small_disk: Path) -> None:
     assert known(path) == {"before"}
 
 
+def test_a_disk_that_has_turned_read_only_is_no_wrong_configuration(small_disk: Path) -> None:
+    """There is no other folder to be named: the disk is at fault, and the exit code says so."""
+    (small_disk / "journal.db").touch()
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    config = small_disk.parent / "shop.yaml"
+    config.write_text(f"shop: s1\ndata_dir: {small_disk}\nprinters: [{{name: kitchen, link: 'tcp://127.0.0.1:9'}}]\n")
+    ran = subprocess.run(
+        [sys.executable, "-m", "agent", "run", "--config", config], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, "Restart the box" in ran.stderr, "请重启盒子" in ran.stderr) == (74, True, True)
+
+
 def test_full_disk_at_the_start_sets_nothing_aside(small_disk: Path) -> None:
     """A journal that has no room to open is not a broken one; with room it is there again."""
     path = small_disk / "journal.db"
