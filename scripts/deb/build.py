@@ -54,5 +54,5 @@ def _put_control(root: Path, arch: str, version: str) -> None:
     (folder / "md5sums").write_text("".join(sums))
     own = [f"/{path.relative_to(root)}\n" for path in files if path.relative_to(root).parts[0] == "etc"]
     (folder / "conffiles").write_text("".join(own))
-    for name in _SCRIPTS:
+    for name in (*_SCRIPTS, "triggers"):
         (folder / name).write_bytes((PROJECT / "packaging" / name).read_bytes())

@@ -38,6 +38,7 @@ wait $agent
 echo "ended: $?"
 """.replace("@ORDER@", ORDER)
 
+POSTINST = "/var/lib/dpkg/info/shop-agent.postinst"
 READ_ONLY = """
 mount --rbind "$0" "$0"
 mount -o remount,bind,ro "$0"
@@ -209,6 +210,78 @@ def test_what_was_compiled_of_the_same_packages_is_used_again(root: Root) -> Non
     assert root.run("shop-agent version").stdout.startswith(f"shop-agent {OLD} ")
 
 
+def _compiled(root: Root) -> tuple[Path, Path]:
+    """Of the packages, and of the version."""
+    (package,) = root.folder.glob("usr/lib/shop-agent/packages-*/click/__pycache__/core.*.pyc")
+    (own,) = root.folder.glob("usr/lib/shop-agent/*/agent/__pycache__/app.*.pyc")
+    return package, own
+
+
+def test_what_was_compiled_and_is_damaged_is_compiled_anew(root: Root) -> None:
+    """By any version that comes where its end is missing, and by the same version again whatever it is."""
+    package, own = _compiled(root)
+    whole = package.read_bytes()
+    os.truncate(package, 200)
+    assert root.run("shop-agent config check", check=False).returncode == 1
+    root.run(f"dpkg -i /debs/{deb_name(NEW)}")
+    assert package.read_bytes() == whole
+    package.write_bytes(whole[:200] + bytes(reversed(whole[200:])))
+    root.run(f"dpkg -i /debs/{deb_name(NEW)}")
+    assert package.read_bytes() == whole
+    root.run(f"dpkg -i --force-downgrade /debs/{deb_name(OLD)}")
+
+    marker = package.parents[2] / ".compiled"
+    marker.unlink()  # as it is where the script was killed while it compiled
+    whole = own.read_bytes()
+    os.truncate(own, 200)
+    root.run(f"{POSTINST} configure")
+    assert (own.read_bytes(), marker.exists()) == (whole, True)
+
+
+def test_everything_is_compiled_for_the_python_that_is_there(root: Root) -> None:
+    """Also where root's environment would have it elsewhere, and after Debian brought another Python. Nothing but the
+    package's script writes it.
+    """
+    home, script = root.folder / "usr/lib/shop-agent", f"{POSTINST} configure"
+    marker = _compiled(root)[0].parents[2] / ".compiled"
+
+    def missing() -> set[Path]:
+        tag = marker.read_text().strip()
+        there = {path.parents[1] / f"{path.name.partition('.')[0]}.py" for path in home.rglob(f"*.{tag}.pyc")}
+        return set(home.rglob("*.py")) - there
+
+    assert missing() == set()
+    marker.unlink()
+    root.run(f"PYTHONPYCACHEPREFIX=/tmp/pyc PYTHONOPTIMIZE=1 SOURCE_DATE_EPOCH=1 {script}")
+    assert missing() == set()
+    marker.write_text("cpython-310\n")
+    root.run("find /usr/lib/shop-agent -name '*.pyc' -delete; shop-agent config check", check=False)
+    assert not list(home.rglob("*.pyc"))
+    root.run("dpkg-trigger --by-package=python3-minimal /usr/bin/python3; dpkg --configure -a")
+    assert missing() == set()
+    before = _compiled(root)[1].stat().st_ino
+    root.run("dpkg-trigger --by-package=python3-minimal /usr/bin/python3; dpkg --configure -a")
+    assert _compiled(root)[1].stat().st_ino == before
+
+
+FULL = """
+mount -t tmpfs -o size=200m tmpfs "$0/mnt"
+cp -a "$0/usr/lib/shop-agent/." "$0/mnt"
+find "$0/mnt" -name __pycache__ -prune -exec rm -rf {} +
+rm "$0"/mnt/packages-*/.compiled
+mount -o remount,size=$(($(du -sk "$0/mnt" | cut -f1) + 3000))k "$0/mnt"
+mount --bind "$0/mnt" "$0/usr/lib/shop-agent"
+"""
+"""Room for a part of what is compiled."""
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_that_is_torn(root: Root) -> None:
+    """The agent can be started as it is, and goes on where there is room."""
+    look = "find /usr/lib/shop-agent -name '*.pyc' -o -name .compiled"
+    said = root.run(f"{POSTINST} configure || echo exit $?; {look}; shop-agent version", mounts=FULL).stdout
+    assert "is the disk full? Make room, then: sudo dpkg --configure -a\nexit 1\nshop-agent" in said
+
+
 def test_packages_that_the_next_version_does_not_need_leave_nothing(root: Root, debs: Path, tmp_path: Path) -> None:
     """Nor does dpkg complain of what it can't take away."""
     deb = as_version(Path(shutil.copy(debs / deb_name(NEW), tmp_path)), "0.1.1", _other_packages)
@@ -270,6 +343,9 @@ def test_a_read_only_root_prints(root: Root) -> None:
 
 def test_removing_keeps_orders_and_configuration(root: Root) -> None:
     """Whoever removes it by mistake installs it again and has lost nothing."""
+    left = root.folder / f"usr/lib/shop-agent/{OLD}/agent/__pycache__/app.cpython-311.pyc"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"")
     root.run("dpkg -r shop-agent")
     assert not (root.folder / "usr/lib/shop-agent").exists()
     assert not (root.folder / "usr/bin/shop-agent").exists()
