@@ -107,6 +107,8 @@ INSTALL = PROJECT / "scripts/install"
         ([], "sudo sh install"),
         (["--suite", "weekly", "x.deb"], "sudo sh install"),
         (["--name", "Küche", "x.deb"], "use only a-z, 0-9 and -"),
+        (["file:/media/USB STICK"], "地址里不能有空格"),
+        (["https://packages.example/shop agent"], "no blank may be in an address"),
     ],
 )
 def test_the_installer_tells_what_it_wants(arguments: list[str], says: str) -> None:

@@ -351,7 +351,19 @@ def test_removing_keeps_orders_and_configuration(root: Root) -> None:
     assert not (root.folder / "usr/bin/shop-agent").exists()
     assert (root.folder / "var/lib/shop-agent/journal.db").stat().st_size
     assert "virtual://kitchen" in root.text("/etc/shop-agent/shop-agent.yaml")
-    root.run(f"dpkg -i /debs/{deb_name(NEW)} && shop-agent config check")
+    shutil.copy(PROJECT / "scripts/install", root.folder / "root/install")
+    root.run(f"sh /root/install /debs/{deb_name(NEW)} && shop-agent config check", network=True)
+
+
+def test_the_installer_goes_on_after_it_was_killed(root: Root) -> None:
+    """Power went while files were written, or before the package's script had run: apt itself would only refuse."""
+    again = f"sh /root/install /debs/{deb_name(NEW)} && dpkg --audit"
+    root.run("dpkg -P shop-agent")
+    killed = f"dpkg -i /debs/{deb_name(NEW)} & while [ ! -d /usr/lib/shop-agent ]; do :; done; kill -9 $!"
+    assert "reinst-required" in root.run(f"{killed}; dpkg-query -W -f '${{Status}}' shop-agent").stdout
+    assert f"installed: shop-agent {NEW} " in root.run(again, network=True).stdout
+    root.run(f"dpkg -P shop-agent; dpkg --unpack /debs/{deb_name(NEW)}")
+    assert f"installed: shop-agent {NEW} " in root.run(again, network=True).stdout
 
 
 def test_a_purge_leaves_nothing(root: Root) -> None:
@@ -388,10 +400,30 @@ def test_the_installer_takes_it_from_a_signed_repository(root: Root, debs: Path,
     wrong = root.run(f"sh /root/install file:/repo --fingerprint {'0' * 40}", network=True, check=False)
     assert wrong.returncode != 0
     assert "the key is another one" in wrong.stdout
+    own, stranger = (tmp_path / name for name in ("own", "stranger"))
+    fingerprint = _export("shop packages", env, own)
+    stranger.mkdir(mode=0o700)
+    theirs = {**os.environ, "GNUPGHOME": str(stranger)}
+    subprocess.run([*made[:-3], "a stranger", "ed25519", "sign", "never"], check=True, env=theirs)
+    _export("a stranger", theirs, stranger / "key")
+    (repo / "shop-agent.gpg").write_bytes(own.read_bytes() + (stranger / "key").read_bytes())
+    root.run(f"sh /root/install file:/repo --suite canary --fingerprint {fingerprint}", network=True)
+    kept = ["gpg", "--show-keys", "--with-colons", str(root.folder / "etc/apt/keyrings/shop-agent.gpg")]
+    said = subprocess.run(kept, env=env, check=True, capture_output=True, text=True).stdout
+    assert [line.split(":")[9] for line in said.splitlines() if line[:4] == "fpr:"] == [fingerprint]
+
     listed = repo / "dists/canary/InRelease"
     listed.write_text(listed.read_text().replace("Suite: canary", "Suite: forged"))
     refused = root.run("rm -rf /var/lib/apt/lists; apt-get update", network=True, check=False)
     assert "BADSIG" in refused.stdout or "not signed" in refused.stdout or "invalid" in refused.stdout
+
+
+def _export(key: str, env: dict[str, str], to: Path) -> str:
+    """Write the public key; its fingerprint."""
+    subprocess.run(["gpg", "--output", str(to), "--export", key], check=True, env=env)
+    listed = ["gpg", "--with-colons", "--fingerprint", key]
+    said = subprocess.run(listed, check=True, env=env, capture_output=True, text=True).stdout
+    return next(line.split(":")[9] for line in said.splitlines() if line.startswith("fpr:"))
 
 
 def test_the_rig_kills(root: Root) -> None:
