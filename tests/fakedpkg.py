@@ -11,7 +11,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-PROGRAMS = ("apt-get", "apt-cache", "dpkg", "dpkg-query", "shop-agent")
+PROGRAMS = ("apt-get", "apt-cache", "dpkg", "dpkg-deb", "dpkg-query", "shop-agent")
 MOMENTS = ("apt.fetch", "dpkg.stop", "dpkg.files", "dpkg.pointer", "dpkg.remove", "dpkg.configure")
 BOX = Path(os.environ.get("FAKE_BOX", "."))
 HOME, STATUS, INFO = BOX / "usr/lib/shop-agent", BOX / "status", BOX / "info"
@@ -121,6 +121,11 @@ def dpkg(arguments: list[str]) -> int:
     return 0
 
 
+def dpkg_deb(arguments: list[str]) -> int:
+    of_deb(Path(arguments[-1]))
+    return 0
+
+
 def dpkg_query(arguments: list[str]) -> int:
     status, version = STATUS.read_text().split()
     if "--show" in arguments:
@@ -149,5 +154,5 @@ def shop_agent(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    does = {"apt-get": apt_get, "dpkg": dpkg, "dpkg-query": dpkg_query, "shop-agent": shop_agent}
+    does = {"apt-get": apt_get, "dpkg": dpkg, "dpkg-deb": dpkg_deb, "dpkg-query": dpkg_query, "shop-agent": shop_agent}
     sys.exit(does[Path(sys.argv[0]).name](sys.argv[1:]))

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import time
 from functools import partial
 from pathlib import Path
@@ -494,6 +496,33 @@ def test_the_rescue_needs_nothing_of_any_version(box: Box) -> None:
     assert box.runs() == OLD
 
 
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: os.truncate(path, 300)])
+def test_where_the_copy_of_the_old_version_is_damaged_the_new_one_stays(
+    box: Box, damage: Callable[[Path], object]
+) -> None:
+    """And runs on: it is not stopped in vain at each start. A person is told, by the alarm of what was refused."""
+    assert box.update(SHOP_AGENT_CRASH="update.after_install") == -signal.SIGKILL
+    damage(box.updates / back.PREVIOUS)
+    box.boot()
+    assert (box.runs(), box.installed()) == (NEW, "ii 2.0")
+    last = box.state().last
+    assert (box.state().trial, last and last.result) == (None, back.STAYS)
+    assert "1.0 can't come back, its copy is damaged" in box.state().refused[NEW]
+
+
+def test_what_a_person_installed_meanwhile_stays(box: Box) -> None:
+    """A trial that is pending is of another version."""
+    assert box.update(SHOP_AGENT_CRASH="update.after_install") == -signal.SIGKILL
+    (box.home / NEW).rename(box.home / "3.0")
+    for part in fakedpkg.PARTS:
+        (box.home / "3.0" / part).write_text(f"{part} 3.0")
+    (box.home / "version").write_text("3.0")
+    (box.folder / "status").write_text("ii 3.0")
+    box.boot()
+    assert (box.runs(), box.installed()) == ("3.0", "ii 3.0")
+    assert (box.state().trial, box.state().refused) == (None, {})
+
+
 def test_an_update_that_is_under_way_is_left_alone(box: Box) -> None:
     """Whoever looks for what was cut off takes no living one for it."""
     assert box.update(SHOP_AGENT_CRASH="update.after_install") == -signal.SIGKILL
@@ -554,6 +583,40 @@ def test_where_no_package_is_installed_a_person_reads_so(tmp_path: Path, monkeyp
     assert done.exit_code == 1
     assert "不是用软件包安装的 is not installed as a package: docs/install.md" in done.output
     assert "no packages found" in done.output
+
+
+@pytest.mark.parametrize(
+    ("status", "repository", "advice"),
+    [
+        ("iHR", True, "sudo apt install --reinstall shop-agent"),
+        ("iHR", False, "sudo apt install --reinstall ./shop-agent_….deb"),
+        ("iF ", True, "sudo dpkg --configure -a"),
+    ],
+)
+def test_what_was_left_half_way_is_told_with_what_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, repository: bool, advice: str
+) -> None:
+    """dpkg goes on by itself with a package whose files it has all written, and with no other."""
+    (tmp_path / "dpkg-query").write_text(f"#!/bin/sh\necho '{status} 1.0'\n")
+    (tmp_path / "dpkg-query").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(packages, "SOURCE", tmp_path if repository else tmp_path / "none")
+    with pytest.raises(packages.PackageError, match=re.escape(f"({status.strip()}): {advice}")):
+        packages.present()
+
+
+def test_a_package_that_is_fetched_is_no_older_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """apt believes what lies there with the right length, also what a power cut left torn."""
+    archives = tmp_path / "archives"
+    archives.mkdir()
+    for name in ("shop-agent_2.0_amd64.deb", "less_590_amd64.deb"):
+        (archives / name).write_text("torn")
+    (tmp_path / "apt-get").write_text(f"#!/bin/sh\nls {archives} >{tmp_path}/seen\n")
+    (tmp_path / "apt-get").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(packages, "ARCHIVES", archives)
+    packages.fetch("2.0")
+    assert (tmp_path / "seen").read_text().split() == ["less_590_amd64.deb"]
 
 
 def test_lists_that_a_power_cut_left_empty_are_fetched_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

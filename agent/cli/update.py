@@ -69,11 +69,30 @@ def _run(config: Config | None, folder: Path, *, asked: bool) -> None:
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     with back.alone(folder):
         if back.read(folder).trial is not None:
-            back.go_back(folder)
-            click.echo("上次更新中断，已退回 the last update was cut off, and is undone")
-            return
+            sys.exit(_undo(folder))
         packages.require()
         sys.exit(_update(config, folder, asked=asked))
+
+
+def _undo(folder: Path) -> int:
+    try:
+        last = back.go_back(folder).last
+    except (OSError, subprocess.SubprocessError) as exc:
+        return _not_undone_yet(exc)
+    if last is not None and last.result == back.STAYS:
+        return _stays(last)
+    click.echo("上次更新中断，已退回 the last update was cut off, and is undone")
+    return 0
+
+
+def _not_undone_yet(exc: Exception) -> int:
+    click.echo(plain("还没退回，会再试", "it is not undone yet; tried again at the next start", exc), err=True)
+    return 1
+
+
+def _stays(last: back.Last) -> int:
+    click.echo(plain("没有退回", "what is installed stays", last.why), err=True)
+    return 1
 
 
 def _update(config: Config | None, folder: Path, *, asked: bool) -> int:
@@ -101,13 +120,14 @@ def _update(config: Config | None, folder: Path, *, asked: bool) -> int:
         click.echo(plain("这次没有更新", "not updated this time", exc), err=True)
         return 1
     except (OSError, subprocess.SubprocessError) as exc:
-        click.echo(plain("还没退回，会再试", "it is not undone yet; tried again at the next start", exc), err=True)
-        return 1
+        return _not_undone_yet(exc)
     assert state.last is not None
     if state.last.result == "done":
         packages.forget_fetched()
         click.echo(plain("更新好了", f"done: {offer.version} runs"))
         return 0
+    if state.last.result == back.STAYS:
+        return _stays(state.last)
     click.echo(plain(f"已退回 {offer.present}", f"{offer.version} was undone", state.last.why), err=True)
     return 1
 

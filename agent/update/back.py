@@ -23,6 +23,7 @@ STATE, PREVIOUS, RESCUE, LOCK = "state.json", "previous.deb", "rescue.pyz", "loc
 PACKAGE = "shop-agent"
 MOST_CUTS = 2
 """A version whose update was cut off is tried again, but not so often: perhaps it is what brings the box down."""
+STAYS = "stays"
 CUT_OFF = "cut off: power, or a kill"
 DPKG_S = 600
 CARRIED = ("__init__.py", "atomicfile.py", "checkpoint.py", "update/__init__.py", "update/back.py")
@@ -51,7 +52,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Last:
-    """What became of the newest update. `result`: done, or back."""
+    """What became of the newest update. `result`: done, back, or stays: it is neither proved nor undone."""
 
     old: str
     new: str
@@ -127,17 +128,25 @@ def keep(growing: Path, path: Path) -> None:
 def go_back(folder: Path, why: str = "") -> State:
     """The previous version again; the journal is not touched. May be repeated. `why`: what is wrong with the new
     version, which is refused from now on if dpkg has begun with it. Without, its update was cut off: it is tried again,
-    but not often.
+    but not often. What is installed stays where a person put a third version there, or where the copy of the previous
+    one is damaged: dpkg would only find that out once the agent is stopped.
 
     Raises:
         OSError, subprocess.SubprocessError: not yet; it stays to be done.
     """
     state = read(folder)
-    if state.trial is None:
+    if (trial := state.trial) is None:
         return state
-    begun = not _untouched(state.trial.old)
+    wholly, version = _installed()
+    if wholly and version not in (trial.old, trial.new):
+        return _stays(folder, state, f"{version} was installed meanwhile")
+    begun = not wholly or version != trial.old
+    if begun and not _readable(folder / PREVIOUS):
+        _finish()
+        said = f"{trial.old} can't come back, its copy is damaged; {trial.why or why or CUT_OFF}"
+        return _stays(folder, replace(state, refused={**state.refused, trial.new: said}), said)
     if begun and why:
-        state = replace(state, trial=replace(state.trial, why=why))
+        state = replace(state, trial=replace(trial, why=why))
         write(folder, state)  # whoever goes on after a power cut knows it too
     checkpoint("update.before_back")
     if begun:
@@ -161,11 +170,34 @@ def _undone(state: State, begun: bool, why: str) -> State:
     return replace(state, trial=None, last=last, cuts=cuts, refused={**state.refused, **refused})
 
 
+def _stays(folder: Path, state: State, why: str) -> State:
+    """The trial ends with what is installed."""
+    assert state.trial is not None
+    last = Last(state.trial.old, state.trial.new, now(), STAYS, why)
+    state = replace(state, trial=None, last=last)
+    write(folder, state)
+    return state
+
+
 def _reinstall(package: Path) -> None:
-    """By dpkg alone: apt refuses to work on what was left half-way. Others' packages may have been left so as well."""
+    """By dpkg alone: apt refuses to work on what was left half-way."""
     command = ["dpkg", "--force-downgrade", "--force-confold", "--install", str(package)]
     subprocess.run(command, env={**os.environ, **CALM}, timeout=DPKG_S, check=True)
+    _finish()
+
+
+def _finish() -> None:
+    """Others' packages may have been left half-way as well."""
     subprocess.run(["dpkg", "--configure", "-a"], env={**os.environ, **CALM}, timeout=DPKG_S, check=False)
+
+
+def _readable(package: Path) -> bool:
+    """To its end?"""
+    for part in ("--ctrl-tarfile", "--fsys-tarfile"):
+        command = ["dpkg-deb", part, str(package)]
+        if subprocess.run(command, stdout=subprocess.DEVNULL, timeout=DPKG_S, check=False).returncode:
+            return False
+    return True
 
 
 def now() -> str:
@@ -173,11 +205,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _untouched(old: str) -> bool:
-    """Did dpkg not even begin with the new version? It says so before it stops the old one."""
+def _installed() -> tuple[bool, str]:
+    """Wholly, and which version? Of the old one dpkg says so until it begins with the new, and then it stops it."""
     asked = ["dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Version}", PACKAGE]
-    said = subprocess.run(asked, env={**os.environ, **CALM}, capture_output=True, text=True, timeout=60, check=False)
-    return said.stdout[1:2] == "i" and said.stdout.split()[1:] == [old]
+    done = subprocess.run(asked, env={**os.environ, **CALM}, capture_output=True, text=True, timeout=60, check=False)
+    status, _, version = done.stdout.partition(" ")
+    return status[1:2] == "i", version.strip()
 
 
 def main() -> None:
@@ -195,5 +228,8 @@ def main() -> None:
 def _rescue(folder: Path) -> None:
     if (trial := read(folder).trial) is not None:
         print(f"update.cut_off old={trial.old} new={trial.new}", file=sys.stderr)  # noqa: T201
-        go_back(folder)
-        print(f"update.went_back version={trial.old}", file=sys.stderr)  # noqa: T201
+        last = go_back(folder).last
+        if last is not None and last.result == STAYS:
+            print(f"update.stays reason={last.why}", file=sys.stderr)  # noqa: T201
+        else:
+            print(f"update.went_back version={trial.old}", file=sys.stderr)  # noqa: T201

@@ -36,6 +36,9 @@ def present() -> str:
             f"{PACKAGE} 不是用软件包安装的 is not installed as a package: docs/install.md ({exc})"
         ) from exc
     status, _, version = said.partition(" ")
+    if status[2:3] == "R":
+        again = PACKAGE if SOURCE.exists() else f"./{PACKAGE}_….deb"
+        raise PackageError(f"{PACKAGE} is not wholly installed ({status}): sudo apt install --reinstall {again}")
     if status[1:2] != "i":  # the first letter is what a person wants of it: apt-mark hold
         raise PackageError(f"{PACKAGE} is not wholly installed ({status}): sudo dpkg --configure -a")
     return version.strip()
@@ -82,8 +85,13 @@ def newer(version: str, than: str) -> bool:
 
 
 def fetch(version: str) -> None:
-    """Bring the package, and what it needs, onto the disk. Raises PackageError."""
+    """Bring the package, and what it needs, onto the disk. Raises PackageError or OSError.
+
+    Anew: apt does not wait for the disk, and believes a file that has the right length, also after a power cut.
+    """
+    forget_fetched()
     _run([*_INSTALL, "--download-only", f"{PACKAGE}={version}"], FETCH_S)
+    os.sync()
 
 
 def keep(to: Path) -> None:
@@ -102,7 +110,7 @@ def install(version: str) -> None:
 
 
 def forget_fetched() -> None:
-    """Take the package away that is installed now: cards are small. Raises OSError."""
+    """Take the package away that apt has kept: cards are small. Raises OSError."""
     for fetched in ARCHIVES.glob(f"{PACKAGE}_*.deb"):
         fetched.unlink()
 
