@@ -360,7 +360,7 @@ def test_the_installer_goes_on_after_it_was_killed(root: Root) -> None:
     again = f"sh /root/install /debs/{deb_name(NEW)} && dpkg --audit"
     root.run("dpkg -P shop-agent")
     killed = f"dpkg -i /debs/{deb_name(NEW)} & while [ ! -d /usr/lib/shop-agent ]; do :; done; kill -9 $!"
-    assert "reinst-required" in root.run(f"{killed}; dpkg-query -W -f '${{Status}}' shop-agent").stdout
+    assert "reinstreq" in root.run(f"{killed}; dpkg-query -W -f '${{Status}}' shop-agent").stdout
     assert f"installed: shop-agent {NEW} " in root.run(again, network=True).stdout
     root.run(f"dpkg -P shop-agent; dpkg --unpack /debs/{deb_name(NEW)}")
     assert f"installed: shop-agent {NEW} " in root.run(again, network=True).stdout

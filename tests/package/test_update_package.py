@@ -133,3 +133,18 @@ def test_a_version_without_a_way_back_waits_for_a_person(box: Box, built: Path) 
     said = box.run("shop-agent update\n" + WHO)
     assert "by hand: sudo apt install shop-agent=0.5.0" in said
     assert "install ok installed 0.2.0" in said
+
+
+def test_a_damaged_way_back_is_not_begun(box: Box, built: Path) -> None:
+    """dpkg would find it out with the agent stopped, at each start again: the new version runs on, and that is said."""
+    box.repository.publish(as_version(built, "0.6.0"))
+    box.run("SHOP_AGENT_CRASH=update.after_install shop-agent update")
+    with (box.root.folder / "var/lib/shop-agent-update/previous.deb").open("r+b") as file:
+        file.seek(file.seek(0, 2) // 2)
+        file.write(bytes(4096))
+    rescue = "cat /run/agent.pid; python3 -IS /var/lib/shop-agent-update/rescue.pyz; cat /run/agent.pid\n"
+    said = box.run(rescue + WHO)
+    assert "update.stays reason=0.2.0 can't come back, its copy is damaged" in said
+    assert said.split("\n")[0] in said.split("\n")[1:]  # it was not stopped
+    assert "install ok installed 0.6.0" in said
+    assert box.state()["trial"] is None
