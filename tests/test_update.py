@@ -586,6 +586,31 @@ def test_where_no_package_is_installed_a_person_reads_so(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize(
+    ("ends", "says"),
+    [
+        (subprocess.CalledProcessError(1, "dpkg"), "tried again at the next start"),
+        (State(last=Last(OLD, NEW, "", back.STAYS, "a damaged copy")), "what is installed stays  a damaged copy"),
+    ],
+)
+def test_whoever_asks_for_an_update_hears_that_the_last_one_is_not_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: Exception | State, says: str
+) -> None:
+    """In words, with exit 1."""
+
+    def go_back(_: Path) -> State:
+        if isinstance(ends, State):
+            return ends
+        raise ends
+
+    back.write(tmp_path, State(Trial(OLD, NEW, "2026-11-23T03:00:00Z")))
+    monkeypatch.setattr(back, "go_back", go_back)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    told = ["update", "--now", "--config", str(tmp_path / "none.yaml"), "--folder", str(tmp_path)]
+    done = CliRunner().invoke(cli, told)
+    assert (done.exit_code, says in done.output) == (1, True), done.output
+
+
+@pytest.mark.parametrize(
     ("status", "repository", "advice"),
     [
         ("iHR", True, "sudo apt install --reinstall shop-agent"),
