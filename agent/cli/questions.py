@@ -166,7 +166,7 @@ def _until_right(question: str, default: str, read: Callable[[str], T]) -> T:
         except AgentError as exc:
             raise click.BadParameter(str(exc)) from exc
 
-    answer: T = click.prompt(question, default or None, value_proc=value)
+    answer: T = click.prompt(question, default, show_default=bool(default), value_proc=value)
     return answer
 
 
