@@ -94,12 +94,12 @@ def test_a_link_cut_within_a_ticket_is_followed_by_a_marked_whole_one(
         assert all(piece.marked for piece in pieces[1:])
 
 
-@pytest.mark.parametrize("reserve", (True, False))
-def test_a_link_cut_after_the_last_byte_is_settled_by_evidence_without_a_second_ticket(
-    tmp_path: Path, reserve: bool
+@pytest.mark.parametrize(("cable", "again"), (("pty", []), ("tcp", [("2", True)])))
+def test_a_link_cut_after_the_last_byte_is_settled_by_counters_where_nobody_else_can_print(
+    tmp_path: Path, cable: str, again: list[tuple[str, bool]]
 ) -> None:
-    """The reserved process ID, else the counters, say that it is on paper."""
-    with kitchen(tmp_path, "tcp", PrinterSpec(reserve_replies=reserve, line_time_s=0.005)) as here:
+    """They say that it is on paper; over a network they may have counted a till's receipt."""
+    with kitchen(tmp_path, cable, PrinterSpec(reserve_replies=False, line_time_s=0.005)) as here:
         here.order(1)
         settled(here, 1)
         here.idle()
@@ -108,7 +108,25 @@ def test_a_link_cut_after_the_last_byte_is_settled_by_evidence_without_a_second_
         assert here.wait_for(2)
         here.device.cut_link()
         assert settled(here, 2)[-1] == ("completed", "confirmed")
-        assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [("1", False), ("2", False)]
+        assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [("1", False), ("2", False), *again]
+
+
+@pytest.mark.parametrize("lines", (14, 17, 20))
+def test_a_tills_receipt_is_not_counted_as_our_ticket(tmp_path: Path, lines: int) -> None:
+    """It is as long as ours, and was printed on the same printer when that had forgotten ours."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(reserve_replies=False, line_time_s=0.05)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.idle()
+        here.order(2)
+        assert here.device.wait_for(lambda device: device.buffered > 100, 5)
+        here.device.refuse()
+        here.device.power_cycle()
+        here.device.receive(b"\x1b@" + b"till\n" * lines + b"\x1dVB\0")  # it was quicker than we are
+        assert here.device.wait_for(lambda device: "till" in device.paper.pieces[-1].text, 5)
+        here.device.refuse(False)
+        assert settled(here, 2)[-1] == ("completed", "confirmed")
+        assert [ticket.marked for ticket in here.whole(2)] == [True]
 
 
 @pytest.mark.parametrize("tier", (2, 3))

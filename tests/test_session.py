@@ -84,6 +84,7 @@ class Cable:
     def __init__(self, bytes_per_s: float = 5000.0, notices_power_cycle: bool = True) -> None:
         self.bytes_per_s = bytes_per_s
         self.notices_power_cycle = notices_power_cycle
+        self.is_ours = True
 
     def forget(self) -> None:
         """Nothing is remembered."""

@@ -36,6 +36,7 @@ class TcpConnector:
 
     bytes_per_s = 100_000.0
     notices_power_cycle = True
+    is_ours = False
 
     def __init__(
         self, host: str, port: int, timeout_s: float = CONNECT_TIMEOUT_S, neighbours: Path = NEIGHBOURS
