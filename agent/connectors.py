@@ -15,7 +15,7 @@ def connector(printer: Printer, data_dir: Path) -> Connector:
     """The way to a printer, by its link."""
     match printer.link:
         case TcpLink(host, port):
-            return TcpConnector(host, port, printer.connect_timeout_s)
+            return TcpConnector(host, port, printer.connect_timeout_s, line_bytes_per_s=printer.link.bytes_per_s)
         case SerialLink():
             from agent.printers.serial import SerialConnector
 

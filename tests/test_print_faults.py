@@ -1,5 +1,6 @@
 """What a printer can do to a ticket, on every cable and tier; the paper is the judge."""
 
+from contextlib import closing
 from pathlib import Path
 from unittest import mock
 
@@ -9,7 +10,8 @@ from agent.journal.decisions import decide
 from agent.model.command import Settle
 from agent.printers import dialogue
 from agent.simulator.faults import Reply, Trouble
-from agent.simulator.printer import PrinterSpec
+from agent.simulator.ports import serve_tcp
+from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.spool import worker
 from tests.kitchen import Kitchen, kitchen
 
@@ -109,6 +111,26 @@ def test_a_link_cut_after_the_last_byte_is_settled_by_counters_where_nobody_else
         here.device.cut_link()
         assert settled(here, 2)[-1] == ("completed", "confirmed")
         assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [("1", False), ("2", False), *again]
+
+
+def test_a_power_cut_behind_a_serial_device_server_is_found_out(tmp_path: Path) -> None:
+    """The connection stays and the printer answers for the ticket's end: with the line's speed in the link the agent
+    looks out for what lies between.
+    """
+    spec = PrinterSpec(bytes_per_s=960.0, counters=False)
+    with (
+        VirtualPrinter(spec) as device,
+        serve_tcp(device) as port,
+        closing(Kitchen(tmp_path, device, f"{port.link}?baud=9600", "auto")) as here,
+    ):
+        here.order(1, items=[{"name": f"第 {number} 道菜", "qty": "1"} for number in range(60)])
+        assert device.wait_for(lambda it: "第 9 道菜" in it.paper.current.text, 20)
+        device.power_off(keep_line=True)
+        device.wait_for(lambda _: False, 1.0)
+        device.power_on()
+        assert settled(here, 1)[-1] == ("completed", "confirmed")
+        (whole,) = (ticket for ticket in here.tickets() if all(f"第 {n} 道菜" in ticket.text for n in range(60)))
+        assert whole.marked
 
 
 @pytest.mark.parametrize("lines", (14, 17, 20))
