@@ -1,6 +1,8 @@
 """What a printer can do to a ticket, on every cable and tier; the paper is the judge."""
 
-from contextlib import closing
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -9,6 +11,7 @@ import pytest
 from agent.journal.decisions import decide
 from agent.model.command import Settle
 from agent.printers import dialogue
+from agent.printers.meeting import Patience
 from agent.simulator.faults import Reply, Trouble
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
@@ -111,6 +114,63 @@ def test_a_link_cut_after_the_last_byte_is_settled_by_counters_where_nobody_else
         here.device.cut_link()
         assert settled(here, 2)[-1] == ("completed", "confirmed")
         assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [("1", False), ("2", False), *again]
+
+
+@contextmanager
+def crackling(device: VirtualPrinter, each_s: float) -> Iterator[None]:
+    """A line that says a NUL now and then, as some bridges do: it looks like a printer's status byte."""
+    over = threading.Event()
+
+    def crackle() -> None:
+        while not over.wait(each_s):
+            device.babble(b"\0")
+
+    thread = threading.Thread(target=crackle, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("tier", (2, 3))
+def test_a_line_that_crackles_proves_nothing(tmp_path: Path, tier: int) -> None:
+    """The printer takes the bytes and prints nothing; what the line says meanwhile is no answer of its."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(tier=tier)) as here, crackling(here.device, 0.15):
+        here.order(1)
+        assert settled(here, 1)[-1] == ("completed", "presumed")
+        here.wait_alarm("printer:wok:mute")
+        here.device.swallow()
+        here.order(2)
+        assert ("completed", "confirmed") not in settled(here, 2)
+
+
+def test_a_line_that_begins_to_crackle_proves_nothing_any_more(tmp_path: Path) -> None:
+    """It was quiet when the printer was met."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(tier=2)) as here:
+        here.order(1)
+        assert settled(here, 1)[-1] == ("completed", "confirmed")
+        with crackling(here.device, 0.55):
+            here.device.wait_for(lambda _: False, 1.5)
+            here.device.swallow()
+            here.order(2)
+            here.wait_told(2, states=("unconfirmed",))
+            assert ("completed", "confirmed") not in here.ticket_states(2)
+
+
+@pytest.mark.parametrize("late_s", (0.6, 0.9, 1.2))
+def test_a_printer_whose_answers_take_long_prints_each_order_once(tmp_path: Path, late_s: float) -> None:
+    """Longer than others' ever do: it is waited for as long as it needs."""
+    with ExitStack() as stack:
+        device = stack.enter_context(VirtualPrinter(PrinterSpec(tier=2)))
+        device.trouble_replies(Trouble.DELAY, delay_s=late_s)
+        port = stack.enter_context(serve_tcp(device))
+        here = stack.enter_context(closing(Kitchen(tmp_path, device, port.link, "auto", Patience())))
+        for number in (1, 2):
+            here.order(number)
+            assert settled(here, number)[-1] == ("completed", "confirmed")
+        assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [("1", False), ("2", False)]
 
 
 def test_a_power_cut_behind_a_serial_device_server_is_found_out(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from agent.printers.meeting import Patience
 from agent.printers.session import Session
 from agent.printers.status import Asb, Block, Fence, RealTime, Reply, ReplyParser, status_from_asb, status_from_realtime
 
-QUICK = Patience(fence_s=0.1, probe_s=0.05, late_answer_s=0.05, silence_said_s=0.1, answer_s=0.4)
+QUICK = Patience(fence_s=0.1, probe_s=0.05, late_answer_s=0.05, silence_said_s=0.1, answer_s=0.4, listen_s=0.05)
 
 
 class Answering:
