@@ -4,7 +4,10 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -18,6 +21,9 @@ from tests.scan import scan_piece
 from tests.test_access import code_on
 from tests.test_firstrun import agent, until_up, welcome
 from tests.window import PIN, ShopWindow, window
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 pytestmark = [needs_chromium, pytest.mark.timeout(300)]
 PAGES = ("/", "/tickets", "/late", "/kitchen", "/printers", "/stations", "/templates", "/day", "/setup", "/log")
@@ -54,6 +60,23 @@ def test_so_do_those_before_the_door(busy: ShopWindow, tmp_path: Path, path: str
     with phone(busy.port, tmp_path) as there:
         there.go(path)
         assert there.serious() == []
+
+
+@pytest.mark.parametrize("known", ["Asia/Shanghai", "Mars/Olympus"])
+def test_times_are_the_shops_wherever_the_phone_is(busy: ShopWindow, tmp_path: Path, known: str) -> None:
+    """As paper has them; the phone's own, here UTC, where its browser does not know the shop's zone."""
+
+    def serve(route: "Route") -> None:
+        found = route.fetch()
+        assert 'data-zone="Asia/Shanghai"' in found.text()
+        route.fulfill(response=found, body=found.text().replace("Asia/Shanghai", known))
+
+    with phone(busy.port, tmp_path, DESK, "en-GB", busy.me.session, zone="UTC") as there:
+        there.page.route("**/tickets", serve)
+        page = there.go("/tickets")
+        at = datetime.fromisoformat(page.get_attribute(".slip time", "data-at") or "")
+        shown = at.astimezone(ZoneInfo(known) if known != "Mars/Olympus" else UTC)
+        assert page.inner_text(".slip time")[-5:] == f"{shown:%H:%M}"
 
 
 def test_a_forgotten_pin(tmp_path: Path) -> None:
