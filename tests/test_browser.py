@@ -20,7 +20,7 @@ from tests.browser import DESK, PHONE, needs_chromium, phone
 from tests.scan import scan_piece
 from tests.test_access import code_on
 from tests.test_firstrun import agent, until_up, welcome
-from tests.window import PIN, ShopWindow, window
+from tests.window import PIN, ShopWindow, text_of, window
 
 if TYPE_CHECKING:
     from playwright.sync_api import Route
@@ -53,6 +53,12 @@ def test_a_page_keeps_nobody_out(busy: ShopWindow, tmp_path: Path, path: str, la
         assert there.serious() == []
         too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert too_wide <= 0, f"{path} is {too_wide} px too wide"
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/stations/add"])
+def test_the_menu_looks_like_one_on_every_page(busy: ShopWindow, path: str) -> None:
+    assert "☰ 菜单" in text_of(busy.me.get(path))
+    assert "☰ Menu" in text_of(busy.me.get(path, accept_language="en"))
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in", "/claim"])
