@@ -381,11 +381,13 @@ def test_the_page_says_how_it_went(shop: ShopWindow) -> None:
     assert "还没打出 0" in page
     assert "小笼包 4 3" in page
     assert "盖子没关" in page
+    assert re.search(r"95 % 在 [\d.]+ 秒内", page)
     body = shop.me.get("/day").body.decode()
     assert "<b>粥</b>" not in body
     assert "&lt;b&gt;粥&lt;/b&gt;" in body
     english = text_of(shop.me.get("/day", accept_language="en"))
     assert "Orders 5" in english
+    assert re.search(r"95 % within [\d.]+ s\b", english)
     assert "cover open" in english
 
 
