@@ -132,6 +132,22 @@ def test_a_page_says_when_the_box_is_gone_and_when_it_is_back(tmp_path: Path) ->
         shop.stop = lambda: None  # type: ignore[method-assign]
 
 
+@pytest.mark.parametrize("path", ["/kitchen", "/stations/add"])
+def test_a_tap_that_the_box_does_not_answer_is_said_to_be_lost(busy: ShopWindow, tmp_path: Path, path: str) -> None:
+    """At once, above whatever is looked at, with what to do; on a page that hears the box and on one that does not. A
+    tap that is answered takes it away.
+    """
+    with phone(busy.port, tmp_path, PHONE, session=busy.me.session) as there:
+        page = there.go(path)
+        page.route("**/*", lambda route: route.abort() if route.request.method == "POST" else route.continue_())
+        page.locator("main form button[type=submit]").last.click()
+        page.wait_for_selector("#lost:has-text('请看盒子电源和手机 Wi-Fi')")
+        assert page.evaluate("document.getElementById('lost').getBoundingClientRect().top") >= 0
+        page.unroute_all()
+        page.locator("main form button[type=submit]").last.click()
+        page.wait_for_selector("#lost", state="hidden")
+
+
 def test_the_words_are_the_readers(tmp_path: Path) -> None:
     with window(tmp_path) as shop, phone(shop.port, tmp_path, DESK, "en-GB", shop.me.session) as there:
         page = there.go("/")

@@ -44,6 +44,11 @@
       if (Date.now() - began > AGAIN_MS) listen();
     }, 1000);
   }
+  document.addEventListener("htmx:error", (event) => {  // a tap that the box did not answer is said to be lost at once
+    const asked = event.detail.ctx;
+    if (asked && asked.request.method !== "GET" && asked.text === undefined) stale(true);
+  });
+  document.addEventListener("htmx:after:request", () => { if (!stream) stale(false); });
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   document.addEventListener("visibilitychange", () => { if (!document.hidden && owed) changed(); });
 
