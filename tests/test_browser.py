@@ -2,9 +2,10 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -20,24 +21,27 @@ from tests.browser import DESK, PHONE, needs_chromium, phone
 from tests.scan import scan_piece
 from tests.test_access import code_on
 from tests.test_firstrun import agent, until_up, welcome
-from tests.window import PIN, ShopWindow, text_of, window
+from tests.window import PIN, STATIONS, ShopWindow, text_of, window
 
 if TYPE_CHECKING:
     from playwright.sync_api import Route
 
 pytestmark = [needs_chromium, pytest.mark.timeout(300)]
 PAGES = ("/", "/tickets", "/late", "/kitchen", "/printers", "/stations", "/templates", "/day", "/setup", "/log")
+TRUST = STATIONS + "intake: {clock: trust, max_age_min: 15}\n"
 SHOTS = os.environ.get("SHOP_AGENT_SCREENSHOTS", "")
 
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShopWindow]:
     """A shop in which something has happened."""
-    with window(tmp_path_factory.mktemp("busy")) as shop:
+    with window(tmp_path_factory.mktemp("busy"), more=TRUST) as shop:
         for number in range(1, 6):
             drink = {"name": "豆浆", "qty": "2", "category": "热饮", "note": "不要糖"}
             shop.order(number, items=[{"name": "鲜肉小笼包", "qty": 12}, drink])
         shop.wait_ticket(5)
+        shop.order(6, placed_at=(datetime.now(UTC) - timedelta(minutes=40)).isoformat(), table="7")
+        shop.until(shop.alarms, "the alarm")
         yield shop
 
 
@@ -59,6 +63,31 @@ def test_a_page_keeps_nobody_out(busy: ShopWindow, tmp_path: Path, path: str, la
 def test_the_menu_looks_like_one_on_every_page(busy: ShopWindow, path: str) -> None:
     assert "☰ 菜单" in text_of(busy.me.get(path))
     assert "☰ Menu" in text_of(busy.me.get(path, accept_language="en"))
+
+
+_CROSSING = """() => [...document.querySelectorAll("main article *, main li *, main section *")].filter((it) => {
+  const box = it.closest("article, li, section").getBoundingClientRect(), words = document.createRange();
+  words.selectNodeContents(it);
+  if (!it.checkVisibility() || it.closest(".wide") || it.querySelector(".wide")) return false;  // that scrolls
+  return words.getBoundingClientRect().right > box.right + 1;
+}).map((it) => it.outerHTML)"""
+_BROKEN = """() => [...document.querySelectorAll(".tile strong")].filter((it) => {
+  const words = document.createRange();
+  words.selectNodeContents(it);
+  return words.getClientRects().length > it.textContent.trim().split(" ").length;
+}).map((it) => it.textContent)"""
+
+
+@pytest.mark.parametrize("path", ["/", "/late", "/stations", "/templates", "/setup", "/day"])
+def test_an_english_page_fits_its_cards_and_has_no_chinese_marks(busy: ShopWindow, tmp_path: Path, path: str) -> None:
+    """On a phone no line runs over its card, and no word of a tile is broken."""
+    with phone(busy.port, tmp_path, PHONE, "en-GB", busy.me.session) as there:
+        page = there.go(path)
+        if path == "/":
+            page.evaluate("document.querySelector('.tile strong').textContent = 'connected'")
+        assert page.evaluate(_CROSSING) == []
+        assert page.evaluate(_BROKEN) == []
+        assert not re.search("[、，：（）。；]", page.inner_text("main"))
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in", "/claim"])
