@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from unittest import mock
 
+import msgspec
 import pytest
 
 from agent.journal.decisions import decide
@@ -16,7 +17,7 @@ from agent.simulator.faults import Reply, Trouble
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.spool import worker
-from tests.kitchen import Kitchen, kitchen
+from tests.kitchen import IMPATIENT, Kitchen, kitchen
 
 CABLES = ("tcp", "pty")
 TIERS = (1, 2, 3)
@@ -157,6 +158,21 @@ def test_a_line_that_begins_to_crackle_proves_nothing_any_more(tmp_path: Path) -
             here.order(2)
             here.wait_told(2, states=("unconfirmed",))
             assert ("completed", "confirmed") not in here.ticket_states(2)
+
+
+def test_a_mute_printer_that_hangs_up_now_and_then_is_not_new_each_time(tmp_path: Path) -> None:
+    """It is waited for once, and then its tickets are presumed to be printed."""
+    with ExitStack() as stack:
+        device = stack.enter_context(VirtualPrinter(PrinterSpec(tier=3)))
+        port = stack.enter_context(serve_tcp(device))
+        patience = msgspec.structs.replace(IMPATIENT, first_meeting_s=5.0)
+        here = stack.enter_context(closing(Kitchen(tmp_path, device, port.link, "auto", patience)))
+        here.order(1)
+        for _ in range(2):
+            device.wait_for(lambda _: False, 3.0)
+            device.cut_link()
+        assert settled(here, 1)[-1] == ("completed", "presumed")
+        assert [ticket.number for ticket in here.tickets()] == ["1"]
 
 
 @pytest.mark.parametrize("late_s", (0.6, 0.9, 1.2))
