@@ -1,6 +1,7 @@
 """`shop-agent`, or `python -m agent`."""
 
 import sys
+from io import TextIOWrapper
 
 import click
 
@@ -27,6 +28,9 @@ def main() -> None:
     """Run the command line. Exit codes: 1 refused, or not well, 2 wrong usage (click's); and of sysexits(3): 69 nobody
     answers, 74 the disk failed, 75 data directory in use, 78 wrong configuration, or a journal of a newer version.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Chinese, or without ✓
     try:
         cli(prog_name="shop-agent")
     except tuple(EXIT_CODES) as exc:

@@ -1,9 +1,11 @@
 """Time comes from here and from nowhere else. Durations are monotonic; stored times are UTC."""
 
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, partial
+from pathlib import Path
 from typing import Protocol
 
 
@@ -33,6 +35,16 @@ def stamp(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, as stored in the journal and sent in reports."""
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     return utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def machine_zone() -> str:
+    """The machine's time zone by name, "" where it has none."""
+    if zone := os.environ.get("TZ", "").removeprefix(":"):
+        return zone
+    try:
+        return str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2]
+    except OSError:
+        return ""
 
 
 _TIMEX_BYTES, _TIME_ERROR = 512, 5

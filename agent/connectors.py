@@ -15,7 +15,7 @@ def connector(printer: Printer, data_dir: Path) -> Connector:
     """The way to a printer, by its link."""
     match printer.link:
         case TcpLink(host, port):
-            return TcpConnector(host, port, printer.connect_timeout_s)
+            return TcpConnector(host, port, printer.connect_timeout_s, line_bytes_per_s=printer.link.bytes_per_s)
         case SerialLink():
             from agent.printers.serial import SerialConnector
 
@@ -37,6 +37,7 @@ class _VirtualConnector:
 
     bytes_per_s = TcpConnector.bytes_per_s
     notices_power_cycle = TcpConnector.notices_power_cycle
+    is_ours = True
 
     def __init__(self, name: str, width: int, folder: Path) -> None:
         from agent.simulator.resident import start_resident  # only a virtual printer pays for it

@@ -65,9 +65,16 @@ class Phone:
 
 @contextmanager
 def phone(
-    port: int, folder: Path, size: tuple[int, int] = PHONE, language: str = "zh-CN", session: str = ""
+    port: int,
+    folder: Path,
+    size: tuple[int, int] = PHONE,
+    language: str = "zh-CN",
+    session: str = "",
+    zone: str | None = None,
 ) -> Iterator[Phone]:
-    """A browser of its own. Whatever its pages complain about fails the test, but that the box went away."""
+    """A browser of its own, in this time zone or the machine's. Whatever its pages complain about fails the test, but
+    that the box went away.
+    """
     from playwright.sync_api import sync_playwright
 
     (folder / "xdg").mkdir(exist_ok=True)
@@ -84,7 +91,11 @@ def phone(
             width, height = size
             touch = size == PHONE
             context = browser.new_context(
-                viewport={"width": width, "height": height}, locale=language, has_touch=touch, is_mobile=touch
+                viewport={"width": width, "height": height},
+                locale=language,
+                timezone_id=zone,
+                has_touch=touch,
+                is_mobile=touch,
             )
             there = Phone(context, port)
             if session:

@@ -28,7 +28,7 @@ from agent.spool.post import Shop
 from agent.spool.render import Press
 from agent.spool.worker import Worker
 
-IMPATIENT = Patience(fence_s=0.6, probe_s=0.3, late_answer_s=0.3, silence_said_s=1.0, answer_s=2.5)
+IMPATIENT = Patience(fence_s=0.6, probe_s=0.3, late_answer_s=0.3, silence_said_s=1.0, answer_s=2.5, listen_s=0.2)
 HASTY = Printing(reprint_after_s=0.5)
 ENDS = "流水"
 """Only a whole ticket bears its running number, which stands in its last lines."""

@@ -2,9 +2,13 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -17,21 +21,27 @@ from tests.browser import DESK, PHONE, needs_chromium, phone
 from tests.scan import scan_piece
 from tests.test_access import code_on
 from tests.test_firstrun import agent, until_up, welcome
-from tests.window import PIN, ShopWindow, window
+from tests.window import PIN, STATIONS, ShopWindow, text_of, window
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 pytestmark = [needs_chromium, pytest.mark.timeout(300)]
 PAGES = ("/", "/tickets", "/late", "/kitchen", "/printers", "/stations", "/templates", "/day", "/setup", "/log")
+TRUST = STATIONS + "intake: {clock: trust, max_age_min: 15}\n"
 SHOTS = os.environ.get("SHOP_AGENT_SCREENSHOTS", "")
 
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShopWindow]:
     """A shop in which something has happened."""
-    with window(tmp_path_factory.mktemp("busy")) as shop:
+    with window(tmp_path_factory.mktemp("busy"), more=TRUST) as shop:
         for number in range(1, 6):
             drink = {"name": "豆浆", "qty": "2", "category": "热饮", "note": "不要糖"}
             shop.order(number, items=[{"name": "鲜肉小笼包", "qty": 12}, drink])
         shop.wait_ticket(5)
+        shop.order(6, placed_at=(datetime.now(UTC) - timedelta(minutes=40)).isoformat(), table="7")
+        shop.until(shop.alarms, "the alarm")
         yield shop
 
 
@@ -49,11 +59,59 @@ def test_a_page_keeps_nobody_out(busy: ShopWindow, tmp_path: Path, path: str, la
         assert too_wide <= 0, f"{path} is {too_wide} px too wide"
 
 
+@pytest.mark.parametrize("path", [*PAGES, "/stations/add"])
+def test_the_menu_looks_like_one_on_every_page(busy: ShopWindow, path: str) -> None:
+    assert "☰ 菜单" in text_of(busy.me.get(path))
+    assert "☰ Menu" in text_of(busy.me.get(path, accept_language="en"))
+
+
+_CROSSING = """() => [...document.querySelectorAll("main article *, main li *, main section *")].filter((it) => {
+  const box = it.closest("article, li, section").getBoundingClientRect(), words = document.createRange();
+  words.selectNodeContents(it);
+  if (!it.checkVisibility() || it.closest(".wide") || it.querySelector(".wide")) return false;  // that scrolls
+  return words.getBoundingClientRect().right > box.right + 1;
+}).map((it) => it.outerHTML)"""
+_BROKEN = """() => [...document.querySelectorAll(".tile strong")].filter((it) => {
+  const words = document.createRange();
+  words.selectNodeContents(it);
+  return words.getClientRects().length > it.textContent.trim().split(" ").length;
+}).map((it) => it.textContent)"""
+
+
+@pytest.mark.parametrize("path", ["/", "/late", "/stations", "/templates", "/setup", "/day"])
+def test_an_english_page_fits_its_cards_and_has_no_chinese_marks(busy: ShopWindow, tmp_path: Path, path: str) -> None:
+    """On a phone no line runs over its card, and no word of a tile is broken."""
+    with phone(busy.port, tmp_path, PHONE, "en-GB", busy.me.session) as there:
+        page = there.go(path)
+        if path == "/":
+            page.evaluate("document.querySelector('.tile strong').textContent = 'connected'")
+        assert page.evaluate(_CROSSING) == []
+        assert page.evaluate(_BROKEN) == []
+        assert not re.search("[、，：（）。；]", page.inner_text("main"))
+
+
 @pytest.mark.parametrize("path", ["/", "/sign-in", "/claim"])
 def test_so_do_those_before_the_door(busy: ShopWindow, tmp_path: Path, path: str) -> None:
     with phone(busy.port, tmp_path) as there:
         there.go(path)
         assert there.serious() == []
+
+
+@pytest.mark.parametrize("known", ["Asia/Shanghai", "Mars/Olympus"])
+def test_times_are_the_shops_wherever_the_phone_is(busy: ShopWindow, tmp_path: Path, known: str) -> None:
+    """As paper has them; the phone's own, here UTC, where its browser does not know the shop's zone."""
+
+    def serve(route: "Route") -> None:
+        found = route.fetch()
+        assert 'data-zone="Asia/Shanghai"' in found.text()
+        route.fulfill(response=found, body=found.text().replace("Asia/Shanghai", known))
+
+    with phone(busy.port, tmp_path, DESK, "en-GB", busy.me.session, zone="UTC") as there:
+        there.page.route("**/tickets", serve)
+        page = there.go("/tickets")
+        at = datetime.fromisoformat(page.get_attribute(".slip time", "data-at") or "")
+        shown = at.astimezone(ZoneInfo(known) if known != "Mars/Olympus" else UTC)
+        assert page.inner_text(".slip time")[-5:] == f"{shown:%H:%M}"
 
 
 def test_a_forgotten_pin(tmp_path: Path) -> None:
@@ -101,6 +159,22 @@ def test_a_page_says_when_the_box_is_gone_and_when_it_is_back(tmp_path: Path) ->
         finally:
             again.stop()
         shop.stop = lambda: None  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("path", ["/kitchen", "/stations/add"])
+def test_a_tap_that_the_box_does_not_answer_is_said_to_be_lost(busy: ShopWindow, tmp_path: Path, path: str) -> None:
+    """At once, above whatever is looked at, with what to do; on a page that hears the box and on one that does not. A
+    tap that is answered takes it away.
+    """
+    with phone(busy.port, tmp_path, PHONE, session=busy.me.session) as there:
+        page = there.go(path)
+        page.route("**/*", lambda route: route.abort() if route.request.method == "POST" else route.continue_())
+        page.locator("main form button[type=submit]").last.click()
+        page.wait_for_selector("#lost:has-text('请看盒子电源和手机 Wi-Fi')")
+        assert page.evaluate("document.getElementById('lost').getBoundingClientRect().top") >= 0
+        page.unroute_all()
+        page.locator("main form button[type=submit]").last.click()
+        page.wait_for_selector("#lost", state="hidden")
 
 
 def test_the_words_are_the_readers(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def test_a_new_box_is_told_how_to_begin(tmp_path: Path) -> None:
     """Whatever is asked of it first."""
     refused = str(run_cli(tmp_path / "none.yaml", "status").exception)
     assert refused.endswith("name another with --config FILE, or begin: sudo shop-agent setup")
-    assert "文件不存在；用 --config 指定，或先运行 sudo shop-agent setup there is" in bilingual(refused)
+    assert "文件不存在；用 --config 指定，或先运行 sudo shop-agent setup  there is" in bilingual(refused)
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ def test_a_day_is_counted() -> None:
         came(3, canceled=True),
         came(4, NOON + timedelta(hours=15), payload=None),
         came(5, state="rejected"),
+        came(6, NOON + timedelta(hours=15), state="held"),
     ]
     tickets = [
         made(1),
@@ -90,10 +91,10 @@ def test_a_day_is_counted() -> None:
     since, _ = limits(DAY, SHANGHAI)
     up = [days.Raised("printer:wok:paper", "no paper", stamp(NOON), ""), days.Raised("old", "", "2026-11-01T", since)]
     found = count(DAY, SHANGHAI, orders, tickets, up)
-    assert (found.orders, found.canceled, found.items, found.tickets) == (4, 1, 6, 4)
-    assert found.rejected == 1, "what nobody wanted printed was not sold"
+    assert (found.orders, found.canceled, found.items, found.tickets) == (5, 1, 6, 4)
+    assert found.rejected == 1, "what nobody wanted printed was not sold, nor is yet what waits for a person"
     assert (found.asked, found.again, found.doubts, found.unprinted, found.faults) == (1, 1, 2, 2, 1)
-    assert {hour: number for hour, number in enumerate(found.hours, 4) if number} == {8: 1, 12: 2, 27: 1}
+    assert {hour: number for hour, number in enumerate(found.hours, 4) if number} == {8: 1, 12: 2, 27: 2}
     assert [(dish.name, str(dish.qty), dish.unit, dish.orders) for dish in found.dishes] == [
         ("豆浆", "5", "杯", 2),
         ("酱牛肉", "1.5", "斤", 1),
@@ -381,11 +382,13 @@ def test_the_page_says_how_it_went(shop: ShopWindow) -> None:
     assert "还没打出 0" in page
     assert "小笼包 4 3" in page
     assert "盖子没关" in page
+    assert re.search(r"95 % 在 [\d.]+ 秒内", page)
     body = shop.me.get("/day").body.decode()
     assert "<b>粥</b>" not in body
     assert "&lt;b&gt;粥&lt;/b&gt;" in body
     english = text_of(shop.me.get("/day", accept_language="en"))
     assert "Orders 5" in english
+    assert re.search(r"95 % within [\d.]+ s\b", english)
     assert "cover open" in english
 
 

@@ -57,7 +57,7 @@ def told(shop: ShopWindow, number: int | str) -> list[str]:
 def test_late_orders_are_listed_so_that_a_person_can_decide(shop: ShopWindow) -> None:
     """Number, channel, how old, what is in it; nothing of it on paper yet."""
     items = [{"name": f"菜{n}", "qty": "2", "unit": "500g" if n else "份"} for n in range(MOST_ITEMS + 2)]
-    late(shop, 51, items=items, table="7", note="少放辣", allergies=["花生"])
+    late(shop, 51, items=items, table="7", pickup_code="A12", note="少放辣", allergies=["花生"])
     page = text_of(shop.me.get("/late"))
     for said in (
         "#51 test",
@@ -65,12 +65,16 @@ def test_late_orders_are_listed_so_that_a_person_can_decide(shop: ShopWindow) ->
         "来得太晚",
         "菜0 ×2份，菜1 ×2 500g",
         "还有 2 样",
-        "桌 table 7 · 花生 · 少放辣",
+        "桌 7 · 取餐 A12 · 花生 · 少放辣",
+        "勾选的不打印",
         "全部打印（1 张）",
     ):
         assert said in page
     shop.me.language = "en"
-    assert "40 min ago · came too late" in text_of(shop.me.get("/late"))
+    english = text_of(shop.me.get("/late"))
+    assert "40 min ago · came too late" in english
+    assert "table 7 · pickup A12 · 花生" in english
+    assert "桌" not in english
     assert not [each for each in shop.papers() if each.number == "51"]
 
 
@@ -84,6 +88,17 @@ def test_an_order_that_does_not_say_when_it_was_placed_is_as_old_as_its_event(sh
     assert "50 分钟前 · 来得太晚" in re.sub(r"<[^>]*>", "", page)
     shop.order(61, rev=2, at=datetime.now(UTC) - timedelta(minutes=1))
     assert "50 分钟前 · 来得太晚" in text_of(shop.me.get("/late"))
+
+
+def test_the_first_page_keeps_what_is_for_the_installer_folded_away(shop: ShopWindow) -> None:
+    """The raw reason of an alarm is English and names a command: in Chinese it stands under a fold."""
+    late(shop, 51)
+    shop.until(shop.alarms, "the alarm")
+    page = shop.me.get("/").body.decode()
+    folded = "".join(re.findall(r"<details id=.*?</details>", page, re.DOTALL))
+    assert "有订单来得太晚，没有打印" in page
+    assert "shop-agent queue" in folded
+    assert page.count("shop-agent queue") == folded.count("shop-agent queue")
 
 
 def test_nothing_to_decide_is_said(shop: ShopWindow) -> None:

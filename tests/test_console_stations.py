@@ -73,6 +73,19 @@ def test_dishes_stand_where_they_go_now(tmp_path: Path) -> None:
         assert "小笼包" not in drinks  # the revision that had it there is an older one
 
 
+def test_a_dish_stands_there_once_with_and_without_its_second_name(tmp_path: Path) -> None:
+    """As often as it was ordered; and it moves as one."""
+    with window(tmp_path) as here:
+        here.order(701, items=[{**BUN, "name2": "Xiaolongbao"}, ROLL])
+        here.order(702, items=[BUN])
+        page = here.me.get("/stations").body.decode()
+        assert page.count("小笼包") == 1
+        assert "×2" in group(page, "")
+        planned = here.me.post("/stations/plan", {"dish": keys(here)["小笼包"], "to": "drinks"})
+        assert "这 1 道菜以后由 drinks 做" in text_of(planned)
+        assert "跟着一起移的" not in text_of(planned)
+
+
 def test_what_the_platform_names_is_shown_and_can_not_be_tapped(tmp_path: Path) -> None:
     """No rule would move it."""
     with window(tmp_path) as here:

@@ -119,7 +119,7 @@ def test_the_list_has_each_with_who_prints_by_it(looked_at: ShopWindow) -> None:
     assert "档口：front" in page
     assert "本店改过" not in page
     english = text_of(looked_at.me.get("/templates", accept_language="en"))
-    assert "Stations: wok、drinks" in english
+    assert "Stations: wok, drinks" in english
     assert "Customer's receipt" in english
 
 

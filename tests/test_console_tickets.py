@@ -131,6 +131,22 @@ def test_a_printer_that_never_answers_is_not_said_to_have_printed(tmp_path: Path
         assert "已打印" not in words(shop.me.get("/tickets"), ticket)
 
 
+def test_a_ticket_tells_when_it_was_printed(shop: ShopWindow) -> None:
+    """As its paper does, though it had to wait; one that still waits tells when it was made."""
+    shop.me.do("pause", printer="wok")
+    shop.order(42, items=[BREAD])
+    shop.until(lambda: shop.tickets(42), "the ticket")
+    (ticket,) = shop.tickets(42)
+    made = shop.read(lambda tx: jobs.find(tx, ticket))
+    assert made is not None
+    assert f'<time data-at="{made.created_at}">' in card(shop.me.get("/tickets"), ticket)
+    shop.me.do("resume", printer="wok")
+    shop.wait_ticket(42)
+    printed = shop.read(lambda tx: tickets.printed_at(tx, ticket))
+    assert printed > made.created_at
+    assert f'<time data-at="{printed}">' in card(shop.me.get("/tickets"), ticket)
+
+
 def test_picture_bears_the_barcode_that_is_on_paper(shop: ShopWindow) -> None:
     """The picture is the ticket: a scanner reads from it what it reads from the paper."""
     shop.order(42)

@@ -1,5 +1,6 @@
 """The demo, headless: it plays a morning with accidents and judges the paper."""
 
+import json
 import re
 import signal
 import subprocess
@@ -9,9 +10,12 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from agent.simulator.demopage import PAGE
 from agent.simulator.play import Play
 from agent.simulator.scene import Scene
+from agent.simulator.stage import free_port
 from agent.simulator.verdict import Fault
+from tests.browser import PHONE, needs_chromium, phone
 
 DEMO = [sys.executable, "-m", "agent.simulator.demo"]
 
@@ -67,3 +71,21 @@ def test_page_shows_paper_and_ends_on_ctrl_c() -> None:
         finally:
             demo.send_signal(signal.SIGINT)
         assert demo.wait(20) == 0
+
+
+@needs_chromium
+@pytest.mark.parametrize("runs", [True, False])
+def test_the_page_fits_a_phone(tmp_path: Path, *, runs: bool) -> None:
+    """Nothing runs off the edge, whatever the chip says; the second printer stands below the first one's paper."""
+    ready = {"state": "ready", "paper_out": False, "cover_open": False}
+    status = {"kind": "status", "printers": {"kitchen": ready, "drinks": ready}, "agent": runs, "alarms": []}
+    told = f"retry: 60000\ndata: {json.dumps({**status, 'counts': {}})}\n\n"
+    with phone(free_port(), tmp_path) as there:
+        there.page.route("**/*", lambda route: route.fulfill(body=PAGE.read_text("utf-8"), content_type="text/html"))
+        there.page.route("**/events", lambda route: route.fulfill(body=told, content_type="text/event-stream"))
+        page = there.go("/")
+        page.wait_for_selector("#drinks .state.ready:has-text('Ready')")
+        boxes = [page.locator(each).bounding_box() for each in ("#agent", "#kitchen", "#drinks")]
+        chip, kitchen, drinks = [box for box in boxes if box is not None]
+        assert all(box["x"] >= 0 and box["x"] + box["width"] <= PHONE[0] for box in (chip, kitchen, drinks)), boxes
+        assert drinks["y"] >= kitchen["y"] + kitchen["height"]

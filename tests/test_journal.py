@@ -62,7 +62,7 @@ def note(key: str, value: str = "x") -> Callable[[Tx], str]:
 
 def known(path: Path) -> set[str]:
     """The facts in a journal's file, read by somebody else."""
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as reader:
+    with contextlib.closing(store.reader_of(path)) as reader:
         return {key for (key,) in reader.execute("SELECT key FROM meta")} - {
             "id",
             "rebuilt_at",
@@ -730,6 +730,18 @@ def test_a_disk_that_has_turned_read_only_is_no_wrong_configuration(small_disk: 
         [sys.executable, "-m", "agent", "run", "--config", config], capture_output=True, text=True, check=False
     )
     assert (ran.returncode, "Restart the box" in ran.stderr, "请重启盒子" in ran.stderr) == (74, True, True)
+
+
+def test_a_readers_path_is_a_path_and_no_option(tmp_path: Path) -> None:
+    """A folder named by the service may be read by root: it opens nothing for writing, whatever its name is."""
+    folder = tmp_path / "x?mode=rwc&y="
+    folder.mkdir()
+    with opened(folder / "journal.db") as journal:
+        journal.write(note("before"))
+    assert known(folder / "journal.db") == {"before"}
+    with pytest.raises(JournalError):
+        store.look_into(tmp_path / "new?mode=rwc&y=" / "journal.db", lambda tx: tx.execute("SELECT 1").fetchone())
+    assert [each.name for each in tmp_path.iterdir()] == ["x?mode=rwc&y="]
 
 
 def test_full_disk_at_the_start_sets_nothing_aside(small_disk: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.model.readycode import ready_code
-from tests.browser import PHONE, TABLET, needs_chromium, phone
+from tests.browser import DESK, PHONE, TABLET, needs_chromium, phone
 from tests.window import ShopWindow, window
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 pytestmark = needs_chromium
 TEA = {"name": "豆浆", "qty": "2", "unit": "杯", "category": "热饮", "note": "不要糖"}
 NOODLES = {"name": "拌面", "name2": "Noodles", "qty": "1", "mods": [{"name": "加辣"}]}
+_LINES = "it => { const r = document.createRange(); r.selectNodeContents(it); return r.getClientRects().length; }"
 SCANNER_KEYS_MS, FINGERS_MS = 5, 150
 
 
@@ -65,6 +66,22 @@ def test_an_order_comes_is_touched_and_goes_on_every_screen(shop: ShopWindow, tm
         page.get_by_role("button", name="撤回 #42 drinks").click()
         page.get_by_role("button", name="#42 drinks 做好了").wait_for()
         assert "station=wok" in other.url
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_a_quantity_stands_on_one_line(shop: ShopWindow, tmp_path: Path, size: tuple[int, int]) -> None:
+    """However long the dish's second name is; only a unit that would fill the card is broken."""
+    buns = {"name": "鲜肉小笼包", "name2": "Xiaolongbao, steamed", "qty": 12, "unit": "份"}
+    for number in range(1, 5):
+        shop.order(number, items=[buns, {**buns, "qty": "2", "unit": "笼" * 20}])
+    with phone(shop.port, tmp_path, size, session=shop.me.session) as there:
+        page = there.go("/kitchen")
+        card = page.get_by_label("#1 wok", exact=True)
+        short, long, name = card.locator(".qty").nth(0), card.locator(".qty").nth(1), card.locator(".what").nth(1)
+        assert short.evaluate(_LINES) == 1
+        assert long.evaluate(_LINES) > 1
+        assert long.evaluate("it => it.scrollWidth <= it.clientWidth")
+        assert (name.bounding_box() or {"width": 0})["width"] > 80
 
 
 @pytest.mark.parametrize("size", [PHONE, TABLET], ids=["phone", "tablet"])

@@ -1,17 +1,23 @@
 """What a printer can do to a ticket, on every cable and tier; the paper is the judge."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from unittest import mock
 
+import msgspec
 import pytest
 
 from agent.journal.decisions import decide
 from agent.model.command import Settle
 from agent.printers import dialogue
+from agent.printers.meeting import Patience
 from agent.simulator.faults import Reply, Trouble
-from agent.simulator.printer import PrinterSpec
+from agent.simulator.ports import serve_tcp
+from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.spool import worker
-from tests.kitchen import Kitchen, kitchen
+from tests.kitchen import IMPATIENT, Kitchen, kitchen
 
 CABLES = ("tcp", "pty")
 TIERS = (1, 2, 3)
@@ -94,12 +100,12 @@ def test_a_link_cut_within_a_ticket_is_followed_by_a_marked_whole_one(
         assert all(piece.marked for piece in pieces[1:])
 
 
-@pytest.mark.parametrize("reserve", (True, False))
-def test_a_link_cut_after_the_last_byte_is_settled_by_evidence_without_a_second_ticket(
-    tmp_path: Path, reserve: bool
+@pytest.mark.parametrize(("cable", "again"), (("pty", []), ("tcp", [("2", True)])))
+def test_a_link_cut_after_the_last_byte_is_settled_by_counters_where_nobody_else_can_print(
+    tmp_path: Path, cable: str, again: list[tuple[str, bool]]
 ) -> None:
-    """The reserved process ID, else the counters, say that it is on paper."""
-    with kitchen(tmp_path, "tcp", PrinterSpec(reserve_replies=reserve, line_time_s=0.005)) as here:
+    """They say that it is on paper; over a network they may have counted a till's receipt."""
+    with kitchen(tmp_path, cable, PrinterSpec(reserve_replies=False, line_time_s=0.005)) as here:
         here.order(1)
         settled(here, 1)
         here.idle()
@@ -108,7 +114,117 @@ def test_a_link_cut_after_the_last_byte_is_settled_by_evidence_without_a_second_
         assert here.wait_for(2)
         here.device.cut_link()
         assert settled(here, 2)[-1] == ("completed", "confirmed")
+        assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [("1", False), ("2", False), *again]
+
+
+@contextmanager
+def crackling(device: VirtualPrinter, each_s: float) -> Iterator[None]:
+    """A line that says a NUL now and then, as some bridges do: it looks like a printer's status byte."""
+    over = threading.Event()
+
+    def crackle() -> None:
+        while not over.wait(each_s):
+            device.babble(b"\0")
+
+    thread = threading.Thread(target=crackle, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("tier", (2, 3))
+def test_a_line_that_crackles_proves_nothing(tmp_path: Path, tier: int) -> None:
+    """The printer takes the bytes and prints nothing; what the line says meanwhile is no answer of its."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(tier=tier)) as here, crackling(here.device, 0.15):
+        here.order(1)
+        assert settled(here, 1)[-1] == ("completed", "presumed")
+        here.wait_alarm("printer:wok:mute")
+        here.device.swallow()
+        here.order(2)
+        assert ("completed", "confirmed") not in settled(here, 2)
+
+
+def test_a_line_that_begins_to_crackle_proves_nothing_any_more(tmp_path: Path) -> None:
+    """It was quiet when the printer was met."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(tier=2)) as here:
+        here.order(1)
+        assert settled(here, 1)[-1] == ("completed", "confirmed")
+        with crackling(here.device, 0.55):
+            here.device.wait_for(lambda _: False, 1.5)
+            here.device.swallow()
+            here.order(2)
+            here.wait_told(2, states=("unconfirmed",))
+            assert ("completed", "confirmed") not in here.ticket_states(2)
+
+
+def test_a_mute_printer_that_hangs_up_now_and_then_is_not_new_each_time(tmp_path: Path) -> None:
+    """It is waited for once, and then its tickets are presumed to be printed."""
+    with ExitStack() as stack:
+        device = stack.enter_context(VirtualPrinter(PrinterSpec(tier=3)))
+        port = stack.enter_context(serve_tcp(device))
+        patience = msgspec.structs.replace(IMPATIENT, first_meeting_s=5.0)
+        here = stack.enter_context(closing(Kitchen(tmp_path, device, port.link, "auto", patience)))
+        here.order(1)
+        for _ in range(2):
+            device.wait_for(lambda _: False, 3.0)
+            device.cut_link()
+        assert settled(here, 1)[-1] == ("completed", "presumed")
+        assert [ticket.number for ticket in here.tickets()] == ["1"]
+
+
+@pytest.mark.parametrize("late_s", (0.6, 0.9, 1.2))
+def test_a_printer_whose_answers_take_long_prints_each_order_once(tmp_path: Path, late_s: float) -> None:
+    """Longer than others' ever do: it is waited for as long as it needs."""
+    with ExitStack() as stack:
+        device = stack.enter_context(VirtualPrinter(PrinterSpec(tier=2)))
+        device.trouble_replies(Trouble.DELAY, delay_s=late_s)
+        port = stack.enter_context(serve_tcp(device))
+        here = stack.enter_context(closing(Kitchen(tmp_path, device, port.link, "auto", Patience())))
+        for number in (1, 2):
+            here.order(number)
+            assert settled(here, number)[-1] == ("completed", "confirmed")
         assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [("1", False), ("2", False)]
+
+
+def test_a_power_cut_behind_a_serial_device_server_is_found_out(tmp_path: Path) -> None:
+    """The connection stays and the printer answers for the ticket's end: with the line's speed in the link the agent
+    looks out for what lies between.
+    """
+    spec = PrinterSpec(bytes_per_s=960.0, counters=False)
+    with (
+        VirtualPrinter(spec) as device,
+        serve_tcp(device) as port,
+        closing(Kitchen(tmp_path, device, f"{port.link}?baud=9600", "auto")) as here,
+    ):
+        here.order(1, items=[{"name": f"第 {number} 道菜", "qty": "1"} for number in range(60)])
+        assert device.wait_for(lambda it: "第 9 道菜" in it.paper.current.text, 20)
+        device.power_off(keep_line=True)
+        device.wait_for(lambda _: False, 1.0)
+        device.power_on()
+        assert settled(here, 1)[-1] == ("completed", "confirmed")
+        (whole,) = (ticket for ticket in here.tickets() if all(f"第 {n} 道菜" in ticket.text for n in range(60)))
+        assert whole.marked
+
+
+@pytest.mark.parametrize("lines", (14, 17, 20))
+def test_a_tills_receipt_is_not_counted_as_our_ticket(tmp_path: Path, lines: int) -> None:
+    """It is as long as ours, and was printed on the same printer when that had forgotten ours."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(reserve_replies=False, line_time_s=0.05)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.idle()
+        here.order(2)
+        assert here.device.wait_for(lambda device: device.buffered > 100, 5)
+        here.device.refuse()
+        here.device.power_cycle()
+        here.device.receive(b"\x1b@" + b"till\n" * lines + b"\x1dVB\0")  # it was quicker than we are
+        assert here.device.wait_for(lambda device: "till" in device.paper.pieces[-1].text, 5)
+        here.device.refuse(False)
+        assert settled(here, 2)[-1] == ("completed", "confirmed")
+        assert [ticket.marked for ticket in here.whole(2)] == [True]
 
 
 @pytest.mark.parametrize("tier", (2, 3))

@@ -26,7 +26,7 @@ from agent.printers.meeting import Patience
 from agent.printers.session import Session
 from agent.printers.status import Asb, Block, Fence, RealTime, Reply, ReplyParser, status_from_asb, status_from_realtime
 
-QUICK = Patience(fence_s=0.1, probe_s=0.05, late_answer_s=0.05, silence_said_s=0.1, answer_s=0.4)
+QUICK = Patience(fence_s=0.1, probe_s=0.05, late_answer_s=0.05, silence_said_s=0.1, answer_s=0.4, listen_s=0.05)
 
 
 class Answering:
@@ -84,6 +84,7 @@ class Cable:
     def __init__(self, bytes_per_s: float = 5000.0, notices_power_cycle: bool = True) -> None:
         self.bytes_per_s = bytes_per_s
         self.notices_power_cycle = notices_power_cycle
+        self.is_ours = True
 
     def forget(self) -> None:
         """Nothing is remembered."""

@@ -104,7 +104,7 @@ def test_a_changed_modifier_stands_tall_above_what_it_was(width: int) -> None:
     assert "+辣" not in large(piece)
     assert below(piece, "无座 no seat") == ["原 was: 座 seat 1"]
     off = changed(order(beef), order(msgspec.structs.replace(beef, mods=[]), rev=2), width=width)
-    assert below(off, "+无 +none") == ["原 was: +辣"]
+    assert below(off, "不加料 no extras") == ["原 was: +辣"]
     new = changed(order(STICK), order(msgspec.structs.replace(STICK, mods=[Modifier("切")]), rev=2), width=width)
     assert below(new, "+切") == ["原 was: 无 none"]
     renamed = changed(order(beef), order(msgspec.structs.replace(beef, name="炸酱面"), rev=2), width=width)

@@ -23,7 +23,7 @@ from tests.test_usblp import Kernel
 
 CABLES = ("tcp", "pty", "usblp", "usb")
 LINE_S = 0.004
-IMPATIENT = Patience(fence_s=0.6, probe_s=0.15, late_answer_s=0.1, silence_said_s=1.0, answer_s=2.0)
+IMPATIENT = Patience(fence_s=0.6, probe_s=0.15, late_answer_s=0.1, silence_said_s=1.0, answer_s=2.0, listen_s=0.2)
 QUICK = Pace(
     quiet_s=0.05,
     silence_s=0.3,

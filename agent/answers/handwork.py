@@ -92,6 +92,7 @@ class Handwork:
             "event": str(event.get("id")),
             "order": taken.order,
             "current": taken.current,
+            "remark": taken.reason,
             "tickets": tickets,
         }
 

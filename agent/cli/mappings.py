@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from agent.cli.talk import json_option, show_json
+from agent.cli.told import FILE, read
 from agent.errors import ConfigError
 from agent.intake.mappingfile import MappingFile, find, load, shipped
 from agent.intake.rehearsal import outcome, rehearse
@@ -48,14 +49,14 @@ def check(name: str, as_json: bool) -> None:
 
 @mappings.command()
 @click.argument("name")
-@click.argument("payload", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("payload", type=FILE)
 def test(name: str, payload: Path) -> None:
-    """Print what a mapping makes of a payload, in the form of a fixture. Exit 78 when it would be parked.
+    """Print what a mapping makes of a payload (- reads it here), as a fixture. Exit 78 when it would be parked.
 
     Read it well before you keep it: every dish, number, modifier, note and price must be there.
     """
     file: MappingFile = load(find(name))
-    found = outcome(payload.read_bytes(), file)
+    found = outcome(read(payload), file)
     click.echo(msgspec.json.format(msgspec.json.encode(found.told), indent=1).decode())
     if found.fault:
         raise ConfigError(found.fault)

@@ -122,6 +122,8 @@ def _tell(answer: dict[str, Any]) -> None:
     """`已收下 accepted  id-42`, and a line for each ticket."""
     current = f"现在 now: {answer['current']}" if answer["current"] else ""
     click.echo(plain(VERDICTS.get(answer["verdict"], answer["verdict"]), answer["order"], current))
+    if answer.get("remark"):
+        click.echo(f"  注意 note: {plain(answer['remark'])}")
     for ticket in answer["tickets"]:
         state = ENDS.get(ticket["state"], ticket["state"])
         why = "" if ticket["state"] == "completed" else ticket["why"]

@@ -29,7 +29,7 @@ _name = click.argument("name")
 
 @click.group()
 def printers() -> None:
-    """See the printers, and ask one of them what it can prove."""
+    """See printers, find, add, test, pause them."""
 
 
 for _command in (check, scan, add, identify):

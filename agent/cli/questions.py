@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 
 import click
 
+from agent.clock import machine_zone
 from agent.config import Broker, Config, edits, load, pairing
 from agent.config.console import PORT
 from agent.config.words import faults
 from agent.config.write import Wanted, fresh, secret
-from agent.doctor.times import machine_zone
 from agent.errors import AgentError, ConfigError
 from agent.model.address import parse_broker_url
 from agent.model.link import parse_link
@@ -166,7 +166,7 @@ def _until_right(question: str, default: str, read: Callable[[str], T]) -> T:
         except AgentError as exc:
             raise click.BadParameter(str(exc)) from exc
 
-    answer: T = click.prompt(question, default or None, value_proc=value)
+    answer: T = click.prompt(question, default, show_default=bool(default), value_proc=value)
     return answer
 
 

@@ -34,6 +34,9 @@ def run(config_path: Path, first_run: bool, printers: tuple[str, ...], listen: s
         from agent.firstrun import LISTEN, begin  # a box is new once
 
         begin(config_path, printers, listen or LISTEN)
+    elif printers or listen:
+        ignored = f"{config_path} 已经有了，--printer 和 --listen 不用了：请改文件，或 shop-agent printers add"
+        click.echo(f"{ignored}  it is there, --printer and --listen are not used: change it there", err=True)
     config, wrong = load_or_last(config_path)
     if wrong:
         _log.error("config.last_good_used", reason=wrong)

@@ -23,6 +23,7 @@ from agent.journal import jobs
 from agent.journal.file import newest_schema
 from agent.journal.store import look_into
 from agent.overview.state import Overview
+from agent.unixuser import acting_as, owner_of
 from agent.update import back, packages, procedure
 from agent.update.packages import PackageError
 from agent.update.rules import Decision, Moment, Offer, Verdict, in_hours, may_now, worth
@@ -66,7 +67,8 @@ def update(config_path: Path, asked: bool, check: bool, due: bool, folder: Path,
 def _run(config: Config | None, folder: Path, *, asked: bool) -> None:
     if os.geteuid() != 0:
         raise click.UsageError("加 sudo 运行 run it with sudo")
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)  # whatever root's umask: the agent reads how it went
     with back.alone(folder):
         if back.read(folder).trial is not None:
             sys.exit(_undo(folder))
@@ -219,8 +221,9 @@ def _left(config: Config | None) -> int | None:
     if config is None or not (path := config.data_dir / "journal.db").exists():
         return 0
     try:
-        return look_into(path, lambda tx: sum(jobs.waiting(tx).values()))
-    except JournalError:
+        with acting_as(owner_of(config.data_dir)):  # what lies there is not root's to open
+            return look_into(path, lambda tx: sum(jobs.waiting(tx).values()))
+    except (JournalError, OSError):
         return None
 
 

@@ -123,8 +123,8 @@ def _bilingual(line: str) -> str:
     if not zh or zh in line:
         return line
     if (found := found or _FILE.fullmatch(line)) is None:
-        return f"{zh} {line}"
-    return f"{line[: found.start('said')]}{zh} {found['said']}"
+        return f"{zh}  {line}"
+    return f"{line[: found.start('said')]}{zh}  {found['said']}"
 
 
 def _zh(line: str, other: str) -> str:

@@ -54,7 +54,8 @@ class Dish(msgspec.Struct, frozen=True):
 class Day(msgspec.Struct, frozen=True, kw_only=True):
     """One business day. `hours` counts orders from the hour in which the day begins on; `reprints` are those that were
     asked for, and those that the agent made in doubt; `unprinted`: tickets that wait, and that can't be printed;
-    `rejected`: orders that a person did not want printed, which are not among `orders`.
+    `rejected`: orders that a person did not want printed, which are not among `orders`. `items` and `dishes` are what
+    was sold: nothing of an order that was cancelled, or that still waits to be printed or not.
     """
 
     day: date
@@ -147,7 +148,7 @@ def count(
         total += 1
         canceled += order.canceled
         hours[(datetime.fromisoformat(order.at).astimezone(zone).hour - first_hour) % 24] += 1
-        if order.payload is not None and not order.canceled:
+        if order.payload is not None and not order.canceled and order.state != "held":
             dishes.add(order.payload)
     places, unprinted = _by_place(tickets)
     made = [ticket for group in places.values() for ticket in group]

@@ -3,6 +3,7 @@ person says which are printed.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 from agent import log
 from agent.clock import stamp
 from agent.console.app import address_of
-from agent.console.pages import fields
+from agent.console.pages import fields, words
 from agent.console.rooms import Refusal
 from agent.errors import AgentError
 from agent.journal import undecided, waits
@@ -73,10 +74,10 @@ class Late:
         ]
 
     def _page(self, request: Request) -> Response:
-        now = self._view.rooms.clock.utc()
+        now, t = self._view.rooms.clock.utc(), words(request)
         with closing(self._view.rooms.journal.reader()) as reader:
-            rows = [row_of(each, now) for each in undecided.for_a_person(reader, MOST)]
-            later = [row_of(each, now) for each in undecided.upcoming(reader, MOST_UPCOMING)]
+            rows = [row_of(each, now, t) for each in undecided.for_a_person(reader, MOST)]
+            later = [row_of(each, now, t) for each in undecided.upcoming(reader, MOST_UPCOMING)]
             counts = waits.by_why(reader)
         name = "late.html" if request.url.path == "/late" else "late-board.html"
         count = sum(counts.get(why, 0) for why in waits.FOR_A_PERSON)
@@ -137,8 +138,8 @@ def picks(sent: list[tuple[str, str]]) -> list[dict[str, Any]]:
     return [{"orders": orders, "exact": True, "channel": channel} for channel, orders in by_channel.items()]
 
 
-def row_of(waiting: Undecided, now: datetime) -> Row:
-    """An order that waits, in short."""
+def row_of(waiting: Undecided, now: datetime, t: Callable[[str, str], str]) -> Row:
+    """An order that waits, in short; `t` picks of two wordings."""
     order = READ_UPSERT.decode(waiting.payload).order if waiting.kind == "upsert" else None
     placed = order.placed_at if order is not None and order.placed_at is not None else None
     at = stamp(placed.astimezone(UTC)) if placed is not None else _told_at(waiting)
@@ -153,7 +154,7 @@ def row_of(waiting: Undecided, now: datetime) -> Row:
         until=waiting.until or "",
         items=tuple(items[:MOST_ITEMS]),
         more=max(0, len(items) - MOST_ITEMS),
-        facts=tuple(_facts(order)) if order is not None else (),
+        facts=tuple(_facts(order, t)) if order is not None else (),
     )
 
 
@@ -164,7 +165,7 @@ def _told_at(waiting: Undecided) -> str:
     return stamp(datetime.fromisoformat(waiting.received_at) - timedelta(minutes=waiting.old))
 
 
-def _facts(order: Order) -> list[str]:
-    table = "" if order.table in (None, "") else f"桌 table {order.table}"
-    pickup = "" if order.pickup_code in (None, "") else f"取餐 pickup {order.pickup_code}"
+def _facts(order: Order, t: Callable[[str, str], str]) -> list[str]:
+    table = "" if order.table in (None, "") else f"{t('桌', 'table')} {order.table}"
+    pickup = "" if order.pickup_code in (None, "") else f"{t('取餐', 'pickup')} {order.pickup_code}"
     return [fact for fact in (table, pickup, *order.allergies, order.note or "") if fact]

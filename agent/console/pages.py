@@ -69,10 +69,10 @@ def words(request: Request) -> Callable[[str, str], str]:
 
 
 class Pages:
-    """The templates. `shop` is what the shop is called."""
+    """The templates. `shop` is what the shop is called, `zone` its time zone, "" for one without a name."""
 
-    def __init__(self, shop: Callable[[], str]) -> None:
-        self._shop = shop
+    def __init__(self, shop: Callable[[], str], zone: Callable[[], str]) -> None:
+        self._shop, self._zone = shop, zone
         self._environment = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -87,12 +87,13 @@ class Pages:
     def page(self, request: Request, name: str, status: int = 200, **known: Any) -> Response:
         """A page, or a part of one, as `templates/NAME` makes it of `known`.
 
-        Besides it knows: t(zh, en), lang, shop, path, signed_in, nav.
+        Besides it knows: t(zh, en), lang, shop, zone, path, signed_in, nav.
         """
         text = self._environment.get_template(name).render(
             t=words(request),
             lang=language_of(request),
             shop=self._shop(),
+            zone=self._zone(),
             path=request.url.path,
             signed_in=request.scope.get("state", {}).get("signed_in", False),
             nav=NAV,

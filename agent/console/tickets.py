@@ -42,9 +42,12 @@ register_url_convertor("key", _Key())
 
 
 class Card(msgspec.Struct, frozen=True):
-    """A ticket as it is shown. `picture` is the name of its picture, `what` what it is besides an order's ticket."""
+    """A ticket as it is shown. `at` is when it was printed, of one that is not when it was made; `picture` the name of
+    its picture, `what` what it is besides an order's ticket.
+    """
 
     ticket: Seen
+    at: str
     state: Said
     tone: Tone
     why: Said
@@ -186,8 +189,10 @@ class Tickets:
         handlers = self._view.window.handlers
         state, tone = ticketwords.state_words(ticket)
         movable = ticket.state in _MOVABLE and bool(ticket.order) and len(now.printers) > 1 and "move" in handlers
+        printed_at = tickets.printed_at(reader, ticket.id) if ticket.state is JobState.COMPLETED else ""
         return Card(
             ticket=ticket,
+            at=printed_at or ticket.created_at,
             state=state,
             tone=tone,
             why=ticketwords.reason_words(ticket.reason),

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from agent.clock import machine_zone
 from agent.config.edits import NEW_SHOP
 from agent.console.act import Acts
 from agent.console.change import Changes
@@ -55,7 +56,7 @@ def open_window(rooms: Rooms, window: Window, porter: Porter) -> tuple[Live, lis
     before the journal is started.
     """
     keep_heaps_few(2)  # a picture's memory would stay with the thread that made it
-    pages = Pages(lambda: window.config().shop)
+    pages = Pages(lambda: window.config().shop, lambda: window.config().timezone or machine_zone())
     acts = Acts(window.handlers, pages, window.stopping)
     view = View(rooms, window, pages, acts, porter)
     with closing(rooms.journal.reader()) as reader:

@@ -22,6 +22,10 @@ def config(case: Case) -> Iterable[Finding]:
     """Every error of the file, each with its place."""
     check = f"shop-agent config check{case.option}"
     mend = (f"请改这一行，再运行 {check}", f"Mend this line, then: {check}")
+    perhaps = (
+        f"本来就要这样，就不用管；否则改配置，再运行 {check}",
+        f"If it is meant so, leave it; else change it, then: {check}",
+    )
     for text in case.faults:
         (fault,) = faults(text)
         place = " ".join(filter(None, (f"第 {fault.line} 行" if fault.line else "", fault.field)))
@@ -38,7 +42,7 @@ def config(case: Case) -> Iterable[Finding]:
     for text in () if case.barred else warnings(case.config):
         if not (text.startswith(_DATA_DIR) and no_writing(case.config.data_dir)):  # the disk's check says it
             (fault,) = faults(text)
-            yield look("config", ("配置提醒" + (f"，{fault.zh}" if fault.zh != WRONG else ""), text), mend)
+            yield look("config", ("配置提醒" + (f"，{fault.zh}" if fault.zh != WRONG else ""), text), perhaps)
     if not case.faults:
         yield well("config", f"{case.path} 没有错", f"{case.path} is right")
 

@@ -1,11 +1,10 @@
 """The clock and the time zone: TLS, the age of orders and the times on tickets hang on them."""
 
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from agent.clock import machine_zone
 from agent.doctor.case import Case
 from agent.doctor.finding import Finding, bad, look, well
 
@@ -70,13 +69,3 @@ def timezone(case: Case) -> Iterable[Finding]:
         )
     else:
         yield well(name, f"本机时区，现在 {shown}", f"the machine's own, it is {shown}")
-
-
-def machine_zone() -> str:
-    """The machine's time zone by name, "" where it has none."""
-    if zone := os.environ.get("TZ", "").removeprefix(":"):
-        return zone
-    try:
-        return str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2]
-    except OSError:
-        return ""

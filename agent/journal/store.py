@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, cast
+from urllib.parse import quote
 
 from agent import log
 from agent.errors import JournalBroken, JournalError, JournalFull
@@ -302,7 +303,7 @@ class Journal:
 
 def reader_of(path: Path) -> Tx:
     """A connection that can only read, whether or not an agent works there. sqlite3's errors come with its use."""
-    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
 
 
 def look_into(path: Path, look: Callable[[Tx], T]) -> T:

@@ -22,8 +22,10 @@ class Dish(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """Which dish it is, for a form: sixteen hexadecimal digits."""
-        parts = (self.name, self.name2, self.sku, self.category, self.station)
+        """Which dish it is, for a form: sixteen hexadecimal digits. A second name makes no other dish: some orders have
+        it, some do not, and what the page writes does not look at it.
+        """
+        parts = (self.name, self.sku, self.category, self.station)
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     @property

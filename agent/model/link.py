@@ -33,19 +33,31 @@ _WRITE_USB = "write maker and model as lsusb shows them, usb://04b8:0202, or the
 
 
 class TcpLink(msgspec.Struct, frozen=True):
-    """A printer on the network; almost all of them listen at port 9100."""
+    """A printer on the network; almost all of them listen at port 9100. With a `baud`: a serial one behind a box that
+    hands bytes on both ways (a serial device server), and does not tell when the printer loses its power.
+    """
 
     host: str
     port: int = TCP_PORT
+    baud: int = 0
+
+    @property
+    def bytes_per_s(self) -> float:
+        """What the line behind it carries, with start and stop bit; 0 where there is none."""
+        return self.baud / 10
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"tcp://{host}:{self.port}"
+        return self._address + (f"?baud={self.baud}" if self.baud else "")
 
     @property
     def device(self) -> str:
         """What is the same for two links that lead to one printer."""
-        return str(self).lower()
+        return self._address.lower()
+
+    @property
+    def _address(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"tcp://{host}:{self.port}"
 
 
 class SerialLink(msgspec.Struct, frozen=True):
@@ -151,8 +163,10 @@ def parse_link(text: str) -> Link:
 
 
 def _tcp(rest: str) -> TcpLink:
-    host, port = parse_host_port(rest.removesuffix("/"), TCP_PORT)
-    return TcpLink(host, port)
+    address, _, query = rest.partition("?")
+    host, port = parse_host_port(address.removesuffix("/"), TCP_PORT)
+    baud = _choice(_settings(query, "tcp", ["baud"]), "baud", [str(baud) for baud in BAUDS], "")
+    return TcpLink(host, port, int(baud or 0))
 
 
 def _virtual(name: str) -> VirtualLink:
@@ -236,7 +250,7 @@ def _settings(query: str, kind: str, names: Sequence[str]) -> dict[str, str]:
 
 def _choice(found: dict[str, str], name: str, allowed: Sequence[str], default: str) -> str:
     value = found.get(name, default)
-    if value not in allowed:
+    if name in found and value not in allowed:
         raise ConfigError(f"{name}={value} is not possible; use one of {', '.join(allowed)}")
     return value
 

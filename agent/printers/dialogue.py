@@ -4,6 +4,7 @@ Sources: Epson's ESC/POS command reference for DLE EOT, GS r, GS ( H, GS a, GS g
 """
 
 import itertools
+from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -32,6 +33,8 @@ REALTIME_WELL = 0x12
 """What DLE EOT n answers when nothing is wrong: taken for a question that a printer does not know."""
 REALTIME_TIMEOUT_S = 0.5
 REALTIME_TRIES = 3
+SLOWEST_REALTIME_S = 1.5
+"""Some printers, and some boxes in between, take longer: twice as long as an answer took is waited, this at most."""
 SHORT_WRITE_TIMEOUT_S = 3.0
 COUNTER_TIMEOUT_S = 1.0
 CUTS, LINES = 178, 148
@@ -39,6 +42,9 @@ FACT_TIMEOUT_S = 3.0
 FACTS = (65, 66, 67, 68)
 CLEAR_BUFFERS = b"\x10\x14\x08\x01\x03\x14\x01\x06\x02\x08"
 CHUNK = 4096
+CRACKLE_S = 60.0
+"""Status bytes that nobody asked for, at two moments within so long: then one that was asked for proves nothing."""
+MOMENT_S = 0.5
 MOST_TOKENS = 512
 MOST_READS = 64
 QUIET_S = 0.1
@@ -66,8 +72,11 @@ class Dialogue:
         self.poured = 0
         self.stalled_s = 0.0
         self.fences_owed = 0
+        self._fences_late = 0
+        self._unasked: deque[float] = deque(maxlen=2)
         self.heard_fence = False
         self.questions: tuple[int, ...] = REALTIME_QUESTIONS
+        self._realtime_s = REALTIME_TIMEOUT_S
         self._clock = clock
         self._unsent: int | None = None
         self._moved_at = clock.monotonic()
@@ -92,14 +101,16 @@ class Dialogue:
 
         Answers that came before are forgotten first; a fence that came is kept.
         """
-        asked = self.questions
+        asked, began = self.questions, self._clock.monotonic()
         for attempt in range(tries):
             for _ in range(MOST_READS if attempt else 1):  # late answers must not be taken for those to come
                 if not self.hear(QUIET_S if attempt else 0.0):
                     break
             self._forget(RealTime)
             self.say(b"".join(bytes((0x10, 0x04, n)) for n in asked))
-            if self.wait(lambda: self._count(RealTime) >= len(asked), REALTIME_TIMEOUT_S):
+            if self.wait(lambda: self._count(RealTime) >= len(asked), self._realtime_s):
+                took_s = self._clock.monotonic() - began
+                self._realtime_s = max(self._realtime_s, min(2 * took_s, SLOWEST_REALTIME_S))
                 answers = [reply.byte for reply in self._inbox if isinstance(reply, RealTime)]
                 self._forget(RealTime)
                 told = dict(zip(asked, answers, strict=False))
@@ -173,6 +184,20 @@ class Dialogue:
         self.say(STATUS_FENCE)
         self.fences_owed += 1
         return self.wait(self.fences_answered, timeout_s)
+
+    def give_up_fences(self) -> None:
+        """Nobody waits for the answers that are owed any more; they may come all the same."""
+        self._fences_late, self.fences_owed = self._fences_late + self.fences_owed, 0
+
+    @property
+    def crackles(self) -> bool:
+        """Does the line say status bytes now and then that nobody asked for?"""
+        return len(self._unasked) == 2 and self._clock.monotonic() - self._unasked[0] < CRACKLE_S
+
+    def is_quiet_for(self, listen_s: float) -> bool:
+        """Does it say no status byte for so long, asked for nothing?"""
+        self.forget()
+        return not self.wait(lambda: self.heard_fence, listen_s)
 
     def fences_answered(self) -> bool:
         """Was every GS r answered? An answer carries no name: only the last one owed can be the last one's."""
@@ -328,9 +353,18 @@ class Dialogue:
             self.status = PrinterStatus(frozenset({Need.PAPER}))
         elif isinstance(reply, Fence):
             self.heard_fence = True
-            self.fences_owed = max(0, self.fences_owed - 1)
+            self._count_fence()
         elif len(self._inbox) < MOST_TOKENS:
             self._inbox.append(reply)
+
+    def _count_fence(self) -> None:
+        now = self._clock.monotonic()
+        if self.fences_owed:
+            self.fences_owed -= 1
+        elif self._fences_late:
+            self._fences_late -= 1
+        elif not self._unasked or now - self._unasked[-1] > MOMENT_S:
+            self._unasked.append(now)
 
     def _count(self, kind: type[Reply]) -> int:
         return sum(isinstance(reply, kind) for reply in self._inbox)

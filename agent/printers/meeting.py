@@ -30,7 +30,7 @@ class Patience(msgspec.Struct, frozen=True):
     """How long a printer is waited for, in seconds. The field's printers take up to 8 s for a ticket's answer.
 
     `first_meeting_s`: one that is new and says nothing may be stuck, and is asked again for so long before it is
-    believed to be mute.
+    believed to be mute. `listen_s`: one whose status bytes shall count says none for so long that was not asked for.
     """
 
     fence_s: float = 3.0
@@ -39,6 +39,7 @@ class Patience(msgspec.Struct, frozen=True):
     silence_said_s: float = 7.0
     answer_s: float = 15.0
     first_meeting_s: float = 0.0
+    listen_s: float = 3.0
 
 
 class Meeting:
@@ -95,11 +96,11 @@ class Meeting:
         if self._dialogue.process_fence(self._patience.probe_s):
             return Tier.PROCESS_ID
         late = min(self._dialogue.fences_owed, MOST_LATE)
-        self._dialogue.fences_owed = 0
+        self._dialogue.give_up_fences()
         if all(self._dialogue.status_fence(self._patience.probe_s) for _ in range(late + PROBE_FENCES)):
             for _ in range(late):
                 self._dialogue.hear(QUIET_S)
-            return Tier.STATUS
+            return Tier.STATUS if self._dialogue.is_quiet_for(self._patience.listen_s) else Tier.NONE
         self._dialogue.fences_owed += late
         return Tier.NONE
 

@@ -32,6 +32,7 @@ class SerialConnector:
     """
 
     notices_power_cycle = False
+    is_ours = True
 
     def __init__(
         self,

@@ -154,6 +154,8 @@ class Session(Sending):
                     return NeedsHuman(need)
             if not self._dialogue.status_fence(self._patience.fence_s):
                 return Unknown("a fence was answered, but not the one after it")
+            if self._dialogue.crackles:
+                return Unknown("a fence was answered, but the line says such bytes unasked, too")
         elif first.intent.token not in self._dialogue.tokens:
             return Unknown("what came behind it was answered, and it was not")
         self._well_at = self._clock.monotonic()
@@ -212,7 +214,7 @@ class Session(Sending):
         """
         self._flight.clear()
         self._doubted = True
-        self._dialogue.fences_owed = 0
+        self._dialogue.give_up_fences()
         self._dialogue.say(self._resync + RESET)
         began = self._clock.monotonic()
         deadline = began + self._patience.answer_s

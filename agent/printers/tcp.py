@@ -32,14 +32,22 @@ class TcpLink(DescriptorLink):
 
 
 class TcpConnector:
-    """Opens a connection to `host:port`."""
+    """Opens a connection to `host:port`. `line_bytes_per_s`: what a serial line behind it carries, 0 without one."""
 
     bytes_per_s = 100_000.0
     notices_power_cycle = True
+    is_ours = False
 
     def __init__(
-        self, host: str, port: int, timeout_s: float = CONNECT_TIMEOUT_S, neighbours: Path = NEIGHBOURS
+        self,
+        host: str,
+        port: int,
+        timeout_s: float = CONNECT_TIMEOUT_S,
+        neighbours: Path = NEIGHBOURS,
+        line_bytes_per_s: float = 0.0,
     ) -> None:
+        if line_bytes_per_s:
+            self.bytes_per_s, self.notices_power_cycle = line_bytes_per_s, False
         self._address = (host, port)
         self._timeout_s = timeout_s
         self._neighbours = neighbours

@@ -89,12 +89,12 @@ class Board:
 
     def _counts(self) -> dict[str, int]:
         cloud = self._scene.cloud
-        states = list(cloud.order_states.values())
-        orders = len({event["data"]["order"]["id"] for event in list(cloud.events)})
-        ended = sum(state not in ("accepted", "held") for state in states)
+        told = [event["data"]["order"] for event in list(cloud.events)]
+        own = {(order["channel"], order["id"]): "" for order in told}
+        states = own | dict(cloud.order_states)  # somebody else may publish to the demo's broker
         return {
-            "orders": orders,
-            "waiting": orders - ended,
+            "orders": len(states),
+            "waiting": sum(state in ("", "accepted", "held") for state in states.values()),
             "tickets": sum(ticket.whole for ticket in self._tickets),
             "duplicates": len(cloud.reported("order.state", state="duplicate")),
             "reprints": sum(ticket.whole and ticket.marked for ticket in self._tickets),
@@ -129,7 +129,7 @@ def _piece(name: str, at: int, printer: VirtualPrinter) -> Message:
 
 
 def _tags(ticket: Printed) -> list[str]:
-    tags = [] if ticket.whole else ["torn"]
+    tags = [] if ticket.whole or ticket.notice else ["torn"]
     if ticket.marked:
         tags.append("reprint")
     if ticket.banner is not Banner.ORDER:

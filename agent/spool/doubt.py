@@ -8,6 +8,7 @@ from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.model.job import Job, JobKind, JobState
 from agent.model.ticket import Notice
+from agent.printers.link import Connector
 from agent.printers.session import Session
 from agent.spool.post import Post
 from agent.spool.recovery import Epoch, Evidence, Verdict, judge
@@ -55,8 +56,7 @@ class Doubts:
             return
         verify(session)
         doubts = self._doubts(reader)
-        stays = not self._post.connector.notices_power_cycle
-        verdicts = {job.id: _judge(session, job, doubts, epoch, line_stays=stays) for job in doubts}
+        verdicts = {job.id: _judge(session, job, doubts, epoch, self._post.connector) for job in doubts}
         for job in doubts:
             if job.attempt >= MOST_ATTEMPTS and verdicts[job.id] in (Verdict.REPRINT, Verdict.REPRINT_PARTIAL):
                 self._ask(job)
@@ -160,7 +160,7 @@ class Doubts:
         post.roster.wake(target)
 
 
-def _judge(session: Session, job: Job, doubts: list[Job], epoch: Epoch, *, line_stays: bool) -> Verdict:
+def _judge(session: Session, job: Job, doubts: list[Job], epoch: Epoch, cable: Connector) -> Verdict:
     assert job.intent is not None
     evidence = Evidence(
         session.capabilities.tier,
@@ -170,7 +170,8 @@ def _judge(session: Session, job: Job, doubts: list[Job], epoch: Epoch, *, line_
         counters=session.counters,
         epoch=epoch,
         alone=len(doubts) == 1,
-        line_stays=line_stays,
+        line_stays=not cable.notices_power_cycle,
+        shared=epoch is not Epoch.SAME and not cable.is_ours,
     )
     return judge(evidence)
 

@@ -16,7 +16,7 @@ from agent.journal.file import Tx
 from agent.journal.told import base, last_order, shares
 from agent.model.job import Job, JobKind, Mark
 from agent.model.layout import Code, Image, Layout, Printed
-from agent.model.link import SerialLink
+from agent.model.link import SerialLink, TcpLink
 from agent.model.order import READ_RAW, READ_UPSERT, CanceledOrder, Order
 from agent.model.profile import PROFILES
 from agent.model.readycode import ready_code
@@ -102,7 +102,8 @@ class Press:
         rows = (quick_rows if quickly else typeset)(page.layout, printer.width, charset=printer.charset)
         profile = PROFILES[printer.profile]
         beep, drawer = printer.beep or page.beep, page.drawer and printer.drawer and printer.role == "counter"
-        most_band = int(BAND_S * printer.link.bytes_per_s) if isinstance(printer.link, SerialLink) else None
+        line = printer.link.bytes_per_s if isinstance(printer.link, SerialLink | TcpLink) else 0.0
+        most_band = int(BAND_S * line) or None
         return encode(
             rows, printer.width, dots=printer.dots, profile=profile, beep=beep, drawer=drawer, most_band=most_band
         )

@@ -43,7 +43,7 @@ _WORDS = {
     "member": ("会员", "member"),
     "moved_from": ("转自", "moved from"),
     "moved_to": ("转到", "moved to"),
-    "no_mods": ("+无", "+none"),
+    "no_mods": ("不加料", "no extras"),
     "no_name": ("无名", "no name"),
     "no_place": ("无座", "no seat"),
     "none": ("无", "none"),

@@ -44,6 +44,11 @@
       if (Date.now() - began > AGAIN_MS) listen();
     }, 1000);
   }
+  document.addEventListener("htmx:error", (event) => {  // a tap that the box did not answer is said to be lost at once
+    const asked = event.detail.ctx;
+    if (asked && asked.request.method !== "GET" && asked.text === undefined) stale(true);
+  });
+  document.addEventListener("htmx:after:request", () => { if (!stream) stale(false); });
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   document.addEventListener("visibilitychange", () => { if (!document.hidden && owed) changed(); });
 
@@ -97,12 +102,20 @@
   document.addEventListener("visibilitychange", hold);
   hold();
 
-  // -- times, in the reader's own
+  // -- times, as the shop's paper has them
+  const timeZone = (() => {
+    const zone = document.body.dataset.zone || undefined;
+    try { new Intl.DateTimeFormat("en", { timeZone: zone }); return zone; } catch { return undefined; }  // an old browser
+  })();
+  const dayOf = (at) => at.toLocaleDateString("en", { timeZone });
   const clocks = () => {
+    const today = dayOf(new Date());
     for (const time of document.querySelectorAll("time[data-at]")) {
       const at = new Date(time.dataset.at);
-      const day = at.toDateString() === new Date().toDateString() ? {} : { month: "numeric", day: "numeric" };
-      if (!isNaN(at)) time.textContent = at.toLocaleString(zh ? "zh-CN" : "en-GB", { ...day, ...("seconds" in time.dataset ? { second: "2-digit" } : {}), hour: "2-digit", minute: "2-digit" });
+      if (isNaN(at)) continue;
+      const day = dayOf(at) === today ? {} : { month: "numeric", day: "numeric" };
+      const seconds = "seconds" in time.dataset ? { second: "2-digit" } : {};
+      time.textContent = at.toLocaleString(zh ? "zh-CN" : "en-GB", { timeZone, ...day, ...seconds, hour: "2-digit", minute: "2-digit" });
     }
   };
   document.addEventListener("htmx:after:swap", clocks);
