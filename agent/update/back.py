@@ -18,7 +18,7 @@ from pathlib import Path
 from agent import atomicfile
 from agent.checkpoint import checkpoint
 
-FOLDER = Path("/var/lib/shop-agent-update")
+FOLDER, PROGRAM = Path("/var/lib/shop-agent-update"), Path("/usr/lib/shop-agent")
 STATE, PREVIOUS, RESCUE, LOCK = "state.json", "previous.deb", "rescue.pyz", "lock"
 PACKAGE = "shop-agent"
 MOST_CUTS = 2
@@ -150,6 +150,8 @@ def go_back(folder: Path, why: str = "") -> State:
         write(folder, state)  # whoever goes on after a power cut knows it too
     checkpoint("update.before_back")
     if begun:
+        if state.trial is not None and state.trial.why:
+            _compile_afresh()
         _reinstall(folder / PREVIOUS)
     checkpoint("update.after_back")
     state = _undone(state, begun, why)
@@ -177,6 +179,12 @@ def _stays(folder: Path, state: State, why: str) -> State:
     state = replace(state, trial=None, last=last)
     write(folder, state)
     return state
+
+
+def _compile_afresh() -> None:
+    """What the new version fell over may be what both have in common."""
+    for marker in PROGRAM.glob("packages-*/.compiled"):
+        marker.unlink()
 
 
 def _reinstall(package: Path) -> None:
