@@ -58,10 +58,10 @@ def test_errors_of_the_file_are_said_in_chinese_first(tmp_path: Path) -> None:
         return done.stderr.splitlines()
 
     first, second = said("config", "check", "--config", str(path))
-    assert first.startswith(f"{path}:1:7: shop: 只能用 a-z、0-9 和 - 'A B' is not possible; ")
-    assert second.startswith(f"{path}:2:1: brokr: 没有这个设置项；是不是 'broker'？ there is no such setting; ")
+    assert first.startswith(f"{path}:1:7: shop: 只能用 a-z、0-9 和 -  'A B' is not possible; ")
+    assert second.startswith(f"{path}:2:1: brokr: 没有这个设置项；是不是 'broker'？  there is no such setting; ")
     (missing,) = said("setup", "--from", str(tmp_path / "none"), "--config", str(path))
-    assert missing.endswith("none: 文件不存在 there is no such file; name another with --from FILE")
+    assert missing.endswith("none: 文件不存在  there is no such file; name another with --from FILE")
 
 
 def test_run_with_a_wrong_file_exits_78_and_names_every_error(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_data_directory_that_can_not_be_used_is_a_fault_of_the_file(tmp_path: Pa
     done = subprocess.run([sys.executable, "-m", "agent", "run", "--config", str(path)], capture_output=True, text=True)
     assert (done.returncode, "Traceback" in done.stderr) == (78, False)
     assert done.stderr.splitlines()[-1].startswith(
-        f"{path}:2:11: data_dir: 数据目录用不了 {tmp_path / place} can't be used ("
+        f"{path}:2:11: data_dir: 数据目录用不了  {tmp_path / place} can't be used ("
     )
     assert done.stderr.endswith("write a folder that this user may write, such as data_dir: ./data\n")
     checked = CliRunner().invoke(cli, ["config", "check", "--config", str(path)])
