@@ -175,7 +175,7 @@ def test_a_mute_printer_that_hangs_up_now_and_then_is_not_new_each_time(tmp_path
         assert [ticket.number for ticket in here.tickets()] == ["1"]
 
 
-@pytest.mark.parametrize("late_s", (0.6, 0.9, 1.2))
+@pytest.mark.parametrize("late_s", (0.75, 0.9, 1.2))
 def test_a_printer_whose_answers_take_long_prints_each_order_once(tmp_path: Path, late_s: float) -> None:
     """Longer than others' ever do: it is waited for as long as it needs."""
     with ExitStack() as stack:

@@ -4,7 +4,6 @@ Sources: Epson's ESC/POS command reference for DLE EOT, GS r, GS ( H, GS a, GS g
 """
 
 import itertools
-from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -12,6 +11,7 @@ from agent.clock import Clock
 from agent.errors import Unavailable
 from agent.model.job import Counters
 from agent.model.printer import Need, PrinterStatus
+from agent.printers.fences import Fences
 from agent.printers.link import Link, Prompt
 from agent.printers.status import (
     Asb,
@@ -42,9 +42,6 @@ FACT_TIMEOUT_S = 3.0
 FACTS = (65, 66, 67, 68)
 CLEAR_BUFFERS = b"\x10\x14\x08\x01\x03\x14\x01\x06\x02\x08"
 CHUNK = 4096
-CRACKLE_S = 60.0
-"""Status bytes that nobody asked for, at two moments within so long: then one that was asked for proves nothing."""
-MOMENT_S = 0.5
 MOST_TOKENS = 512
 MOST_READS = 64
 QUIET_S = 0.1
@@ -71,10 +68,7 @@ class Dialogue:
         self.tokens: set[str] = set()
         self.poured = 0
         self.stalled_s = 0.0
-        self.fences_owed = 0
-        self._fences_late = 0
-        self._unasked: deque[float] = deque(maxlen=2)
-        self.heard_fence = False
+        self.fences = Fences(clock)
         self.questions: tuple[int, ...] = REALTIME_QUESTIONS
         self._realtime_s = REALTIME_TIMEOUT_S
         self._clock = clock
@@ -82,7 +76,7 @@ class Dialogue:
         self._moved_at = clock.monotonic()
         self._parser = ReplyParser()
         self._inbox: list[Reply] = []
-        self._fences = itertools.count()
+        self._marks = itertools.count()
 
     @property
     def status(self) -> PrinterStatus:
@@ -157,7 +151,7 @@ class Dialogue:
     @property
     def heard_something(self) -> bool:
         """Did the printer say anything that nobody has taken?"""
-        return bool(self._inbox or self.tokens or self.heard_fence)
+        return bool(self._inbox or self.tokens or self.fences.heard)
 
     @property
     def babbles(self) -> bool:
@@ -166,7 +160,7 @@ class Dialogue:
 
     def name_mark(self) -> str:
         """A fresh process ID that is no ticket's."""
-        token = f"~{next(self._fences) % 1000:03}"
+        token = f"~{next(self._marks) % 1000:03}"
         self.tokens.discard(token)
         return token
 
@@ -182,26 +176,13 @@ class Dialogue:
         """Did the printer answer GS r? The answers carry no name, so what came before is forgotten first."""
         self.forget()
         self.say(STATUS_FENCE)
-        self.fences_owed += 1
-        return self.wait(self.fences_answered, timeout_s)
-
-    def give_up_fences(self) -> None:
-        """Nobody waits for the answers that are owed any more; they may come all the same."""
-        self._fences_late, self.fences_owed = self._fences_late + self.fences_owed, 0
-
-    @property
-    def crackles(self) -> bool:
-        """Does the line say status bytes now and then that nobody asked for?"""
-        return len(self._unasked) == 2 and self._clock.monotonic() - self._unasked[0] < CRACKLE_S
+        self.fences.owed += 1
+        return self.wait(self.fences.answered, timeout_s)
 
     def is_quiet_for(self, listen_s: float) -> bool:
         """Does it say no status byte for so long, asked for nothing?"""
         self.forget()
-        return not self.wait(lambda: self.heard_fence, listen_s)
-
-    def fences_answered(self) -> bool:
-        """Was every GS r answered? An answer carries no name: only the last one owed can be the last one's."""
-        return self.fences_owed == 0
+        return not self.wait(lambda: self.fences.heard, listen_s)
 
     def ask_counters(self) -> Counters | None:
         """The cumulative cut and line counters (GS g 2), or None where there are none."""
@@ -340,7 +321,7 @@ class Dialogue:
             raise Unavailable("it never stops talking")
         self._parser.reset()
         self._inbox.clear()
-        self.heard_fence = False
+        self.fences.heard = False
 
     def _note(self, reply: Reply) -> None:
         if isinstance(reply, Asb):
@@ -352,19 +333,9 @@ class Dialogue:
         elif isinstance(reply, Block) and out_of_paper(reply):
             self.status = PrinterStatus(frozenset({Need.PAPER}))
         elif isinstance(reply, Fence):
-            self.heard_fence = True
-            self._count_fence()
+            self.fences.came()
         elif len(self._inbox) < MOST_TOKENS:
             self._inbox.append(reply)
-
-    def _count_fence(self) -> None:
-        now = self._clock.monotonic()
-        if self.fences_owed:
-            self.fences_owed -= 1
-        elif self._fences_late:
-            self._fences_late -= 1
-        elif not self._unasked or now - self._unasked[-1] > MOMENT_S:
-            self._unasked.append(now)
 
     def _count(self, kind: type[Reply]) -> int:
         return sum(isinstance(reply, kind) for reply in self._inbox)

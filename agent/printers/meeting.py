@@ -95,13 +95,12 @@ class Meeting:
     def _probe_tier(self) -> Tier:
         if self._dialogue.process_fence(self._patience.probe_s):
             return Tier.PROCESS_ID
-        late = min(self._dialogue.fences_owed, MOST_LATE)
-        self._dialogue.give_up_fences()
+        late = min(self._dialogue.fences.give_up(), MOST_LATE)
         if all(self._dialogue.status_fence(self._patience.probe_s) for _ in range(late + PROBE_FENCES)):
             for _ in range(late):
                 self._dialogue.hear(QUIET_S)
             return Tier.STATUS if self._dialogue.is_quiet_for(self._patience.listen_s) else Tier.NONE
-        self._dialogue.fences_owed += late
+        self._dialogue.fences.expect_again(late)
         return Tier.NONE
 
     def facts(self) -> tuple[str, ...] | None:

@@ -110,7 +110,7 @@ class Sending(Meeting):
                 self._cover_asked = True
                 self._dialogue.seen.clear()
             if self.capabilities.tier is Tier.STATUS:  # its answers bear no name: all must come
-                self._dialogue.fences_owed += 1 + len(marks)
+                self._dialogue.fences.owed += 1 + len(marks)
                 marks = frozenset()
             self._flight.append(Sent(intent, len(ticket), lines, self._clock.monotonic(), marks))
             if self.is_prompt:

@@ -125,12 +125,12 @@ class Session(Sending):
             self._asked_again = {sent.intent.token for sent in self._flight}
             self._dialogue.say(self._question(self._alive))
         elif self.capabilities.tier is Tier.STATUS:
-            self._dialogue.fences_owed += 1
+            self._dialogue.fences.owed += 1
             self._dialogue.say(STATUS_FENCE)
 
     def _heard_answer(self, timeout_s: float) -> bool:
         if self.capabilities.tier is Tier.STATUS:
-            return self._dialogue.wait(self._dialogue.fences_answered, timeout_s)
+            return self._dialogue.wait(self._dialogue.fences.answered, timeout_s)
         self._dialogue.wait(lambda: self._heard_any() or self._dialogue.status.need is not None, timeout_s)
         return self._heard_any()
 
@@ -154,7 +154,7 @@ class Session(Sending):
                     return NeedsHuman(need)
             if not self._dialogue.status_fence(self._patience.fence_s):
                 return Unknown("a fence was answered, but not the one after it")
-            if self._dialogue.crackles:
+            if self._dialogue.fences.crackle:
                 return Unknown("a fence was answered, but the line says such bytes unasked, too")
         elif first.intent.token not in self._dialogue.tokens:
             return Unknown("what came behind it was answered, and it was not")
@@ -214,7 +214,7 @@ class Session(Sending):
         """
         self._flight.clear()
         self._doubted = True
-        self._dialogue.give_up_fences()
+        self._dialogue.fences.give_up()
         self._dialogue.say(self._resync + RESET)
         began = self._clock.monotonic()
         deadline = began + self._patience.answer_s

@@ -53,8 +53,7 @@ class Worker:
         self._attempts = Attempts(post)
         self._facts = Facts()
         self._met = self._verified = False
-        self._looked_at = 0.0
-        self._patient_until = float("-inf")
+        self._looked_at, self._patient_until = 0.0, float("-inf")
         self._probed_at, self._probe_each_s = shop.clock.monotonic(), PROBE_AGAIN_S
         self._probes_left, self._probes_in_all = PROBES, MOST_PROBES
         self._asked: queue.SimpleQueue[Future[Known]] = queue.SimpleQueue()
@@ -224,9 +223,8 @@ class Worker:
 
     def _probe(self, session: Session, reader: Tx, doubt: Job | None) -> None:
         known = notes.known_printer(reader, self._printer.name, self._link_text)
-        is_new = known is None and self._wanted is None
-        now, patience_s = self._clock.monotonic(), self._post.shop.patience.first_meeting_s if is_new else 0.0
-        if now > self._patient_until + patience_s:  # else its connection did not last, and it is not new with each
+        patience_s = self._post.shop.patience.first_meeting_s if known is None and self._wanted is None else 0.0
+        if (now := self._clock.monotonic()) > self._patient_until + patience_s:  # else its connection did not last
             self._patient_until = now + patience_s
         while (found := session.probe(self._wanted)) is None or found.tier is Tier.NONE:
             if found is None:

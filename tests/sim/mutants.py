@@ -78,7 +78,7 @@ TABLE = {
         'outcome = Confirmed("cable")',
     ),
     "a status byte is taken before the buffer is drained": Mutant(
-        "printers/dialogue.py", "        return self.fences_owed == 0\n", "        return True\n"
+        "printers/fences.py", "        return self.owed == 0\n", "        return True\n"
     ),
     "a dish's note is not on its ticket": Mutant(
         "templates/_dishes.j2", "{% for line in d.note %}", "{% for line in [] %}"
