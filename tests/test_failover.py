@@ -144,7 +144,7 @@ def test_a_late_answer_settles_a_ticket_that_was_left_in_doubt(tmp_path: Path) -
         here.order_at(1, "wok")
         assert here.wait_for(1)
         here.idle()
-        here.device.trouble_replies("delay", "process_id", count=1, delay_s=12.0)  # type: ignore[arg-type]  # words of the enums
+        here.device.trouble_replies("delay", "process_id", count=2, delay_s=12.0)  # type: ignore[arg-type]  # words of the enums
         here.order_at(2, "wok")
         here.wait_told(2, states=("unconfirmed",))
         here.wait_told(2, timeout_s=20)

@@ -109,7 +109,7 @@ def test_a_link_cut_after_the_last_byte_is_settled_by_counters_where_nobody_else
         here.order(1)
         settled(here, 1)
         here.idle()
-        here.device.trouble_replies(Trouble.LOSE, Reply.PROCESS_ID, count=1)
+        here.device.trouble_replies(Trouble.LOSE, Reply.PROCESS_ID, count=2)  # of its head and its end
         here.order(2)
         assert here.wait_for(2)
         here.device.cut_link()
@@ -175,7 +175,7 @@ def test_a_mute_printer_that_hangs_up_now_and_then_is_not_new_each_time(tmp_path
         assert [ticket.number for ticket in here.tickets()] == ["1"]
 
 
-@pytest.mark.parametrize("late_s", (0.75, 0.9, 1.2))
+@pytest.mark.parametrize("late_s", (0.6, 0.75, 0.9, 1.2))
 def test_a_printer_whose_answers_take_long_prints_each_order_once(tmp_path: Path, late_s: float) -> None:
     """Longer than others' ever do: it is waited for as long as it needs."""
     with ExitStack() as stack:
@@ -484,13 +484,28 @@ def test_a_printer_that_does_not_tell_its_counters_any_more_gets_no_ticket_until
         assert [ticket.marked for ticket in here.whole(3)] == [False]
 
 
+@pytest.mark.parametrize("tier", (1, 2))
+def test_a_ticket_whose_head_is_thrown_away_is_not_believed(tmp_path: Path, tier: int) -> None:
+    """The link holds and the printer answers for the ticket's end; it did not for its head."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(tier=tier, counters=False, bytes_per_s=1500.0)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.device.swallow()
+        begins = here.device.received
+        here.order(2)
+        assert here.device.wait_for(lambda device: device.received > begins + 100, 5)
+        here.device.swallow(False)
+        assert settled(here, 2, 60)[-1] == ("completed", "confirmed")
+        assert [ticket.marked for ticket in here.whole(2)] == [True]
+
+
 def test_counters_that_never_count_prove_nothing(tmp_path: Path) -> None:
     """A clone that answers the same for ever: a lost answer leads to a marked ticket, not to a second unmarked one."""
     with kitchen(tmp_path, "tcp", PrinterSpec(counters=False)) as here:
         here.order(1)
         settled(here, 1)
         here.idle()
-        here.device.trouble_replies(Trouble.LOSE, Reply.PROCESS_ID, count=1)
+        here.device.trouble_replies(Trouble.LOSE, Reply.PROCESS_ID, count=2)  # of its head and its end
         here.order(2)
         settled(here, 2)
         assert [ticket.marked for ticket in here.whole(2)] == [False, True]

@@ -103,8 +103,11 @@ def printer(
     fence: bool = False,
     echo: bool = False,
     counters: bool = False,
+    forgetful: bool = False,
 ) -> Callable[[bytes], bytes]:
-    """The rule of a printer that knows these questions; `realtime` has its answer to each n."""
+    """The rule of a printer that knows these questions; `realtime` has its answer to each n. A `forgetful` one knows
+    only the last process ID that it was asked for.
+    """
 
     def answer(data: bytes) -> bytes:
         said = b""
@@ -118,6 +121,7 @@ def printer(
                 said += b"\x00" if fence else b""
                 position += 3
             elif rest[:3] == b"\x1d(H":
+                said = b"" if forgetful else said
                 said += b"\x37\x22" + rest[7:11] + b"\0" if echo else b""
                 position += 11
             elif rest[:3] == b"\x1dg2":
@@ -154,6 +158,7 @@ WELL = dict.fromkeys(ALL, 0x12)
         ),
         (printer(realtime=WELL, echo=True), Capabilities(Tier.PROCESS_ID, ALL, False)),
         (printer(echo=True), Capabilities(Tier.PROCESS_ID, (), False)),
+        (printer(echo=True, forgetful=True, fence=True), Capabilities(Tier.STATUS, (), False)),
         (printer(realtime=WELL, fence=True), Capabilities(Tier.STATUS, ALL, False)),
         (printer(realtime={1: 0x12, 4: 0x12}, fence=True), Capabilities(Tier.STATUS, (1, 4), False)),
         (printer(fence=True), Capabilities(Tier.STATUS, (), False)),
@@ -206,9 +211,10 @@ def test_what_a_socket_takes_at_once_needs_no_second_thread(room: int) -> None:
     here = over(link)
     here.capabilities = Capabilities(Tier.PROCESS_ID)
     here.start(b"ticket", TICKET, 1)
-    assert len(link.written) == min(room, len(b"ticket") + 11)
+    whole = b"\x1d(H\x06\x0000~000" + b"ticket" + b"\x1d(H\x06\x0000000A"
+    assert len(link.written) == min(room, len(whole))
     assert here.send_rest() is None
-    assert link.written == b"ticket\x1d(H\x06\x0000000A"
+    assert link.written == whole
 
 
 def test_a_socket_that_is_gone_is_told_by_the_second_half() -> None:

@@ -64,7 +64,7 @@ def test_a_lost_answer_is_not_made_good_by_the_next_one(tmp_path: Path) -> None:
     lost together: both are in doubt.
     """
     with slow_kitchen(tmp_path) as here:
-        here.device.trouble_replies("lose", "process_id", count=1)  # type: ignore[arg-type]  # words of the enums
+        here.device.trouble_replies("lose", "process_id", count=2)  # type: ignore[arg-type]  # words of the enums
         numbers = burst(here)
         came = on_paper(here, numbers)
         assert [number for number, marked in came if not marked] == [str(number) for number in numbers]

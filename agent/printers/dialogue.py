@@ -32,7 +32,6 @@ REALTIME_QUESTIONS = (1, 2, 3, 4)
 REALTIME_WELL = 0x12
 """What DLE EOT n answers when nothing is wrong: taken for a question that a printer does not know."""
 REALTIME_TIMEOUT_S = 0.5
-REALTIME_TRIES = 3
 SLOWEST_REALTIME_S = 1.5
 """Some printers, and some boxes in between, take longer: twice as long as an answer took is waited, this at most."""
 SHORT_WRITE_TIMEOUT_S = 3.0
@@ -90,19 +89,20 @@ class Dialogue:
 
     # -- questions -----------------------------------------------------------------------------------------------
 
-    def ask_status(self, tries: int = REALTIME_TRIES) -> PrinterStatus | None:
+    def ask_status(self, *, once: bool = False) -> PrinterStatus | None:
         """All DLE EOT `questions` at once; answers come in the order asked. None when one stays away.
 
-        Answers that came before are forgotten first; a fence that came is kept.
+        Twice, first with all patience, where it is not asked `once`: who asks again too soon can't tell whose answer
+        it is that comes. Answers that came before are forgotten first; a fence that came is kept.
         """
         asked, began = self.questions, self._clock.monotonic()
-        for attempt in range(tries):
-            for _ in range(MOST_READS if attempt else 1):  # late answers must not be taken for those to come
-                if not self.hear(QUIET_S if attempt else 0.0):
+        for again, wait_s in enumerate(self._status_waits(once)):
+            for _ in range(MOST_READS if again else 1):  # late answers must not be taken for those to come
+                if not self.hear(QUIET_S if again else 0.0):
                     break
             self._forget(RealTime)
             self.say(b"".join(bytes((0x10, 0x04, n)) for n in asked))
-            if self.wait(lambda: self._count(RealTime) >= len(asked), self._realtime_s):
+            if self.wait(lambda: self._count(RealTime) >= len(asked), wait_s):
                 took_s = self._clock.monotonic() - began
                 self._realtime_s = max(self._realtime_s, min(2 * took_s, SLOWEST_REALTIME_S))
                 answers = [reply.byte for reply in self._inbox if isinstance(reply, RealTime)]
@@ -111,6 +111,9 @@ class Dialogue:
                 self.status = status_from_realtime(*(told.get(n, REALTIME_WELL) for n in REALTIME_QUESTIONS))
                 return self.status
         return None
+
+    def _status_waits(self, once: bool) -> tuple[float, ...]:
+        return (self._realtime_s,) if once else (SLOWEST_REALTIME_S, self._realtime_s)
 
     def cover_question(self) -> bytes:
         """Real time: is the cover open when this arrives? Nothing where the printer does not answer it."""
@@ -124,7 +127,7 @@ class Dialogue:
     def answers_status(self) -> bool:
         """Does one that answered none of DLE EOT 1 to 4 answer the first one now?"""
         self.questions = REALTIME_QUESTIONS[:1]
-        answered = self.ask_status(tries=1) is not None
+        answered = self.ask_status(once=True) is not None
         self.questions = ()
         return answered
 
@@ -135,7 +138,7 @@ class Dialogue:
             known = []
             for n in REALTIME_QUESTIONS:
                 self.questions = (n,)
-                if self.ask_status(tries=1) is not None:
+                if self.ask_status(once=True) is not None:
                     known.append(n)
                 elif not known:
                     break  # who does not know the first one knows none
@@ -164,12 +167,12 @@ class Dialogue:
         self.tokens.discard(token)
         return token
 
-    def process_fence(self, timeout_s: float) -> bool:
-        """Did the printer echo a fresh process ID? Then all before it is printed."""
-        token = self.name_mark()
-        self.say(self.question(token))
-        answered = self.wait(lambda: token in self.tokens, timeout_s)
-        self.tokens.discard(token)
+    def process_fence(self, timeout_s: float, count: int = 1) -> bool:
+        """Did the printer echo so many fresh process IDs? Then all before them is printed."""
+        asked = [self.name_mark() for _ in range(count)]
+        self.say(b"".join(map(self.question, asked)))
+        answered = self.wait(lambda: self.tokens.issuperset(asked), timeout_s)
+        self.tokens.difference_update(asked)
         return answered
 
     def status_fence(self, timeout_s: float) -> bool:

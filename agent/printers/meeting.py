@@ -73,7 +73,7 @@ class Meeting:
         if known.tier is not Tier.NONE:
             self._dialogue.say(QUESTION_END)
             return True
-        return self._dialogue.ask_status(tries=1) is None
+        return self._dialogue.ask_status(once=True) is None
 
     def probe(self, wanted: Tier | None = None) -> Capabilities | None:
         """Find by asking what the printer can prove; `wanted` names the tier and saves that question.
@@ -93,7 +93,7 @@ class Meeting:
         return self.capabilities
 
     def _probe_tier(self) -> Tier:
-        if self._dialogue.process_fence(self._patience.probe_s):
+        if self._dialogue.process_fence(self._patience.probe_s, count=2):  # a ticket asks at its head and at its end
             return Tier.PROCESS_ID
         late = min(self._dialogue.fences.give_up(), MOST_LATE)
         if all(self._dialogue.status_fence(self._patience.probe_s) for _ in range(late + PROBE_FENCES)):
@@ -128,7 +128,7 @@ class Meeting:
         """Does a printer that proves nothing answer a status request? Then it may prove more than was found."""
         if not self._dialogue.questions:
             return self._dialogue.answers_status()
-        return self._dialogue.ask_status(tries=1) is not None
+        return self._dialogue.ask_status(once=True) is not None
 
     def look(self) -> Need | None:
         """The printer's sensors, now. None when it is well, or can't say.

@@ -130,19 +130,21 @@ class Sending(Meeting):
         return None if complete else self._unsent("stopped while it took no bytes")
 
     def _marked(self, ticket: bytes, breaks: Sequence[int]) -> tuple[bytes, frozenset[str]]:
-        """Over a line that stays when the printer loses its power, a question goes with every second of a long ticket:
-        what a printer misses while it starts then holds at least one, whose answer will be missing.
+        """A question goes before a ticket, too: who answers the one behind it may have missed its head. Over a line
+        that stays when the printer loses its power another one goes with every second of a long ticket: what a printer
+        misses while it starts then holds at least one, whose answer will be missing.
         """
-        if self._notices_power_cycle or self.capabilities.tier is Tier.NONE:
+        if self.capabilities.tier is Tier.NONE:
             return ticket, frozenset()
-        out, last, marks = bytearray(), 0, set()
-        for at, following in pairwise((*breaks, len(ticket))):
-            if last < at < len(ticket) and following - last > self._bytes_per_s * MARK_EACH_S:
-                mark = self._dialogue.name_mark()
-                out += ticket[last:at] + self._question(mark)
-                last = at
-                marks.add(mark)
-        return bytes(out) + ticket[last:], frozenset(marks)
+        places = [0]
+        if not self._notices_power_cycle:
+            for at, following in pairwise((*breaks, len(ticket))):
+                if places[-1] < at < len(ticket) and following - places[-1] > self._bytes_per_s * MARK_EACH_S:
+                    places.append(at)
+        marks = [self._dialogue.name_mark() for _ in places]
+        ends = (*places[1:], len(ticket))
+        marked = [self._question(mark) + ticket[at:end] for mark, at, end in zip(marks, places, ends, strict=True)]
+        return b"".join(marked), frozenset(marks)
 
     @property
     def opened(self) -> bool:

@@ -81,7 +81,7 @@ class Session(Sending):
         budget_s = max(self._patience.answer_s, 7.0 + first.size / self._bytes_per_s + first.lines * SLOWEST_LINE_S)
         began = started = quiet_since = self._clock.monotonic()
         carried_s = sum(sent.size for sent in self._flight) / self._bytes_per_s
-        patience_s = self._patience.silence_said_s + (0.0 if first.marks else carried_s)
+        patience_s = self._patience.silence_said_s + (0.0 if len(first.marks) > 1 else carried_s)
         expected_s = max(carried_s, first.lines * self._line_s)
         progress = (self._link.unsent(), len(self._dialogue.tokens))
         heard, heard_at = self._dialogue.replies, began
@@ -101,7 +101,7 @@ class Session(Sending):
                 return Unknown("stopped while waiting for its answer")
             if self.capabilities.realtime and self._clock.monotonic() - began > carried_s and not self._link.unsent():
                 self._cover_asked = False  # from here on an answer may be to another question
-                self._asked_in_vain |= self._dialogue.ask_status(tries=1) is None
+                self._asked_in_vain |= self._dialogue.ask_status(once=True) is None
             if need := self._need():
                 return NeedsHuman(need)
             if heard != (heard := self._dialogue.replies):
@@ -148,7 +148,7 @@ class Session(Sending):
         """
         if self.capabilities.tier is Tier.STATUS:
             if self.capabilities.realtime:
-                if self._asked_in_vain or self._dialogue.ask_status(tries=1) is None:
+                if self._asked_in_vain or self._dialogue.ask_status(once=True) is None:
                     return Unknown("a fence was answered, but not every status request around it")
                 if need := self._need():
                     return NeedsHuman(need)
@@ -169,10 +169,11 @@ class Session(Sending):
             if first.intent.misses(self.counters):
                 return Unknown("it answered, but its counters say that a part is not on paper")
             fits = first.intent.fits(self.counters)
-        is_sure = self._notices_power_cycle or (fits and not first.intent.drawn)
-        if not is_sure and (self._is_shaken() or not first.marks <= self._dialogue.tokens):
+        is_sure = fits and not first.intent.drawn
+        may_have_slept = not self._notices_power_cycle and self._is_shaken()
+        if not is_sure and (may_have_slept or not first.marks <= self._dialogue.tokens):
             self._stall_s = max(STALL_S, 2 * self._dialogue.stalled_s)
-            return Unknown("it answered, but not all the time: it may have lost its power meanwhile")
+            return Unknown("it answered, but not all the time: it may have lost its power or a part of it meanwhile")
         if self.opened and not fits:  # many cut when it is closed
             return Unknown("it answered, but its cover was open meanwhile: the ticket may lie in two pieces")
         self._dialogue.tokens -= first.marks

@@ -7,7 +7,7 @@ time), appendix 2 (the status' bytes), 5.2.4 (how a network board wraps answers:
 from agent.clock import Clock
 from agent.model.job import Counters
 from agent.model.printer import Need, PrinterStatus
-from agent.printers.dialogue import MOST_TOKENS, REALTIME_TIMEOUT_S, REALTIME_TRIES, Dialogue
+from agent.printers.dialogue import MOST_TOKENS, Dialogue
 from agent.printers.link import Link
 from agent.printers.status import Asb, Block, Reply, ReplyParser
 
@@ -67,13 +67,13 @@ class StarDialogue(Dialogue):
         self._asked[name] = token
         return PRINTED + name
 
-    def ask_status(self, tries: int = REALTIME_TRIES) -> PrinterStatus | None:
+    def ask_status(self, *, once: bool = False) -> PrinterStatus | None:
         """ESC ACK SOH."""
-        for _ in range(tries):
+        for wait_s in self._status_waits(once):
             self.hear()
             self._heard_status = False
             self.say(ASK_STATUS)
-            if self.wait(lambda: self._heard_status, REALTIME_TIMEOUT_S):
+            if self.wait(lambda: self._heard_status, wait_s):
                 return self.status
         return None
 
