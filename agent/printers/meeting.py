@@ -178,10 +178,10 @@ class Meeting:
         """
         if need := self.look():
             return need
-        reports = self._dialogue.report_by_itself if self.capabilities.tier is Tier.PROCESS_ID else b""
-        self._dialogue.say(RESET + reports)
         if not self._fence(self._patience.fence_s):
             raise Unavailable("no answer to a fence")
+        reports = self._dialogue.report_by_itself if self.capabilities.tier is Tier.PROCESS_ID else b""
+        self._dialogue.say(RESET + reports)  # and what it made of half a question is forgotten
         self._counts |= self.capabilities.counters
         self.refresh_counters()
         self._well_at = self._clock.monotonic()

@@ -86,12 +86,13 @@ def garbled(data: bytes) -> bytes:
 class LineFaults(Struct):
     """What is wrong between the host and the printer. `cut_at` counts bytes since the printer was made.
 
-    `unnoticed`: a loss of power that the line does not show.
+    `unnoticed`: a loss of power that the line does not show. `swallow_left`: so many bytes more; None for ever.
     """
 
     refuse: bool = False
     stall: bool = False
     swallow: bool = False
+    swallow_left: int | None = None
     mute: bool = False
     unnoticed: bool = False
     cut_at: int | None = None

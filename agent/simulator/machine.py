@@ -174,9 +174,18 @@ class Machine:
         self._queue(data[done:] if done else data)
 
     def _queue(self, data: bytes) -> None:
-        if not self.wire.swallow:
-            self._buffer += data
-            self._print()
+        self._buffer += self._unswallowed(data)
+        self._print()
+
+    def _unswallowed(self, data: bytes) -> bytes:
+        wire = self.wire
+        if not wire.swallow:
+            return data
+        if wire.swallow_left is None:
+            return b""
+        data, wire.swallow_left = data[wire.swallow_left :], max(0, wire.swallow_left - len(data))
+        wire.swallow = wire.swallow_left > 0
+        return data
 
     # --- the mechanism (the lock is held) ---------------------------------------------------------------------------
 

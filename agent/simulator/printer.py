@@ -143,10 +143,10 @@ class VirtualPrinter(Machine):
                 self.wire.cut_at = None
                 self._drop(reset)
 
-    def swallow(self, on: bool = True) -> None:
-        """Accept bytes and never print them; real-time status is answered as if all is well."""
+    def swallow(self, on: bool = True, next_bytes: int | None = None) -> None:
+        """Accept bytes and never print them, or so many of them; real-time status is answered as if all is well."""
         with self._change():
-            self.wire.swallow = on
+            self.wire.swallow, self.wire.swallow_left = on, next_bytes
 
     def mute(self, on: bool = True) -> None:
         """Print, and say nothing at all."""

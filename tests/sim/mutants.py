@@ -80,6 +80,19 @@ TABLE = {
     "a status byte is taken before the buffer is drained": Mutant(
         "printers/fences.py", "        return self.owed == 0\n", "        return True\n"
     ),
+    "a till's receipt counts for a ticket": Mutant(
+        "spool/doubt.py", "shared=epoch is not Epoch.SAME and not cable.is_ours,", "shared=False,", seeds=2000
+    ),
+    "a line that crackles is believed": Mutant(
+        "printers/session.py", "if self._dialogue.fences.crackle:", "if False:", seeds=2000
+    ),
+    "a ticket's head is not asked for": Mutant(
+        "printers/sending.py",
+        "        if self.capabilities.tier is Tier.NONE:\n            return ticket, frozenset()\n",
+        "        if self._notices_power_cycle or self.capabilities.tier is Tier.NONE:\n"
+        "            return ticket, frozenset()\n",
+        seeds=2000,
+    ),
     "a dish's note is not on its ticket": Mutant(
         "templates/_dishes.j2", "{% for line in d.note %}", "{% for line in [] %}"
     ),

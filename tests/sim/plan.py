@@ -74,11 +74,11 @@ class Plan(msgspec.Struct, frozen=True):
 ANYWHERE = ("kick", "down", "forget", "deaf", "take_over", "restart", "full", "eio", "read_only", "copy", "pause")
 AT_A_PRINTER = (
     *("paper", "paper", "cover", "jam", "power", "power", "cut", "cut", "refuse", "stall", "mute", "swallow"),
-    *("lose", "garble", "delay", "double", "babble", "offline", "dark"),
+    *("lose", "garble", "delay", "double", "babble", "offline", "dark", "till", "till", "crackle", "gulp"),
 )
 
 
-_DUMB = ("stall", "mute", "swallow", "lose", "garble", "delay", "dark", "babble")
+_DUMB = ("stall", "mute", "swallow", "lose", "garble", "delay", "dark", "babble", "crackle")
 """A printer that is dumb when it is met first is believed to be, unless the configuration says what it can prove."""
 _CONFIRMS = {1: "process_id", 2: "status", 3: "none"}
 MET_S = 90.0
@@ -119,7 +119,7 @@ def draw(seed: int) -> Plan:
 def _spec(dice: random.Random, tier: int, serial: bool) -> PrinterSpec:
     return PrinterSpec(
         tier=tier,
-        realtime=tier < 3,
+        realtime=tier == 1 or (tier == 2 and dice.random() < 0.7),
         counters=dice.random() < 0.7,
         counters_lag=dice.random() < 0.3,
         reserve_replies=dice.random() < 0.5,

@@ -10,6 +10,7 @@ from agent.simulator.faults import Trouble as Reply
 from agent.simulator.printer import VirtualPrinter
 from tests.disk.disk import Fault
 from tests.sim.plan import BAR, KITCHEN, Trouble
+from tests.sim.till import TILL
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -19,6 +20,9 @@ STARTS_S = 1.0
 """A printer has its power again, and is still deaf: manuals have it offline until it is ready, and a head must be warm.
 The agent counts on no less than MARK_EACH_S of it.
 """
+RECEIPT_LINE = TILL.encode() * 20 + b"\n"
+TICKET_LINES = 12
+"""Of the shortest ones: a receipt of another length is not mixed up with a ticket."""
 _REPLIES = {"lose": Reply.LOSE, "garble": Reply.GARBLE, "delay": Reply.DELAY, "double": Reply.DUPLICATE}
 
 
@@ -27,7 +31,7 @@ def befall(world: "World", trouble: Trouble) -> None:
     world.baton.say(trouble)
     then = partial(world.baton.at, trouble.for_s + (STARTS_S if trouble.what in ("power", "dark") else 0.0))
     if trouble.where:
-        _at_printer(world.devices[trouble.where], trouble, then, serial=world.plan.serial)
+        _at_printer(world, world.devices[trouble.where], trouble, then, serial=world.plan.serial)
     else:
         _elsewhere(world, trouble, then)
 
@@ -42,7 +46,12 @@ def mend(world: "World", device: VirtualPrinter) -> None:
 
 
 def _at_printer(
-    device: VirtualPrinter, trouble: Trouble, then: Callable[[Callable[[], None]], None], *, serial: bool
+    world: "World",
+    device: VirtualPrinter,
+    trouble: Trouble,
+    then: Callable[[Callable[[], None]], None],
+    *,
+    serial: bool,
 ) -> None:
     match trouble.what:
         case "paper":
@@ -58,6 +67,16 @@ def _at_printer(
             device.cut_link(trouble.number, reset=bool(trouble.number % 2))
         case "babble":
             device.babble(random.Random(trouble.number).randbytes(1 + trouble.number % 3))
+        case "gulp":
+            _when_idle(world, device, partial(device.swallow, next_bytes=trouble.number % 600))
+        case "crackle":
+            _crackle(world, device, trouble)
+        case "till" if serial:
+            pass  # nobody else is on that line
+        case "till":
+            device.cut_link(trouble.number, reset=bool(trouble.number % 2))
+            receipt = RECEIPT_LINE * (TICKET_LINES + trouble.number % 8)
+            _when_idle(world, device, partial(device.receive, b"\x1b@" + receipt + b"\x1dVB\0"))
         case what if what in _REPLIES:
             delay_s = trouble.for_s if what == "delay" else 0.0
             device.trouble_replies(_REPLIES[what], count=1 + trouble.number % 6, delay_s=delay_s)
@@ -65,6 +84,23 @@ def _at_printer(
             begin, end = _LASTING[what]
             begin(device)
             then(partial(end, device))
+
+
+def _crackle(world: "World", device: VirtualPrinter, trouble: Trouble) -> None:
+    """The line says a byte now and then that looks like an answer to GS r."""
+    dice = random.Random(trouble.number)
+    at_s, longest_s = 0.0, dice.choice((1.0, 5.0, 20.0))
+    while at_s < max(trouble.for_s, 30.0):
+        world.baton.at(at_s, partial(device.babble, dice.choice((b"\0", b"\x03", b"\x0c", b"\x60"))))
+        at_s += dice.uniform(0.2, longest_s)
+
+
+def _when_idle(world: "World", device: VirtualPrinter, then: Callable[[], None], within_s: float = 30.0) -> None:
+    """As soon as nothing of ours is under way in it, or the link has just broken."""
+    if not device.buffered and device.reachable and not (device.connected and device.paper.current.items):
+        then()
+    elif within_s > 0:
+        world.baton.at(0.02, partial(_when_idle, world, device, then, within_s - 0.02))
 
 
 _LASTING: dict[str, tuple[Callable[[VirtualPrinter], None], Callable[[VirtualPrinter], None]]] = {

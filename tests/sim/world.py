@@ -23,6 +23,7 @@ from tests.sim.life import Truth, Wall, live
 from tests.sim.people import People
 from tests.sim.plan import BREATH, DISK, HOMES, Crash, Plan, config_of
 from tests.sim.printers import Cable
+from tests.sim.till import without_receipts
 from tests.sim.troubles import befall, mend
 
 BEGAN = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -97,11 +98,12 @@ class World:
 
     @property
     def paper(self) -> dict[str, list[Any]]:
-        """All pieces by printer, with what still hangs out of it."""
-        return {
-            name: [*device.paper.pieces, *([device.paper.current] if device.paper.current.items else [])]
-            for name, device in self.devices.items()
-        }
+        """All pieces by printer, with what still hangs out of it; what a till printed is not there."""
+        paper = {}
+        for name, device in self.devices.items():
+            hanging = [device.paper.current] if device.paper.current.items else []
+            paper[name] = [without_receipts(piece) for piece in (*device.paper.pieces, *hanging)]
+        return paper
 
     # -- the agent's lives ----------------------------------------------------------------------------------------
 
