@@ -7,6 +7,7 @@ import termios
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,12 @@ def test_a_ticket_is_printed_whole_and_confirmed(flow: Flow) -> None:
         link.close()
         (piece,) = printer.paper.pieces
         assert piece.text.split() == TEXT.decode().split()
+
+
+def test_a_break_is_no_byte(line: Line) -> None:
+    """Which a printer says when it is switched off or on. A pty can't say one: the line's settings must do."""
+    with closing(SerialConnector(Settings(line.path, 9600, "none")).open()), Path(line.path).open("rb", 0) as same:
+        assert termios.tcgetattr(same)[0] & termios.IGNBRK
 
 
 def test_flow_bytes_are_no_part_of_an_answer(line: Line) -> None:

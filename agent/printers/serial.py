@@ -125,7 +125,7 @@ class SerialConnector:
 
         s = self._settings
         try:
-            return serial.Serial(
+            port = serial.Serial(
                 str(path),
                 baudrate=s.baud,
                 bytesize=s.bits,
@@ -135,8 +135,17 @@ class SerialConnector:
                 timeout=0,
                 exclusive=True,
             )
+            _ignore_breaks(port.fileno())
         except (OSError, ValueError, termios.error) as exc:
             raise Unavailable(_advice(path, exc)) from exc
+        return port
+
+
+def _ignore_breaks(descriptor: int) -> None:
+    """A printer that is switched off or on says a break, which would be read as a NUL: as a status byte."""
+    settings = termios.tcgetattr(descriptor)
+    settings[0] |= termios.IGNBRK
+    termios.tcsetattr(descriptor, termios.TCSANOW, settings)
 
 
 def _advice(path: Path, exc: Exception) -> str:
