@@ -68,7 +68,7 @@ class Settlement(msgspec.Struct, frozen=True):
     """Where a job goes after an attempt, and on what grounds.
 
     `keep_intent` while the ticket may still be in the printer, or in doubt; `leaves` when it is in doubt, and the
-    printer goes on with others.
+    printer goes on with others. `uncounted`: its printer's counters shall say nothing of it any more.
     """
 
     state: JobState
@@ -77,6 +77,7 @@ class Settlement(msgspec.Struct, frozen=True):
     mark: Mark | None = None
     keep_intent: bool = False
     leaves: bool = False
+    uncounted: bool = False
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -235,12 +236,15 @@ def settle(tx: Tx, job: Job, outcome: Settlement) -> JobState:
         if outcome.mark is not None:
             hand_on_mark(tx, job, outcome.mark)
     also = (
-        "mark = coalesce(?, mark), intent = CASE WHEN ? THEN intent END, flight = CASE WHEN ? THEN flight END, "
+        "mark = coalesce(?, mark), "
+        "intent = CASE WHEN ? THEN CASE WHEN ? THEN json_remove(intent, '$.baseline') ELSE intent END END, "
+        "flight = CASE WHEN ? THEN flight END, "
         "printer = CASE WHEN ? THEN home ELSE printer END, evidence = ?"
     )
     in_flight = outcome.keep_intent and not outcome.leaves
     evidence = outcome.evidence or _EVIDENCE.get(state, "")
-    values = (outcome.mark, outcome.keep_intent, in_flight, state is JobState.PENDING, evidence)
+    kept = outcome.keep_intent
+    values = (outcome.mark, kept, outcome.uncounted, in_flight, state is JobState.PENDING, evidence)
     move(tx, job.id, state, reason, also, values)
     tell(tx, job.id, evidence)
     if state is JobState.CANCELED and outcome.mark is None:

@@ -169,11 +169,12 @@ class Session(Sending):
             if first.intent.misses(self.counters):
                 return Unknown("it answered, but its counters say that a part is not on paper")
             fits = first.intent.fits(self.counters)
-        is_sure = fits and not first.intent.drawn
+        if not first.marks <= self._dialogue.tokens:
+            return Unknown("it answered for the end of the ticket, and not for all of it", missed=True)
         may_have_slept = not self._notices_power_cycle and self._is_shaken()
-        if not is_sure and (may_have_slept or not first.marks <= self._dialogue.tokens):
+        if may_have_slept and (first.intent.drawn or not fits):
             self._stall_s = max(STALL_S, 2 * self._dialogue.stalled_s)
-            return Unknown("it answered, but not all the time: it may have lost its power or a part of it meanwhile")
+            return Unknown("it answered, but not all the time: it may have lost its power meanwhile")
         if self.opened and not fits:  # many cut when it is closed
             return Unknown("it answered, but its cover was open meanwhile: the ticket may lie in two pieces")
         self._dialogue.tokens -= first.marks

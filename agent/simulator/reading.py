@@ -21,6 +21,7 @@ _STANDS_IN = re.compile(r"^\s*(?:代打\s*)?(?:代打|printed for)\s*[::]\s*(\S.
 _OTHER_BANNER = re.compile(r"^\s*(迟到|LATE\b|旧单(?!待定)|OLD \d|缺单|MISSING #|代打|printed for)")
 _LATE = re.compile(r"^\s*(迟到|LATE\b|旧单(?!待定)|OLD \d)")
 _LISTING = re.compile(r"^\s*(旧单待定|OLD ORDERS|订单太多|TOO MANY ORDERS|预订单|UPCOMING ORDERS)")
+_PLAIN_BANNER = re.compile(r"作废\s*CANCELLED|补打\s*REPRINT")
 _PAGE = re.compile(r"^\s*(欢迎(\s*WELCOME)?|WELCOME|打印测试(\s*PRINT TEST)?|PRINT TEST)\s*$")
 _NOTICE = re.compile(rf"^\s*(报警|ALARM\b)|{_LISTING.pattern}|{_PAGE.pattern}")
 _HEADER = re.compile(r"\s*#(\S+)(\s|$)")
@@ -47,9 +48,10 @@ class Printed(msgspec.Struct):
     `number` and `station` are empty, `running` is 0 where the paper does not say. `marked`: it bears the inverted
     banner 补打 REPRINT, `asked`: which says that somebody wanted it. `whole`: it has its head, its running number and
     the time of printing (`at`) at the end. `only_changes`: a revision that does not say what stays as it was.
-    `printed_for` is whom this printer stands in for (代打). `late`: it says that it is out of turn, or old. `notice`:
-    no ticket, but an alarm to the staff, a page that welcomes or tests, or a list of orders (`listing`). `behind_part`:
-    what came before it is no whole ticket, and may be its head. `body` are the words from the head on.
+    `damaged`: a banner of it is not white on black, and may be overlooked; such a ticket is not whole. `printed_for` is
+    whom this printer stands in for (代打). `late`: it says that it is out of turn, or old. `notice`: no ticket, but an
+    alarm to the staff, a page that welcomes or tests, or a list of orders (`listing`). `behind_part`: what came before
+    it is no whole ticket, and may be its head. `body` are the words from the head on.
     """
 
     printer: str
@@ -63,6 +65,7 @@ class Printed(msgspec.Struct):
     marked: bool = False
     asked: bool = False
     has_head: bool = False
+    damaged: bool = False
     whole: bool = False
     printed_for: str = ""
     late: bool = False
@@ -140,7 +143,7 @@ def _read_line(line: Line, ticket: Printed) -> None:
     elif not ticket.running and (footer := _FOOTER.match(text)):
         ticket.station, ticket.running = footer.group(1), int(footer.group(2))
     elif ticket.running and (printed := _PRINTED_AT.search(text)):
-        ticket.whole, ticket.at = True, printed.group(1)
+        ticket.whole, ticket.at = not ticket.damaged, printed.group(1)
     elif ticket.whole and (stands_in := _STANDS_IN.search(_black(line))):
         ticket.printed_for = stands_in.group(1)
     elif ticket.whole and (reprint := _REPRINT.search(_black(line))):
@@ -170,6 +173,8 @@ def _read_top(line: Line, ticket: Printed) -> None:
         ticket.printed_for = stands_in.group(1)
     elif _LATE.search(black):
         ticket.late = True
+    elif _PLAIN_BANNER.search(line.text):
+        ticket.damaged = True
     elif (number := _head(line)) is not None:
         ticket.has_head, ticket.number = True, number
     elif footer := _FOOTER.match(line.text):

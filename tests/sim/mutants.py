@@ -63,12 +63,12 @@ TABLE = {
     ),
     "no answer means that it is sent again, unmarked": Mutant(
         "spool/settlements.py",
-        "return Settlement(JobState.UNCONFIRMED, reason=evidence, keep_intent=True)",
+        "return Settlement(JobState.UNCONFIRMED, reason=evidence, keep_intent=True, uncounted=missed)",
         "return Settlement(JobState.PENDING, reason=evidence)",
     ),
     "no answer means that it is printed": Mutant(
         "spool/settlements.py",
-        "return Settlement(JobState.UNCONFIRMED, reason=evidence, keep_intent=True)",
+        "return Settlement(JobState.UNCONFIRMED, reason=evidence, keep_intent=True, uncounted=missed)",
         'return Settlement(JobState.COMPLETED, "confirmed", evidence)',
     ),
     "a reprint bears no mark": Mutant("spool/settlements.py", ", mark=Mark.POSSIBLE_DUPLICATE", ""),

@@ -70,6 +70,7 @@ class People:
         found = sum(
             self._stations.is_whole(printed)
             and (printed.number, printed.station, printed.running) == wanted
+            and (printed.banner is Banner.VOID) == (ticket["kind_of_ticket"] == "cancel")
             and (story is None or _misses_nothing(printed, story))
             for printer, pieces in self._paper().items()
             for printed in read_paper(printer, pieces)

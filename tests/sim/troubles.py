@@ -95,12 +95,15 @@ def _crackle(world: "World", device: VirtualPrinter, trouble: Trouble) -> None:
         at_s += dice.uniform(0.2, longest_s)
 
 
-def _when_idle(world: "World", device: VirtualPrinter, then: Callable[[], None], within_s: float = 30.0) -> None:
-    """As soon as nothing of ours is under way in it, or the link has just broken."""
-    if not device.buffered and device.reachable and not (device.connected and device.paper.current.items):
+def _when_idle(
+    world: "World", device: VirtualPrinter, then: Callable[[], None], received: int = -1, looks: int = 600
+) -> None:
+    """As soon as nothing comes in and nothing of ours is under way in it, or the link has just broken."""
+    quiet = device.received == received and not device.buffered and device.reachable
+    if quiet and not (device.connected and device.paper.current.items):
         then()
-    elif within_s > 0:
-        world.baton.at(0.02, partial(_when_idle, world, device, then, within_s - 0.02))
+    elif looks:
+        world.baton.at(0.05, partial(_when_idle, world, device, then, device.received, looks - 1))
 
 
 _LASTING: dict[str, tuple[Callable[[VirtualPrinter], None], Callable[[VirtualPrinter], None]]] = {
