@@ -109,8 +109,9 @@ def test_a_link_cut_after_the_last_byte_is_settled_by_counters_where_nobody_else
         here.order(1)
         settled(here, 1)
         here.idle()
-        here.device.trouble_replies(Trouble.LOSE, Reply.PROCESS_ID, count=2)  # of its head and its end
         here.order(2)
+        assert here.device.wait_for(lambda device: "#2" in device.paper.current.text, 5)
+        here.device.trouble_replies(Trouble.LOSE, Reply.PROCESS_ID, count=1)
         assert here.wait_for(2)
         here.device.cut_link()
         assert settled(here, 2)[-1] == ("completed", "confirmed")

@@ -26,12 +26,13 @@ def evidence(
     alone: bool = True,
     stays: bool = False,
     drawn: bool = False,
+    headless: bool = False,
 ) -> Evidence:
     """A ticket of 12 lines and one cut, and what the counters moved by."""
     now = None if cuts is None else Counters(BEFORE.cuts + cuts, BEFORE.lines + lines)
     return Evidence(
         tier,
-        Intent("000A", 12, 18, 1, baseline, drawn=drawn),
+        Intent("000A", 12, 18, 1, baseline, drawn=drawn, headless=headless),
         sent=sent,
         late_answer=late,
         offline=offline,
@@ -89,6 +90,9 @@ def evidence(
             Verdict.REPRINT,
             id="a piece of a picture may hang there",
         ),
+        pytest.param(evidence(cuts=1, lines=12, headless=True), Verdict.REPRINT, id="a line more or less is no head"),
+        pytest.param(evidence(cuts=0, lines=3, headless=True), Verdict.REPRINT_PARTIAL, id="a torn slip all the same"),
+        pytest.param(evidence(late=True, headless=True), Verdict.DONE, id="its answers came late, both"),
         pytest.param(evidence(Tier.STATUS, cuts=1, lines=12), Verdict.REPRINT, id="tier 2: any doubt is marked"),
         pytest.param(evidence(Tier.NONE), Verdict.REPRINT, id="tier 3: any doubt is marked"),
     ],

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from agent.encode.escpos import encode
 from agent.encode.typeset import typeset
@@ -13,7 +14,7 @@ from agent.model.order import Order, Upsert
 from agent.model.station import Match, Station
 from agent.model.ticket import Language, Notice, Summary, Ticket, Upcoming
 from agent.simulator.paper import Paper
-from agent.simulator.piece import Item, Piece
+from agent.simulator.piece import Item, Line, Piece
 from agent.simulator.reading import Banner, read_piece
 from agent.simulator.share import Stations
 from agent.simulator.verdict import Fault, Finding, Verdict, judge_paper
@@ -227,6 +228,30 @@ def test_the_rest_of_a_torn_ticket_is_taken_back_with_its_head() -> None:
     assert judge([order], [marked], [head, rest]).fine
     assert faults(judge([order], [print_ticket(order)], [head, rest])) == [Fault.PARTIAL, Fault.PARTIAL]
     assert faults(judge([order], [marked], [rest])) == [Fault.PARTIAL]
+
+
+def test_a_ticket_whose_banner_lost_its_colour_is_not_whole() -> None:
+    """A printer that missed the command for white on black prints the words all the same; nobody sees them."""
+    order = upsert(BUNS)
+    void = print_ticket(order, kind=JobKind.CANCEL)
+    pale = Piece(void.width_dots, [plain(void.lines[0]), *void.items[1:]])
+    again = print_ticket(order, kind=JobKind.CANCEL, mark=Mark.POSSIBLE_DUPLICATE, attempt=2)
+    assert judge([order, cancel()], [print_ticket(order), pale, again]).fine
+    assert faults(judge([order, cancel()], [print_ticket(order), pale])) == [Fault.PARTIAL, Fault.LOST]
+
+
+def plain(line: Line) -> Line:
+    """The line, black on white."""
+    runs = tuple(replace(run, look=replace(run.look, inverted=False)) for run in line.runs)
+    return replace(line, runs=runs)
+
+
+def test_a_notices_rest_takes_nothing_from_anybody() -> None:
+    """Its whole copy follows at once; the rest of a ticket is none."""
+    order, said = upsert(BUNS), notice()
+    assert judge([order], [rest(said, 3), said, print_ticket(order)]).fine
+    assert faults(judge([order], [rest(said, 3), print_ticket(order)])) == [Fault.PARTIAL]
+    assert faults(judge([order], [rest(print_ticket(order), 3), said, print_ticket(order)])) == [Fault.PARTIAL]
 
 
 def rest(piece: Piece, lines: int = 2) -> Piece:
@@ -520,6 +545,15 @@ class TestOnlyChanges:
         assert faults(judge(list(self.events), [self.full, self.changes(*fewer)])) == [Fault.WRONG]
         wrong = [*self.told[:left_out], "+9", self.told[left_out + 1].split()[0], *self.told[left_out + 2 :]]
         assert faults(judge(list(self.events), [self.full, self.changes(*wrong)])) == [Fault.WRONG]
+
+    def test_a_dish_that_stands_alone_and_in_a_set_meal_is_amended_in_both(self) -> None:
+        """Each by its own number, and no line says the sum."""
+        old = upsert({"name": "套餐", "qty": "1", "children": [{"name": "油条", "qty": "2"}]})
+        more = {"name": "套餐", "qty": "2", "children": [{"name": "油条", "qty": "2"}]}
+        new = upsert(more, {"name": "油条", "qty": "2"}, rev=2)
+        told = ("加 +1", "套餐 x1 → x2", "└油条 +2", "加 +2", "油条")
+        assert judge([old, new], [print_ticket(old), self.changes(*told)]).fine
+        assert faults(judge([old, new], [print_ticket(old), self.changes(*told[:2])])) == [Fault.WRONG]
 
     def test_changes_to_a_ticket_that_is_not_on_paper_are_wrong(self) -> None:
         """Nobody knows the rest of the order; nor does a torn ticket tell it."""

@@ -68,7 +68,7 @@ class Settlement(msgspec.Struct, frozen=True):
     """Where a job goes after an attempt, and on what grounds.
 
     `keep_intent` while the ticket may still be in the printer, or in doubt; `leaves` when it is in doubt, and the
-    printer goes on with others. `uncounted`: its printer's counters shall say nothing of it any more.
+    printer goes on with others. `headless` is kept in the intent.
     """
 
     state: JobState
@@ -77,7 +77,7 @@ class Settlement(msgspec.Struct, frozen=True):
     mark: Mark | None = None
     keep_intent: bool = False
     leaves: bool = False
-    uncounted: bool = False
+    headless: bool = False
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -237,14 +237,14 @@ def settle(tx: Tx, job: Job, outcome: Settlement) -> JobState:
             hand_on_mark(tx, job, outcome.mark)
     also = (
         "mark = coalesce(?, mark), "
-        "intent = CASE WHEN ? THEN CASE WHEN ? THEN json_remove(intent, '$.baseline') ELSE intent END END, "
+        "intent = CASE WHEN ? THEN CASE WHEN ? THEN json_set(intent, '$.headless', json('true')) ELSE intent END END, "
         "flight = CASE WHEN ? THEN flight END, "
         "printer = CASE WHEN ? THEN home ELSE printer END, evidence = ?"
     )
     in_flight = outcome.keep_intent and not outcome.leaves
     evidence = outcome.evidence or _EVIDENCE.get(state, "")
     kept = outcome.keep_intent
-    values = (outcome.mark, kept, outcome.uncounted, in_flight, state is JobState.PENDING, evidence)
+    values = (outcome.mark, kept, outcome.headless, in_flight, state is JobState.PENDING, evidence)
     move(tx, job.id, state, reason, also, values)
     tell(tx, job.id, evidence)
     if state is JobState.CANCELED and outcome.mark is None:

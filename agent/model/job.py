@@ -97,7 +97,8 @@ class Intent(msgspec.Struct, frozen=True):
 
     The printer's counters will have moved by `cuts` and by `lines` to `most_lines` when it is on paper. `baseline` is
     None where the printer has no sound counters or they were not fresh. `opened`: its cover was open meanwhile.
-    `drawn`: counters say nothing of a part of it.
+    `drawn`: counters say nothing of a part of it. `headless`: nobody heard that its head arrived, and they
+    are too rough to tell.
     """
 
     token: str
@@ -107,6 +108,7 @@ class Intent(msgspec.Struct, frozen=True):
     baseline: Counters | None = None
     opened: bool = False
     drawn: bool = False
+    headless: bool = False
 
     def fits(self, now: Counters) -> bool:
         """Have the counters moved as by this ticket and nothing else?"""

@@ -71,12 +71,12 @@ class NeedsHuman(msgspec.Struct, frozen=True):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """Bytes went out and nothing proves what became of them. `missed`: the printer did not get all of them, and its
-    counters, which some lines more or less don't trouble, prove nothing either.
+    """Bytes went out and nothing proves what became of them. `headless`: nor did it say that it got the ticket's head,
+    and its counters, which some lines more or less don't trouble, prove nothing either.
     """
 
     evidence: str
-    missed: bool = False
+    headless: bool = False
 
 
 Outcome = Confirmed | Presumed | NotPrinted | NeedsHuman | Unknown

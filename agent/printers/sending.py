@@ -34,7 +34,8 @@ class Sent(msgspec.Struct, frozen=True):
     size: int
     lines: int
     at: float
-    marks: frozenset[str] = frozenset()
+    marks: tuple[str, ...] = ()
+    """The questions within it: the first one is before its head."""
 
 
 class Sending(Meeting):
@@ -111,7 +112,7 @@ class Sending(Meeting):
                 self._dialogue.seen.clear()
             if self.capabilities.tier is Tier.STATUS:  # its answers bear no name: all must come
                 self._dialogue.fences.owed += 1 + len(marks)
-                marks = frozenset()
+                marks = ()
             self._flight.append(Sent(intent, len(ticket), lines, self._clock.monotonic(), marks))
             if self.is_prompt:
                 self._rest = self._dialogue.pour_now(self._rest)
@@ -129,27 +130,32 @@ class Sending(Meeting):
         checkpoint("print.after_write")
         return None if complete else self._unsent("stopped while it took no bytes")
 
-    def _marked(self, ticket: bytes, breaks: Sequence[int]) -> tuple[bytes, frozenset[str]]:
+    def _marked(self, ticket: bytes, breaks: Sequence[int]) -> tuple[bytes, tuple[str, ...]]:
         """A question goes before a ticket, too: who answers the one behind it may have missed its head. Over a line
         that stays when the printer loses its power another one goes with every second of a long ticket: what a printer
         misses while it starts then holds at least one, whose answer will be missing.
         """
         if self.capabilities.tier is Tier.NONE:
-            return ticket, frozenset()
+            return ticket, ()
         places = [0]
         if not self._notices_power_cycle:
             for at, following in pairwise((*breaks, len(ticket))):
                 if places[-1] < at < len(ticket) and following - places[-1] > self._bytes_per_s * MARK_EACH_S:
                     places.append(at)
-        marks = [self._dialogue.name_mark() for _ in places]
+        marks = tuple(self._dialogue.name_mark() for _ in places)
         ends = (*places[1:], len(ticket))
         marked = [self._question(mark) + ticket[at:end] for mark, at, end in zip(marks, places, ends, strict=True)]
-        return b"".join(marked), frozenset(marks)
+        return b"".join(marked), marks
 
     @property
     def opened(self) -> bool:
         """Was the cover open since the first ticket in flight went out, and not before?"""
         return Need.COVER in self._dialogue.seen and not self._opened_before
+
+    @property
+    def headless(self) -> bool:
+        """Did the printer not say yet that it got the head of the first ticket in flight?"""
+        return bool(self._flight) and not self._dialogue.tokens.issuperset(self._flight[0].marks[:1])
 
     def discredit(self) -> None:
         """What the tickets in flight answer from now on is no proof where the printer may have lost its memory."""

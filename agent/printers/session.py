@@ -71,6 +71,7 @@ class Session(Sending):
         if isinstance(outcome, Confirmed | Presumed):
             del self._flight[0]
         elif isinstance(outcome, Unknown):
+            outcome = replace(outcome, headless=self.headless)
             answered = {sent.intent.token for sent in self._flight} & self._dialogue.tokens
             self._discredited |= answered  # they were heard, and that was not enough
             self.discredit()
@@ -169,15 +170,15 @@ class Session(Sending):
             if first.intent.misses(self.counters):
                 return Unknown("it answered, but its counters say that a part is not on paper")
             fits = first.intent.fits(self.counters)
-        if not first.marks <= self._dialogue.tokens:
-            return Unknown("it answered for the end of the ticket, and not for all of it", missed=True)
+        if not self._dialogue.tokens.issuperset(first.marks):
+            return Unknown("it answered for the end of the ticket, and not for all of it")
         may_have_slept = not self._notices_power_cycle and self._is_shaken()
         if may_have_slept and (first.intent.drawn or not fits):
             self._stall_s = max(STALL_S, 2 * self._dialogue.stalled_s)
             return Unknown("it answered, but not all the time: it may have lost its power meanwhile")
         if self.opened and not fits:  # many cut when it is closed
             return Unknown("it answered, but its cover was open meanwhile: the ticket may lie in two pieces")
-        self._dialogue.tokens -= first.marks
+        self._dialogue.tokens.difference_update(first.marks)
         if self._dialogue.stalled_s <= STALL_S:
             self._stall_s = STALL_S
         if first.lines > 0:  # how long it takes; twice that is slow

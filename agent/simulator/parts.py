@@ -40,6 +40,8 @@ def _owner(part: Printed, before: Printed | None, everywhere: Sequence[Printed])
         return None
     if part.number:
         return part
+    if any(other.notice and _ends(part, other) for other in everywhere):
+        return None
     ends = {other.number for other in everywhere if other.whole and part.running and _ends(part, other)}
     if ends and (before is None or before.number not in ends):
         return replace(part, number=min(ends))

@@ -141,16 +141,23 @@ def _drawn(words: str, dish: Dish) -> bool:
 
 
 def shows_changes(words: str, was: Sequence[Dish], now: Sequence[Dish]) -> bool:
-    """Does a ticket that says only what changed name each dish that is other than it was, and by how many?"""
+    """Does a ticket that says only what changed name each dish that is other than it was, and by how many? Of one that
+    stands several times anything but its name may be said.
+    """
     old, new = Counter(map(_known_by, was)), Counter(map(_known_by, now))
     gone, come = old - new, new - old
     return all(
         named(words, name)
-        and _shows_change(
-            words, [count for other, count in gone if other == name], [count for other, count in come if other == name]
+        and (
+            max(len(_counts(old, name)), len(_counts(new, name))) > 1
+            or _shows_change(words, _counts(gone, name), _counts(come, name))
         )
         for name in {name for name, _ in (*gone, *come)}
     )
+
+
+def _counts(dishes: Counter[tuple[str, Decimal]], name: str) -> list[Decimal]:
+    return [count for other, count in dishes.elements() if other == name]
 
 
 def _known_by(dish: Dish) -> tuple[str, Decimal]:
@@ -158,9 +165,7 @@ def _known_by(dish: Dish) -> tuple[str, Decimal]:
 
 
 def _shows_change(words: str, was: list[Decimal], now: list[Decimal]) -> bool:
-    """The new number, or how many come or go; of a dish that stands several times anything but its name may be said."""
-    if len(was) > 1 or len(now) > 1:
-        return True
+    """The new number, or how many come or go."""
     by = sum(now, Decimal(0)) - sum(was, Decimal(0))
     signs = ("+", "x") if by > 0 else ("-", "x")
     return any(_counted(words, _plain(abs(by)), sign) for sign in signs) or (

@@ -147,7 +147,7 @@ class Attempts:
                 session.ask_again()
         except (LinkBroken, Unavailable) as exc:
             session.discredit()
-            return Unknown(f"link lost before the answer: {exc}")
+            return Unknown(f"link lost before the answer: {exc}", session.headless)
         return outcome
 
     def _settle_all(self, tx: Tx, flying: list[Claimed], outcome: Settlement, *, opened: bool) -> None:

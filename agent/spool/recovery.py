@@ -93,7 +93,8 @@ def _is_believable(evidence: Evidence) -> bool:
 
 def _is_counted(evidence: Evidence) -> bool:
     """Do the counters say that it is on paper, all of it? Not of a picture, where the printer may have lost its power
-    in the middle of it unseen: its dots are no lines.
+    in the middle of it unseen: its dots are no lines. Nor of a ticket whose head it may have missed: a line or two.
     """
-    unseen = evidence.intent.drawn and evidence.line_stays
-    return evidence.counters is not None and evidence.alone and evidence.intent.fits(evidence.counters) and not unseen
+    intent, now = evidence.intent, evidence.counters
+    unseen = intent.headless or (intent.drawn and evidence.line_stays)
+    return now is not None and evidence.alone and intent.fits(now) and not unseen

@@ -27,7 +27,7 @@ def settlement_of(outcome: Outcome) -> Settlement:
             return Settlement(JobState.COMPLETED, "presumed", "it took every byte and can't answer")
         case NotPrinted(reason):
             return Settlement(JobState.PENDING, reason=reason)
-        case Unknown(evidence, missed):
-            return Settlement(JobState.UNCONFIRMED, reason=evidence, keep_intent=True, uncounted=missed)
+        case Unknown(evidence, headless):
+            return Settlement(JobState.UNCONFIRMED, reason=evidence, keep_intent=True, headless=headless)
         case NeedsHuman(need):
             return Settlement(JobState.HELD, reason=str(need), keep_intent=True)

@@ -63,12 +63,12 @@ TABLE = {
     ),
     "no answer means that it is sent again, unmarked": Mutant(
         "spool/settlements.py",
-        "return Settlement(JobState.UNCONFIRMED, reason=evidence, keep_intent=True, uncounted=missed)",
+        "return Settlement(JobState.UNCONFIRMED, reason=evidence, keep_intent=True, headless=headless)",
         "return Settlement(JobState.PENDING, reason=evidence)",
     ),
     "no answer means that it is printed": Mutant(
         "spool/settlements.py",
-        "return Settlement(JobState.UNCONFIRMED, reason=evidence, keep_intent=True, uncounted=missed)",
+        "return Settlement(JobState.UNCONFIRMED, reason=evidence, keep_intent=True, headless=headless)",
         'return Settlement(JobState.COMPLETED, "confirmed", evidence)',
     ),
     "a reprint bears no mark": Mutant("spool/settlements.py", ", mark=Mark.POSSIBLE_DUPLICATE", ""),
@@ -88,9 +88,8 @@ TABLE = {
     ),
     "a ticket's head is not asked for": Mutant(
         "printers/sending.py",
-        "        if self.capabilities.tier is Tier.NONE:\n            return ticket, frozenset()\n",
-        "        if self._notices_power_cycle or self.capabilities.tier is Tier.NONE:\n"
-        "            return ticket, frozenset()\n",
+        "        if self.capabilities.tier is Tier.NONE:\n            return ticket, ()\n",
+        "        if self._notices_power_cycle or self.capabilities.tier is Tier.NONE:\n            return ticket, ()\n",
         seeds=2000,
     ),
     "a dish's note is not on its ticket": Mutant(

@@ -21,6 +21,8 @@ STARTS_S = 1.0
 The agent counts on no less than MARK_EACH_S of it.
 """
 RECEIPT_LINE = TILL.encode() * 20 + b"\n"
+KNOWN_S = 60.0
+"""So long a line must crackle before its printer dies: who has not heard it can't know."""
 TICKET_LINES = 12
 """Of the shortest ones: a receipt of another length is not mixed up with a ticket."""
 _REPLIES = {"lose": Reply.LOSE, "garble": Reply.GARBLE, "delay": Reply.DELAY, "double": Reply.DUPLICATE}
@@ -71,6 +73,9 @@ def _at_printer(
             _when_idle(world, device, partial(device.swallow, next_bytes=trouble.number % 600))
         case "crackle":
             _crackle(world, device, trouble)
+            dies = _LASTING["swallow"]
+            world.baton.at(KNOWN_S, partial(dies[0], device))
+            world.baton.at(KNOWN_S + trouble.for_s, partial(dies[1], device))
         case "till" if serial:
             pass  # nobody else is on that line
         case "till":
@@ -90,7 +95,7 @@ def _crackle(world: "World", device: VirtualPrinter, trouble: Trouble) -> None:
     """The line says a byte now and then that looks like an answer to GS r."""
     dice = random.Random(trouble.number)
     at_s, longest_s = 0.0, dice.choice((1.0, 5.0, 20.0))
-    while at_s < max(trouble.for_s, 30.0):
+    while at_s < KNOWN_S + trouble.for_s:
         world.baton.at(at_s, partial(device.babble, dice.choice((b"\0", b"\x03", b"\x0c", b"\x60"))))
         at_s += dice.uniform(0.2, longest_s)
 
