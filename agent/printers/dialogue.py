@@ -11,7 +11,7 @@ from agent.clock import Clock
 from agent.errors import Unavailable
 from agent.model.job import Counters
 from agent.model.printer import Need, PrinterStatus
-from agent.printers.fences import Fences
+from agent.printers.fences import Fences, Noise
 from agent.printers.link import Link, Prompt
 from agent.printers.status import (
     Asb,
@@ -44,6 +44,8 @@ CHUNK = 4096
 MOST_TOKENS = 512
 MOST_READS = 64
 QUIET_S = 0.1
+LATE_ANSWERS = 3
+"""To the questions around a ticket, at two moments, and then it must be quiet."""
 
 R = TypeVar("R", RealTime, Block)
 
@@ -57,7 +59,7 @@ class Dialogue:
     report_by_itself = b"\x1da\x0e"
     separate = b"\n\x1dVB\0"
 
-    def __init__(self, link: Link, clock: Clock, silence_said_s: float) -> None:
+    def __init__(self, link: Link, clock: Clock, silence_said_s: float, noise: Noise | None = None) -> None:
         self._silence_said_s = silence_said_s
         self.link = link
         self._prompt = link if isinstance(link, Prompt) else None
@@ -67,7 +69,7 @@ class Dialogue:
         self.tokens: set[str] = set()
         self.poured = 0
         self.stalled_s = 0.0
-        self.fences = Fences(clock)
+        self.fences = Fences(noise or Noise(clock))
         self.questions: tuple[int, ...] = REALTIME_QUESTIONS
         self._realtime_s = REALTIME_TIMEOUT_S
         self._clock = clock
@@ -183,9 +185,15 @@ class Dialogue:
         return self.wait(self.fences.answered, timeout_s)
 
     def is_quiet_for(self, listen_s: float) -> bool:
-        """Does it say no status byte for so long, asked for nothing?"""
-        self.forget()
-        return not self.wait(lambda: self.fences.heard, listen_s)
+        """Does it say no status byte for so long, asked for nothing? Late answers, which it may owe to a life before,
+        end once.
+        """
+        for _ in range(LATE_ANSWERS):
+            self.forget()
+            if quiet := not self.wait(lambda: self.fences.heard, listen_s):
+                break
+        self.fences.noise.listened_to(quiet=quiet)
+        return quiet
 
     def ask_counters(self) -> Counters | None:
         """The cumulative cut and line counters (GS g 2), or None where there are none."""

@@ -11,15 +11,41 @@ CRACKLE_S = 60.0
 MOMENT_S = 0.5
 
 
+class Noise:
+    """What one printer's line says unasked, over all its links. `listened`: somebody did so while nothing was asked."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.listened = False
+        self._clock = clock
+        self._moments: deque[float] = deque(maxlen=2)
+
+    def heard(self) -> None:
+        """A status byte."""
+        now = self._clock.monotonic()
+        if not self._moments or now - self._moments[-1] > MOMENT_S:
+            self._moments.append(now)
+
+    def listened_to(self, *, quiet: bool) -> None:
+        """Somebody listened, and what was heard before was late, or it never became quiet."""
+        self.listened = True
+        self._moments.clear()
+        if not quiet:
+            self._moments.extend([self._clock.monotonic()] * 2)
+
+    @property
+    def crackles(self) -> bool:
+        """Does the line say status bytes now and then?"""
+        return len(self._moments) == 2 and self._clock.monotonic() - self._moments[0] < CRACKLE_S
+
+
 class Fences:
     """Those of one link. `owed` are waited for; `heard`: one came since this was last set to False."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, noise: Noise) -> None:
         self.owed = 0
         self.heard = False
-        self._clock = clock
+        self.noise = noise
         self._late = 0
-        self._unasked: deque[float] = deque(maxlen=2)
 
     def answered(self) -> bool:
         """Was every GS r answered? Only the last answer owed can be the last question's."""
@@ -38,15 +64,9 @@ class Fences:
     def came(self) -> None:
         """An answer, or a byte that looks like one."""
         self.heard = True
-        now = self._clock.monotonic()
         if self.owed:
             self.owed -= 1
         elif self._late:
             self._late -= 1
-        elif not self._unasked or now - self._unasked[-1] > MOMENT_S:
-            self._unasked.append(now)
-
-    @property
-    def crackle(self) -> bool:
-        """Does the line say status bytes now and then that nobody asked for?"""
-        return len(self._unasked) == 2 and self._clock.monotonic() - self._unasked[0] < CRACKLE_S
+        else:
+            self.noise.heard()

@@ -9,6 +9,7 @@ from agent.model.job import Counters, Intent
 from agent.model.printer import Capabilities, Need, PrinterStatus, Tier
 from agent.model.profile import Profile
 from agent.printers.dialogue import QUIET_S, REALTIME_QUESTIONS, STATUS_FENCE, Dialogue
+from agent.printers.fences import Noise
 from agent.printers.link import Connector, Link
 from agent.printers.star import StarDialogue
 
@@ -45,10 +46,18 @@ class Patience(msgspec.Struct, frozen=True):
 class Meeting:
     """One open link and what was learned over it. Owned by one thread; dies with its link."""
 
-    def __init__(self, link: Link, clock: Clock, cable: Connector, patience: Patience, profile: Profile) -> None:
+    def __init__(
+        self,
+        link: Link,
+        clock: Clock,
+        cable: Connector,
+        patience: Patience,
+        profile: Profile,
+        noise: Noise | None = None,
+    ) -> None:
         self._patience = patience
         speak = StarDialogue if profile.language == "star" else Dialogue
-        self._dialogue = speak(link, clock, patience.silence_said_s)
+        self._dialogue = speak(link, clock, patience.silence_said_s, noise)
         self._link = link
         self._clock = clock
         self._bytes_per_s = cable.bytes_per_s
@@ -72,6 +81,7 @@ class Meeting:
         self._dialogue.questions = known.realtime or REALTIME_QUESTIONS
         if known.tier is not Tier.NONE:
             self._dialogue.say(QUESTION_END)
+            self._listen_once()
             return True
         return self._dialogue.ask_status(once=True) is None
 
@@ -90,7 +100,13 @@ class Meeting:
         tier = wanted or self._probe_tier()
         self._counts = tier is Tier.PROCESS_ID
         self.capabilities = Capabilities(tier, realtime)
+        self._listen_once()
         return self.capabilities
+
+    def _listen_once(self) -> None:
+        """Is the line of a printer that shall prove itself by status bytes quiet? Nobody knows, after a start."""
+        if self.capabilities.tier is Tier.STATUS and not self._dialogue.fences.noise.listened:
+            self._dialogue.is_quiet_for(self._patience.listen_s)
 
     def _probe_tier(self) -> Tier:
         if self._dialogue.process_fence(self._patience.probe_s, count=2):  # a ticket asks at its head and at its end

@@ -14,6 +14,7 @@ from agent.errors import LinkBroken
 from agent.model.job import Counters, Intent
 from agent.model.printer import Need, NotPrinted, Tier, Unknown
 from agent.model.profile import Profile
+from agent.printers.fences import Noise
 from agent.printers.link import Connector, Link
 from agent.printers.meeting import Meeting, Patience
 
@@ -50,8 +51,9 @@ class Sending(Meeting):
         on_silence: Callable[[str], None],
         patience: Patience,
         profile: Profile,
+        noise: Noise | None = None,
     ) -> None:
-        super().__init__(link, clock, cable, patience, profile)
+        super().__init__(link, clock, cable, patience, profile, noise)
         self._give_up = give_up
         self._on_silence = on_silence
         self._before: Counters | None = None

@@ -14,6 +14,7 @@ from agent.errors import LinkBroken, Unavailable
 from agent.model.printer import Confirmed, NeedsHuman, Outcome, Presumed, Tier, Unknown
 from agent.model.profile import GENERIC, Profile
 from agent.printers.dialogue import CLEAR_BUFFERS, QUIET_S, STATUS_FENCE
+from agent.printers.fences import Noise
 from agent.printers.link import Connector, Link
 from agent.printers.meeting import RESET, Patience
 from agent.printers.sending import STALL_S, Sending, Sent
@@ -26,6 +27,9 @@ LINE_S = 0.05
 """A printed line of 3.75 mm at 80 mm/s."""
 SLOWEST_LINE_S = 0.2
 
+FENCES_AFTER = 2
+"""No line that crackles now and then says a byte twice in so short a time; a faster one was heard before."""
+
 COUNTING_SHARE = 0.1
 """How much of a ticket's time may go into reading the counters after it."""
 
@@ -34,7 +38,7 @@ class Session(Sending):
     """One open link, and the tickets that go over it.
 
     `give_up` is asked while waiting: true once the agent must stop. `on_silence` is told what is odd after 8 s.
-    `dots` is the paper's width.
+    `dots` is the paper's width, `noise` what the printer's line was heard to say over the links before.
     """
 
     def __init__(
@@ -48,8 +52,9 @@ class Session(Sending):
         *,
         dots: int = 576,
         profile: Profile = GENERIC,
+        noise: Noise | None = None,
     ) -> None:
-        super().__init__(link, clock, cable, give_up, on_silence, patience, profile)
+        super().__init__(link, clock, cable, give_up, on_silence, patience, profile, noise)
         self._resync = b"\0" * max(RESYNC_LEAST, _BAND_ROWS * dots // 8 + 64)
         self._clears_buffer = profile.clears_buffer
         self._alive = ""
@@ -153,9 +158,9 @@ class Session(Sending):
                     return Unknown("a fence was answered, but not every status request around it")
                 if need := self._need():
                     return NeedsHuman(need)
-            if not self._dialogue.status_fence(self._patience.fence_s):
-                return Unknown("a fence was answered, but not the one after it")
-            if self._dialogue.fences.crackle:
+            if not all(self._dialogue.status_fence(self._patience.fence_s) for _ in range(FENCES_AFTER)):
+                return Unknown("a fence was answered, but not those after it")
+            if self._dialogue.fences.noise.crackles:
                 return Unknown("a fence was answered, but the line says such bytes unasked, too")
         elif first.intent.token not in self._dialogue.tokens:
             return Unknown("what came behind it was answered, and it was not")

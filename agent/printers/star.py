@@ -8,6 +8,7 @@ from agent.clock import Clock
 from agent.model.job import Counters
 from agent.model.printer import Need, PrinterStatus
 from agent.printers.dialogue import MOST_TOKENS, Dialogue
+from agent.printers.fences import Noise
 from agent.printers.link import Link
 from agent.printers.status import Asb, Block, Reply, ReplyParser
 
@@ -54,8 +55,8 @@ class StarDialogue(Dialogue):
     report_by_itself = b""
     separate = b"\n\x1bd\x03"
 
-    def __init__(self, link: Link, clock: Clock, silence_said_s: float) -> None:
-        super().__init__(link, clock, silence_said_s)
+    def __init__(self, link: Link, clock: Clock, silence_said_s: float, noise: Noise | None = None) -> None:
+        super().__init__(link, clock, silence_said_s, noise)
         self._parser = ReplyParser(_first)
         self._asked: dict[bytes, str] = {}
         self._heard_status = False

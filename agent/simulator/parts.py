@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from agent.simulator.reading import Banner, Printed
 
 _TIME_AND_AFTER = re.compile(r"(打印|printed)+(\d\d-\d\d)?\d\d:\d\d:\d\d.*$")
+_RULE = re.compile("-{3,}")
 _DISH = re.compile(r"x\d")
 
 
@@ -40,7 +41,7 @@ def _owner(part: Printed, before: Printed | None, everywhere: Sequence[Printed])
         return None
     if part.number:
         return part
-    if any(other.notice and _ends(part, other) for other in everywhere):
+    if not part.running and any(other.notice and _says_nothing_else(part, other) for other in everywhere):
         return None
     ends = {other.number for other in everywhere if other.whole and part.running and _ends(part, other)}
     if ends and (before is None or before.number not in ends):
@@ -72,6 +73,11 @@ def _begins_or_ends(part: Printed, whole: Printed) -> bool:
 def _ends(rest: Printed, whole: Printed) -> bool:
     """Does the ticket say it too, but for the time? With its running number, where the rest has one."""
     return _TIME_AND_AFTER.sub("", rest.words) in whole.words and rest.running in (0, whole.running)
+
+
+def _says_nothing_else(rest: Printed, notice: Printed) -> bool:
+    """Is it made of words of that notice, which may count what waits otherwise the next time?"""
+    return all(words in notice.words for words in _RULE.split(_TIME_AND_AFTER.sub("", rest.words)))
 
 
 def _stations(part: Printed, everywhere: Sequence[Printed]) -> set[str]:

@@ -19,6 +19,7 @@ from agent.model.acquaintance import Facts, Known, Likeness, compare
 from agent.model.job import Job
 from agent.model.printer import Capabilities, Tier
 from agent.model.profile import PROFILES
+from agent.printers.fences import Noise
 from agent.printers.link import Connector, Link
 from agent.printers.session import Session
 from agent.spool.attempt import Attempts
@@ -51,7 +52,7 @@ class Worker:
         self._wanted = _TIERS.get(printer.confirm)
         self._link_text = str(printer.link)
         self._attempts = Attempts(post)
-        self._facts = Facts()
+        self._facts, self._noise = Facts(), Noise(shop.clock)
         self._met = self._verified = False
         self._looked_at, self._patient_until = 0.0, float("-inf")
         self._probed_at, self._probe_each_s = shop.clock.monotonic(), PROBE_AGAIN_S
@@ -153,6 +154,7 @@ class Worker:
             post.shop.patience,
             dots=self._printer.dots,
             profile=PROFILES[self._printer.profile],
+            noise=self._noise,
         )
         self._verified = False
         self._probed_at, self._probe_each_s, self._probes_left = self._clock.monotonic(), PROBE_AGAIN_S, PROBES

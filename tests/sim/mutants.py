@@ -84,7 +84,7 @@ TABLE = {
         "spool/doubt.py", "shared=epoch is not Epoch.SAME and not cable.is_ours,", "shared=False,", seeds=2000
     ),
     "a line that crackles is believed": Mutant(
-        "printers/session.py", "if self._dialogue.fences.crackle:", "if False:", seeds=2000
+        "printers/session.py", "if self._dialogue.fences.noise.crackles:", "if False:", seeds=2000
     ),
     "a ticket's head is not asked for": Mutant(
         "printers/sending.py",

@@ -25,13 +25,15 @@ KNOWN_S = 60.0
 """So long a line must crackle before its printer dies: who has not heard it can't know."""
 TICKET_LINES = 12
 """Of the shortest ones: a receipt of another length is not mixed up with a ticket."""
+SLOW = ("power", "dark", "cover")
+"""Nor does a hand open and close a cover in less."""
 _REPLIES = {"lose": Reply.LOSE, "garble": Reply.GARBLE, "delay": Reply.DELAY, "double": Reply.DUPLICATE}
 
 
 def befall(world: "World", trouble: Trouble) -> None:
     """It happens; and is over after its time."""
     world.baton.say(trouble)
-    then = partial(world.baton.at, trouble.for_s + (STARTS_S if trouble.what in ("power", "dark") else 0.0))
+    then = partial(world.baton.at, trouble.for_s + (STARTS_S if trouble.what in SLOW else 0.0))
     if trouble.where:
         _at_printer(world, world.devices[trouble.where], trouble, then, serial=world.plan.serial)
     else:
