@@ -12,6 +12,7 @@ import msgspec
 
 from agent.simulator.reading import Printed, read_piece
 from tests.campaign.fleet import Member
+from tests.paper import without_receipts
 
 Ticket = tuple[str, str]
 """An order's number and a station."""
@@ -205,7 +206,7 @@ class Chronicle:
             desk.lines = paper.line_feeds
             self._moved(desk, now)
             while desk.pieces < len(paper.pieces):
-                for ticket in read_piece(name, paper.pieces[desk.pieces]):
+                for ticket in read_piece(name, without_receipts(paper.pieces[desk.pieces])):
                     desk.tickets.append((now, ticket))
                     if ticket.whole:
                         desk.whole += 1

@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from agent.simulator.machine import Machine
-from agent.simulator.piece import Piece
 from agent.simulator.ports import PtyPort, TcpPort, serve_pty, serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
 from agent.simulator.pump import Port
@@ -81,12 +80,6 @@ def take_address(port: Port, guest: Machine) -> Iterator[None]:
             Path(port.path).unlink(missing_ok=True)
     else:
         raise TypeError(f"nobody else can answer at {port.link}")
-
-
-def all_pieces(device: VirtualPrinter) -> list[Piece]:
-    """The paper of a printer, with what still hangs out of it."""
-    paper = device.paper
-    return [*paper.pieces, *([] if paper.current.is_blank else [paper.current])]
 
 
 @contextmanager

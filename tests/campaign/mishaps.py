@@ -13,6 +13,7 @@ import msgspec
 from agent.simulator.faults import Reply, Trouble
 from agent.simulator.printer import VirtualPrinter
 from tests.campaign.fleet import Member
+from tests.paper import receipt
 
 Mishap = Generator[str, None, None]
 USB = ("usblp", "usb")
@@ -121,6 +122,15 @@ def _cut(scene: Scene, reset: bool) -> Mishap:
     yield f"link cut by {'RST' if reset else 'FIN'} after {after} bytes"
 
 
+def _till(scene: Scene) -> Mishap:
+    """One that shares the printer: where our link breaks its receipt comes between, as long as a ticket."""
+    device, lines = scene.device, scene.chance.randrange(12, 22)
+    device.cut_link(scene.chance.randrange(WHOLE_TICKET_BYTES), scene.chance.random() < 0.5)
+    yield f"the link is cut, and a till prints {lines} lines"
+    if device.wait_for(lambda it: not it.connected, QUIET_WITHIN_S):
+        device.receive(receipt(lines))
+
+
 def _taken(scene: Scene) -> Mishap:
     scene.device.refuse()
     with scene.member.guest() as guest:
@@ -182,6 +192,15 @@ def _swallow(scene: Scene) -> Mishap:
     scene.device.swallow()
     yield "swallows bytes, then comes to its senses"
     _wait_for_quiet(scene.device)
+    scene.device.swallow(False)
+
+
+def _head(scene: Scene) -> Mishap:
+    """As one that starts just then, behind a print server: the link holds, and what comes first is missed."""
+    _wait_for_quiet(scene.device)
+    count = scene.chance.randrange(1, 600)
+    scene.device.swallow(next_bytes=count)
+    yield f"misses the next {count} bytes"
     scene.device.swallow(False)
 
 
@@ -247,6 +266,7 @@ KINDS = (
     Kind("unplugged", 27, _unplugged, hands=True),
     Kind("network cut", 27, _far, cables=("tcp",)),
     Kind("link cut, FIN", 27, lambda scene: _cut(scene, reset=False), weight=3, cables=("tcp",)),
+    Kind("a till on it", 27, _till, cables=("tcp",)),
     Kind("link cut, RST", 33, lambda scene: _cut(scene, reset=True), weight=3, cables=("tcp",)),
     Kind("line cut", 27, lambda scene: _cut(scene, reset=False), weight=3, cables=("pty", *USB)),
     Kind("address taken", 32, _taken, cables=("tcp", "pty"), tiers=(1, 2), alone=True, asked=True),
@@ -257,6 +277,7 @@ KINDS = (
     Kind("FEED held", 29, _feed, hands=True, weight=1),
     Kind("offline", 29, _offline, weight=1),
     Kind("swallows", 30, _swallow),
+    Kind("misses the head", 30, _head, tiers=(1, 2)),
     Kind("swallows, power cycle", 30, _hung, hands=True),
     Kind("dead, power cycle", 30, _dead, hands=True),
     Kind("answers", 31, _answers, weight=8, tiers=(1, 2)),

@@ -14,8 +14,9 @@ from agent.simulator.share import Stations
 from agent.simulator.verdict import Event, Fault, Finding, Verdict, judge_paper
 from agent.simulator.word import judge_word
 from tests.campaign.chronicle import Chronicle, Incident, Standstill
-from tests.campaign.fleet import Member, all_pieces
+from tests.campaign.fleet import Member
 from tests.campaign.mishaps import KINDS
+from tests.paper import all_pieces
 
 ALARM_WITHIN_S = 10.0
 AROUND_S = 15.0

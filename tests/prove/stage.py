@@ -18,9 +18,10 @@ from agent.simulator.proof import Evidence, judge, untaken
 from agent.simulator.reading import read_paper
 from agent.simulator.stage import AgentProcess, Mosquitto
 from agent.simulator.verdict import Finding, Verdict
-from tests.campaign.fleet import Member, all_pieces, config, fleet, stations
+from tests.campaign.fleet import Member, config, fleet, stations
 from tests.campaign.mishaps import put_right
 from tests.campaign.orders import OrderPad, told
+from tests.paper import all_pieces
 from tests.prove.keeper import Keeper
 from tests.prove.relay import Relay
 

@@ -160,7 +160,8 @@ def a_trouble(dice: random.Random, within_s: float, printers: Sequence[str], for
     """Any; `printers` are those that notice: to one that never answers things may happen that nobody can find out."""
     where = dice.choice(printers) if printers and dice.random() < 0.75 else ""
     what = dice.choice(AT_A_PRINTER if where else ANYWHERE)
-    return Trouble(dice.uniform(0.0, within_s), what, where, for_s, dice.randint(0, 2000))
+    at = dice.uniform(0.0, within_s) if what != "crackle" else 0.0  # a line that does so always did
+    return Trouble(at, what, where, for_s, dice.randint(0, 2000))
 
 
 def config_of(plan: Plan) -> Config:

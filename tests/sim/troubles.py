@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from agent.simulator.faults import Trouble as Reply
 from agent.simulator.printer import VirtualPrinter
 from tests.disk.disk import Fault
+from tests.paper import receipt
 from tests.sim.plan import BAR, KITCHEN, Trouble
-from tests.sim.till import TILL
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -20,7 +20,6 @@ STARTS_S = 1.0
 """A printer has its power again, and is still deaf: manuals have it offline until it is ready, and a head must be warm.
 The agent counts on no less than MARK_EACH_S of it.
 """
-RECEIPT_LINE = TILL.encode() * 20 + b"\n"
 KNOWN_S = 60.0
 """So long a line must crackle before its printer dies: who has not heard it can't know."""
 TICKET_LINES = 12
@@ -82,8 +81,7 @@ def _at_printer(
             pass  # nobody else is on that line
         case "till":
             device.cut_link(trouble.number, reset=bool(trouble.number % 2))
-            receipt = RECEIPT_LINE * (TICKET_LINES + trouble.number % 8)
-            _when_idle(world, device, partial(device.receive, b"\x1b@" + receipt + b"\x1dVB\0"))
+            _when_idle(world, device, partial(device.receive, receipt(TICKET_LINES + trouble.number % 8)))
         case what if what in _REPLIES:
             delay_s = trouble.for_s if what == "delay" else 0.0
             device.trouble_replies(_REPLIES[what], count=1 + trouble.number % 6, delay_s=delay_s)

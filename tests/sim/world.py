@@ -15,6 +15,7 @@ from agent.simulator.printer import VirtualPrinter
 from agent.simulator.shop import Shop
 from agent.simulator.verdict import Finding, judge_paper
 from tests.disk.disk import Fault, Op
+from tests.paper import all_pieces
 from tests.sim.baton import Baton
 from tests.sim.broker import Broker
 from tests.sim.cloud import Customers, SimCloud
@@ -23,7 +24,6 @@ from tests.sim.life import Truth, Wall, live
 from tests.sim.people import People
 from tests.sim.plan import BREATH, DISK, HOMES, Crash, Plan, config_of
 from tests.sim.printers import Cable
-from tests.sim.till import without_receipts
 from tests.sim.troubles import befall, mend
 
 BEGAN = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -99,11 +99,7 @@ class World:
     @property
     def paper(self) -> dict[str, list[Any]]:
         """All pieces by printer, with what still hangs out of it; what a till printed is not there."""
-        paper = {}
-        for name, device in self.devices.items():
-            hanging = [device.paper.current] if device.paper.current.items else []
-            paper[name] = [without_receipts(piece) for piece in (*device.paper.pieces, *hanging)]
-        return paper
+        return {name: all_pieces(device) for name, device in self.devices.items()}
 
     # -- the agent's lives ----------------------------------------------------------------------------------------
 

@@ -1,11 +1,23 @@
-"""What a till that shares a printer leaves on the paper: nobody may take it for ours, nor ours for its."""
+"""The paper of a printer, as it lies there. A till may share it: its receipts are nobody's tickets."""
 
 from msgspec.structs import replace
 
 from agent.simulator.piece import Item, Line, Piece
+from agent.simulator.printer import VirtualPrinter
 
 TILL = "$"
 """Its receipts say nothing else, and no ticket says that."""
+
+
+def receipt(lines: int) -> bytes:
+    """One of so many lines, by a till that ends half a command of ours first."""
+    return bytes(16) + b"\x1b@" + (TILL.encode() * 20 + b"\n") * lines + b"\x1dVB\0"
+
+
+def all_pieces(device: VirtualPrinter) -> list[Piece]:
+    """All pieces, with what still hangs out of it, and without what a till printed."""
+    paper = device.paper
+    return [without_receipts(piece) for piece in (*paper.pieces, *([] if paper.current.is_blank else [paper.current]))]
 
 
 def without_receipts(piece: Piece) -> Piece:
