@@ -158,7 +158,6 @@ WELL = dict.fromkeys(ALL, 0x12)
         ),
         (printer(realtime=WELL, echo=True), Capabilities(Tier.PROCESS_ID, ALL, False)),
         (printer(echo=True), Capabilities(Tier.PROCESS_ID, (), False)),
-        (printer(echo=True, forgetful=True, fence=True), Capabilities(Tier.STATUS, (), False)),
         (printer(realtime=WELL, fence=True), Capabilities(Tier.STATUS, ALL, False)),
         (printer(realtime={1: 0x12, 4: 0x12}, fence=True), Capabilities(Tier.STATUS, (1, 4), False)),
         (printer(fence=True), Capabilities(Tier.STATUS, (), False)),
@@ -211,10 +210,9 @@ def test_what_a_socket_takes_at_once_needs_no_second_thread(room: int) -> None:
     here = over(link)
     here.capabilities = Capabilities(Tier.PROCESS_ID)
     here.start(b"ticket", TICKET, 1)
-    whole = b"\x1d(H\x06\x0000~000" + b"ticket" + b"\x1d(H\x06\x0000000A"
-    assert len(link.written) == min(room, len(whole))
+    assert len(link.written) == min(room, len(b"ticket") + 11)
     assert here.send_rest() is None
-    assert link.written == whole
+    assert link.written == b"ticket\x1d(H\x06\x0000000A"
 
 
 def test_a_socket_that_is_gone_is_told_by_the_second_half() -> None:
@@ -234,6 +232,19 @@ def test_what_a_serial_line_carries_between_two_questions_is_shorter_than_any_st
     between = [len(part) for part in re.split(rb"\x1d\(H.{8}", link.written)]
     assert sum(between) == sum(rows)
     assert max(between) == max(rows)
+
+
+@pytest.mark.parametrize("forgetful", (False, True))
+def test_a_head_is_asked_for_where_two_questions_at_once_are_answered(forgetful: bool) -> None:
+    """One that knows only the last process ID prints its tickets all the same."""
+    here, link = session(printer(echo=True, forgetful=forgetful))
+    here.capabilities = Capabilities(Tier.PROCESS_ID)
+    assert here.preflight() is None
+    assert here.send(b"ticket", TICKET, 1) is None
+    assert here.settle() == Confirmed("process_id")
+    head = b"\x1d(H\x06\x0000}00A"
+    assert link.written.endswith((b"" if forgetful else head) + b"ticket\x1d(H\x06\x0000000A")
+    assert (head in link.written) is not forgetful
 
 
 def test_another_tickets_token_is_no_answer() -> None:

@@ -92,6 +92,10 @@ class Expected(msgspec.Struct, frozen=True):
     drawn: bool = False
 
 
+HEAD = "}"
+"""What the process IDs of heads begin with, and no ticket's."""
+
+
 class Intent(msgspec.Struct, frozen=True):
     """What was known, and written to disk, before the first byte of a ticket went out.
 
@@ -109,6 +113,11 @@ class Intent(msgspec.Struct, frozen=True):
     opened: bool = False
     drawn: bool = False
     headless: bool = False
+
+    @property
+    def head(self) -> str:
+        """The process ID that is asked for before its head."""
+        return HEAD + self.token[1:]
 
     def fits(self, now: Counters) -> bool:
         """Have the counters moved as by this ticket and nothing else?"""

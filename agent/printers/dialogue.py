@@ -177,11 +177,11 @@ class Dialogue:
         self.tokens.difference_update(asked)
         return answered
 
-    def status_fence(self, timeout_s: float) -> bool:
+    def status_fence(self, timeout_s: float, count: int = 1) -> bool:
         """Did the printer answer GS r? The answers carry no name, so what came before is forgotten first."""
         self.forget()
-        self.say(STATUS_FENCE)
-        self.fences.owed += 1
+        self.say(STATUS_FENCE * count)
+        self.fences.owed += count
         return self.wait(self.fences.answered, timeout_s)
 
     def is_quiet_for(self, listen_s: float) -> bool:

@@ -66,6 +66,7 @@ class Meeting:
         self._counting_s = 0.0
         self._counts = False
         self._trial: Intent | None = None
+        self._hears_heads: bool | None = None
         self.capabilities = Capabilities(Tier.NONE)
         self.counters: Counters | None = None
 
@@ -109,7 +110,7 @@ class Meeting:
             self._dialogue.is_quiet_for(self._patience.listen_s)
 
     def _probe_tier(self) -> Tier:
-        if self._dialogue.process_fence(self._patience.probe_s, count=2):  # a ticket asks at its head and at its end
+        if self._dialogue.process_fence(self._patience.probe_s):
             return Tier.PROCESS_ID
         late = min(self._dialogue.fences.give_up(), MOST_LATE)
         if all(self._dialogue.status_fence(self._patience.probe_s) for _ in range(late + PROBE_FENCES)):
@@ -194,7 +195,7 @@ class Meeting:
         """
         if need := self.look():
             return need
-        if not self._fence(self._patience.fence_s):
+        if not self._is_listening():
             raise Unavailable("no answer to a fence")
         reports = self._dialogue.report_by_itself if self.capabilities.tier is Tier.PROCESS_ID else b""
         self._dialogue.say(RESET + reports)  # and what it made of half a question is forgotten
@@ -202,6 +203,19 @@ class Meeting:
         self.refresh_counters()
         self._well_at = self._clock.monotonic()
         return self._dialogue.status.need
+
+    def _is_listening(self) -> bool:
+        """Does it answer a fence? On a new link two at once: who answers both can be asked before a ticket, too. Some
+        know only the last process ID, and some answer GS r only when nothing comes behind it.
+        """
+        if self._hears_heads is None and self._fence(self._patience.fence_s, count=2):
+            self._hears_heads = self.capabilities.tier is not Tier.NONE
+            return True
+        self._dialogue.fences.give_up()
+        answers = self._fence(self._patience.fence_s)
+        if answers and self._hears_heads is None:
+            self._hears_heads = False
+        return answers
 
     def refresh_counters(self, spare_s: float = float("inf")) -> None:
         """Read the maintenance counters where there are any, so that the next intent has a baseline; unless that
@@ -246,11 +260,11 @@ class Meeting:
             case Tier.NONE:
                 return b""
 
-    def _fence(self, timeout_s: float) -> bool:
+    def _fence(self, timeout_s: float, count: int = 1) -> bool:
         match self.capabilities.tier:
             case Tier.PROCESS_ID:
-                return self._dialogue.process_fence(timeout_s)
+                return self._dialogue.process_fence(timeout_s, count)
             case Tier.STATUS:
-                return self._dialogue.status_fence(timeout_s)
+                return self._dialogue.status_fence(timeout_s, count)
             case Tier.NONE:
                 return True

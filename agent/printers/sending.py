@@ -36,7 +36,8 @@ class Sent(msgspec.Struct, frozen=True):
     lines: int
     at: float
     marks: tuple[str, ...] = ()
-    """The questions within it: the first one is before its head."""
+    head: str = ""
+    """The first of them, where there is one before its head."""
 
 
 class Sending(Meeting):
@@ -102,7 +103,9 @@ class Sending(Meeting):
         self._well_at = None
         checkpoint("print.before_write")
         self._dialogue.tokens.discard(intent.token)  # one of a journal that is gone
-        ticket, marks = self._marked(ticket, breaks)
+        head = intent.head if self._hears_heads else ""
+        self._dialogue.tokens.discard(intent.head)
+        ticket, marks = self._marked(ticket, breaks, head)
         first = self._dialogue.cover_question() if self.capabilities.realtime and not self._flight else b""
         self._rest, self._size, self._fault = first + ticket + self._question(intent.token), len(ticket), None
         self._dialogue.poured = 0
@@ -114,8 +117,8 @@ class Sending(Meeting):
                 self._dialogue.seen.clear()
             if self.capabilities.tier is Tier.STATUS:  # its answers bear no name: all must come
                 self._dialogue.fences.owed += 1 + len(marks)
-                marks = ()
-            self._flight.append(Sent(intent, len(ticket), lines, self._clock.monotonic(), marks))
+                head, marks = "", ()
+            self._flight.append(Sent(intent, len(ticket), lines, self._clock.monotonic(), marks, head))
             if self.is_prompt:
                 self._rest = self._dialogue.pour_now(self._rest)
         except Exception as exc:  # noqa: BLE001  # it is raised by `send_rest`, on the thread whose link it is
@@ -132,22 +135,22 @@ class Sending(Meeting):
         checkpoint("print.after_write")
         return None if complete else self._unsent("stopped while it took no bytes")
 
-    def _marked(self, ticket: bytes, breaks: Sequence[int]) -> tuple[bytes, tuple[str, ...]]:
+    def _marked(self, ticket: bytes, breaks: Sequence[int], head: str) -> tuple[bytes, tuple[str, ...]]:
         """A question goes before a ticket, too: who answers the one behind it may have missed its head. Over a line
         that stays when the printer loses its power another one goes with every second of a long ticket: what a printer
         misses while it starts then holds at least one, whose answer will be missing.
         """
         if self.capabilities.tier is Tier.NONE:
             return ticket, ()
-        places = [0]
+        out, last, marks = bytearray(), 0, [head] * bool(head)
+        out += self._question(head) if head else b""
         if not self._notices_power_cycle:
             for at, following in pairwise((*breaks, len(ticket))):
-                if places[-1] < at < len(ticket) and following - places[-1] > self._bytes_per_s * MARK_EACH_S:
-                    places.append(at)
-        marks = tuple(self._dialogue.name_mark() for _ in places)
-        ends = (*places[1:], len(ticket))
-        marked = [self._question(mark) + ticket[at:end] for mark, at, end in zip(marks, places, ends, strict=True)]
-        return b"".join(marked), marks
+                if last < at < len(ticket) and following - last > self._bytes_per_s * MARK_EACH_S:
+                    marks.append(self._dialogue.name_mark())
+                    out += ticket[last:at] + self._question(marks[-1])
+                    last = at
+        return bytes(out) + ticket[last:], tuple(marks)
 
     @property
     def opened(self) -> bool:
@@ -157,7 +160,7 @@ class Sending(Meeting):
     @property
     def headless(self) -> bool:
         """Did the printer not say yet that it got the head of the first ticket in flight?"""
-        return bool(self._flight) and not self._dialogue.tokens.issuperset(self._flight[0].marks[:1])
+        return bool(self._flight and self._flight[0].head) and self._flight[0].head not in self._dialogue.tokens
 
     def discredit(self) -> None:
         """What the tickets in flight answer from now on is no proof where the printer may have lost its memory."""
@@ -176,7 +179,7 @@ class Sending(Meeting):
 
     def _unsent(self, reason: str) -> Unknown | NotPrinted:
         self._doubted = True
-        return Unknown(reason) if self._dialogue.poured else NotPrinted(reason)
+        return Unknown(reason, self.headless) if self._dialogue.poured else NotPrinted(reason)
 
     def _is_shaken(self) -> bool:
         """Did it take nothing for so long, since the first ticket in flight, that it may have been off?"""

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from agent.clock import Clock
 from agent.errors import LinkBroken, Unavailable
+from agent.model.job import HEAD
 from agent.model.printer import Confirmed, NeedsHuman, Outcome, Presumed, Tier, Unknown
 from agent.model.profile import GENERIC, Profile
 from agent.printers.dialogue import CLEAR_BUFFERS, QUIET_S, STATUS_FENCE
@@ -87,7 +88,7 @@ class Session(Sending):
         budget_s = max(self._patience.answer_s, 7.0 + first.size / self._bytes_per_s + first.lines * SLOWEST_LINE_S)
         began = started = quiet_since = self._clock.monotonic()
         carried_s = sum(sent.size for sent in self._flight) / self._bytes_per_s
-        patience_s = self._patience.silence_said_s + (0.0 if len(first.marks) > 1 else carried_s)
+        patience_s = self._patience.silence_said_s + (0.0 if len(first.marks) > bool(first.head) else carried_s)
         expected_s = max(carried_s, first.lines * self._line_s)
         progress = (self._link.unsent(), len(self._dialogue.tokens))
         heard, heard_at = self._dialogue.replies, began
@@ -175,7 +176,7 @@ class Session(Sending):
             if first.intent.misses(self.counters):
                 return Unknown("it answered, but its counters say that a part is not on paper")
             fits = first.intent.fits(self.counters)
-        if not self._dialogue.tokens.issuperset(first.marks):
+        if not self._dialogue.wait(lambda: self._dialogue.tokens.issuperset(first.marks), self._patience.late_answer_s):
             return Unknown("it answered for the end of the ticket, and not for all of it")
         may_have_slept = not self._notices_power_cycle and self._is_shaken()
         if may_have_slept and (first.intent.drawn or not fits):
@@ -249,10 +250,11 @@ class Session(Sending):
 
     def take_tokens(self) -> set[str]:
         """The process IDs that were heard since, and that nobody waits for: late answers."""
-        tokens = self._dialogue.tokens - {sent.intent.token for sent in self._flight}
+        tokens = {token for token in self._dialogue.tokens if not token.startswith(HEAD)}
+        tokens -= {sent.intent.token for sent in self._flight}
         self._dialogue.tokens -= tokens
         return tokens - self._discredited
 
     def heard(self, token: str) -> bool:
-        """Has the printer answered for this ticket, in a way that can be believed?"""
+        """Has the printer answered for this ticket, or its head, in a way that can be believed?"""
         return token in self._dialogue.tokens - self._discredited

@@ -5,6 +5,7 @@ time), appendix 2 (the status' bytes), 5.2.4 (how a network board wraps answers:
 """
 
 from agent.clock import Clock
+from agent.model import job
 from agent.model.job import Counters
 from agent.model.printer import Need, PrinterStatus
 from agent.printers.dialogue import MOST_TOKENS, Dialogue
@@ -63,8 +64,13 @@ class StarDialogue(Dialogue):
 
     def question(self, token: str) -> bytes:
         """ESC GS ETX 1: wait for the end of printing, count, and echo these two bytes."""
-        fence = token.startswith("~")  # digits would be a ticket's
-        name = bytes((0x7E, 0x21 + int(token[1:]) % 90)) if fence else token[-2:].encode("ascii")
+        match token[0]:  # two digits would be a ticket's
+            case "~":
+                name = bytes((0x7E, 0x21 + int(token[1:]) % 90))
+            case job.HEAD:
+                name = (job.HEAD + token[-1]).encode("ascii")
+            case _:
+                name = token[-2:].encode("ascii")
         self._asked[name] = token
         return PRINTED + name
 
@@ -87,7 +93,7 @@ class StarDialogue(Dialogue):
         self.questions = (1,) if self.ask_status() is not None else ()
         return self.questions
 
-    def status_fence(self, timeout_s: float) -> bool:
+    def status_fence(self, timeout_s: float, count: int = 1) -> bool:  # noqa: ARG002  # as the others have it
         """It has none: nothing comes."""
         return self.wait(lambda: False, timeout_s)
 

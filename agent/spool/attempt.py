@@ -180,7 +180,7 @@ class Attempts:
             return
         if isinstance(outcome, NotPrinted):
             self._finish(flying.pop().job, settlement_of(outcome), None, None)
-            outcome = Unknown(outcome.reason)
+            outcome = Unknown(outcome.reason, session.headless)
         for each in flying:
             self._finish(each.job, settlement_of(outcome), None, None)
         if flying:

@@ -82,12 +82,15 @@ class Doubts:
         if tokens := session.take_tokens():
             for job in jobs.unsettled(reader):
                 left = job.state is JobState.UNCONFIRMED and job.printer == self._post.name
-                if left and job.intent is not None and job.intent.token in tokens and self._is_believable(job):
+                if left and job.intent is not None and job.intent.token in tokens and self._is_believable(job, session):
                     self._finish(job, VERDICTS[Verdict.DONE])
 
-    def _is_believable(self, job: Job) -> bool:
+    def _is_believable(self, job: Job, session: Session) -> bool:
         """Is its late answer alone enough? See `recovery.judge`."""
-        return self._post.connector.notices_power_cycle and job.intent is not None and not job.intent.opened
+        intent = job.intent
+        if intent is None or intent.opened or not self._post.connector.notices_power_cycle:
+            return False
+        return not intent.headless or session.heard(intent.head)
 
     # -- the parts -----------------------------------------------------------------------------------------------
 
@@ -133,7 +136,7 @@ class Doubts:
             return True
         token = "" if job.intent is None else job.intent.token
         while not self._may_reprint() and job.kind is not JobKind.NOTICE:  # for an alarm no order waits
-            if session.listen({token}) and self._is_believable(job):
+            if session.listen({token}) and self._is_believable(job, session):
                 self._finish(job, VERDICTS[Verdict.DONE])
                 return True
             if self._post.pause(LOOK_S):
@@ -184,4 +187,5 @@ def _is_unwanted(reader: Tx, job_id: int) -> bool:
 
 def _heard(session: Session, doubts: list[Job]) -> bool:
     """Did the printer answer for one of these?"""
-    return any(job.intent is not None and session.heard(job.intent.token) for job in doubts)
+    intents = [job.intent for job in doubts if job.intent is not None]
+    return any(session.heard(it.token) and (not it.headless or session.heard(it.head)) for it in intents)

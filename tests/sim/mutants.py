@@ -87,10 +87,7 @@ TABLE = {
         "printers/session.py", "if self._dialogue.fences.noise.crackles:", "if False:", seeds=2000
     ),
     "a ticket's head is not asked for": Mutant(
-        "printers/sending.py",
-        "        if self.capabilities.tier is Tier.NONE:\n            return ticket, ()\n",
-        "        if self._notices_power_cycle or self.capabilities.tier is Tier.NONE:\n            return ticket, ()\n",
-        seeds=2000,
+        "printers/sending.py", 'intent.head if self._hears_heads else ""', '""', seeds=2000
     ),
     "a dish's note is not on its ticket": Mutant(
         "templates/_dishes.j2", "{% for line in d.note %}", "{% for line in [] %}"
