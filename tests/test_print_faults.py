@@ -497,6 +497,21 @@ def test_a_ticket_whose_head_is_thrown_away_is_not_believed(tmp_path: Path, tier
         assert [ticket.marked for ticket in here.whole(2)] == [True]
 
 
+@pytest.mark.parametrize("counters", (False, True))
+def test_a_kept_answer_for_the_end_is_none_for_the_head(tmp_path: Path, counters: bool) -> None:
+    """The link breaks before it is heard, and the printer says it to the next one."""
+    with kitchen(tmp_path, "tcp", PrinterSpec(counters=counters, line_time_s=0.02)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.device.swallow(next_bytes=40)
+        begins = here.device.received
+        here.order(2)
+        assert here.device.wait_for(lambda device: device.received > begins + 200, 5)
+        here.device.cut_link()
+        assert settled(here, 2)[-1] == ("completed", "confirmed")
+        assert [ticket.marked for ticket in here.whole(2)] == [True]
+
+
 def test_counters_that_never_count_prove_nothing(tmp_path: Path) -> None:
     """A clone that answers the same for ever: a lost answer leads to a marked ticket, not to a second unmarked one."""
     with kitchen(tmp_path, "tcp", PrinterSpec(counters=False)) as here:
