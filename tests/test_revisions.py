@@ -212,7 +212,7 @@ def test_a_void_names_the_order_as_its_paper_does(tmp_path: Path) -> None:
         text = last(here, "wok")
         assert "作废" in text
         assert "#42" in text
-        assert "57" not in text
+        assert "#57" not in text
 
 
 def test_labels_are_printed_for_new_cups_only(tmp_path: Path) -> None:

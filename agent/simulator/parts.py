@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from agent.simulator.reading import Banner, Printed
 
 _TIME_AND_AFTER = re.compile(r"(打印|printed)+(\d\d-\d\d)?\d\d:\d\d:\d\d.*$")
+_TROUBLE = re.compile("notreachable|offline|saysnothing|cutterjammed|aticketisindoubt")
 _RULE = re.compile("-{3,}")
 _DISH = re.compile(r"x\d")
 
@@ -41,7 +42,7 @@ def _owner(part: Printed, before: Printed | None, everywhere: Sequence[Printed])
         return None
     if part.number:
         return part
-    if not part.running and any(other.notice and _says_nothing_else(part, other) for other in everywhere):
+    if not part.running and _is_of_a_notice(part, everywhere):
         return None
     ends = {other.number for other in everywhere if other.whole and part.running and _ends(part, other)}
     if ends and (before is None or before.number not in ends):
@@ -75,9 +76,11 @@ def _ends(rest: Printed, whole: Printed) -> bool:
     return _TIME_AND_AFTER.sub("", rest.words) in whole.words and rest.running in (0, whole.running)
 
 
-def _says_nothing_else(rest: Printed, notice: Printed) -> bool:
-    """Is it made of words of that notice, which may count what waits otherwise the next time?"""
-    return all(words in notice.words for words in _RULE.split(_TIME_AND_AFTER.sub("", rest.words)))
+def _is_of_a_notice(rest: Printed, everywhere: Sequence[Printed]) -> bool:
+    """Does it name a printer's trouble, or is it made of words of a notice, which may count what waits otherwise?"""
+    said = [words for words in _RULE.split(_TIME_AND_AFTER.sub("", rest.words)) if words]
+    trouble = _TROUBLE.search(rest.words) is not None and not _DISH.search(rest.words)
+    return trouble or any(other.notice and all(words in other.words for words in said) for other in everywhere)
 
 
 def _stations(part: Printed, everywhere: Sequence[Printed]) -> set[str]:
