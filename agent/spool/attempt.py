@@ -147,6 +147,8 @@ class Attempts:
                 session.ask_again()
         except (LinkBroken, Unavailable) as exc:
             session.discredit()
+            if session.opened:
+                self._post.journal.write(partial(self._note_opened, flying=flying))
             return Unknown(f"link lost before the answer: {exc}", session.headless)
         return outcome
 
