@@ -376,6 +376,7 @@ def test_a_cancel_voids_only_what_may_be_on_paper(tmp_path: Path) -> None:
         settled(here, 1)
         here.cancel(1)
         assert here.device.wait_for(lambda _: any("作废" in ticket.text for ticket in here.tickets()), 20)
+        here.idle()
         here.device.open_cover()
         here.wait_alarm("printer:wok:cover")
         here.order(2)
