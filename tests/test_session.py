@@ -247,6 +247,21 @@ def test_a_head_is_asked_for_where_two_questions_at_once_are_answered(forgetful:
     assert (head in link.written) is not forgetful
 
 
+def test_a_fence_that_came_too_late_answers_for_no_other() -> None:
+    """Two at once, and neither in time: what comes afterwards is theirs, and the next has to be answered as well."""
+    asked: list[bytes] = []
+
+    def late(data: bytes) -> bytes:
+        asked.extend(re.findall(rb"\x1dr", data))
+        return b"\x00" * 2 if len(asked) == 4 and data.startswith(b"\x1dr") else b""
+
+    here, _ = session(late)
+    here.capabilities = Capabilities(Tier.STATUS)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            here.preflight()
+
+
 def test_another_tickets_token_is_no_answer() -> None:
     """Only its own token confirms a ticket."""
     here, _ = session(lambda data: b"\x37\x220009\0" if b"ticket" in data else b"")

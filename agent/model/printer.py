@@ -71,8 +71,8 @@ class NeedsHuman(msgspec.Struct, frozen=True):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """Bytes went out and nothing proves what became of them. `headless`: nor did it say that it got the ticket's head,
-    and its counters, which some lines more or less don't trouble, prove nothing either.
+    """Bytes went out and nothing proves what became of them. `headless`: the printer was asked before the ticket, and
+    did not answer. Its head may be missing, which counters, exact to some lines only, do not tell.
     """
 
     evidence: str

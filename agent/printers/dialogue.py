@@ -169,20 +169,24 @@ class Dialogue:
         self.tokens.discard(token)
         return token
 
-    def process_fence(self, timeout_s: float, count: int = 1) -> bool:
-        """Did the printer echo so many fresh process IDs? Then all before them is printed."""
-        asked = [self.name_mark() for _ in range(count)]
-        self.say(b"".join(map(self.question, asked)))
-        answered = self.wait(lambda: self.tokens.issuperset(asked), timeout_s)
-        self.tokens.difference_update(asked)
+    def process_fence(self, timeout_s: float, count: int = 1) -> int:
+        """How many of so many fresh process IDs did the printer echo? With one all before it is printed."""
+        asked = {self.name_mark() for _ in range(count)}
+        self.say(b"".join(map(self.question, sorted(asked))))
+        self.wait(lambda: asked <= self.tokens, timeout_s)
+        answered = len(asked & self.tokens)
+        self.tokens -= asked
         return answered
 
-    def status_fence(self, timeout_s: float, count: int = 1) -> bool:
-        """Did the printer answer GS r? The answers carry no name, so what came before is forgotten first."""
+    def status_fence(self, timeout_s: float, count: int = 1) -> int:
+        """How many of so many GS r did the printer answer? The answers carry no name, so what came before is forgotten
+        first, and what is still owed from before must come, too.
+        """
         self.forget()
         self.say(STATUS_FENCE * count)
         self.fences.owed += count
-        return self.wait(self.fences.answered, timeout_s)
+        self.wait(self.fences.answered, timeout_s)
+        return max(0, count - self.fences.owed)
 
     def is_quiet_for(self, listen_s: float) -> bool:
         """Does it say no status byte for so long, asked for nothing? Late answers, which it may owe to a life before,

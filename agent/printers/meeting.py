@@ -99,7 +99,7 @@ class Meeting:
             return None
         self._dialogue.say(RESET)
         tier = wanted or self._probe_tier()
-        self._counts = tier is Tier.PROCESS_ID
+        self._counts, self._hears_heads = tier is Tier.PROCESS_ID, None
         self.capabilities = Capabilities(tier, realtime)
         self._listen_once()
         return self.capabilities
@@ -205,17 +205,16 @@ class Meeting:
         return self._dialogue.status.need
 
     def _is_listening(self) -> bool:
-        """Does it answer a fence? On a new link two at once: who answers both can be asked before a ticket, too. Some
-        know only the last process ID, and some answer GS r only when nothing comes behind it.
+        """Does it answer a fence? Two at once when it was just met: who answers both can be asked before a ticket, too.
+        Some know only the last process ID, and some answer GS r only when nothing comes behind it.
         """
-        if self._hears_heads is None and self._fence(self._patience.fence_s, count=2):
-            self._hears_heads = self.capabilities.tier is not Tier.NONE
-            return True
-        self._dialogue.fences.give_up()
-        answers = self._fence(self._patience.fence_s)
-        if answers and self._hears_heads is None:
-            self._hears_heads = False
-        return answers
+        if self._hears_heads is not None:
+            return self._fence(self._patience.fence_s) > 0
+        answered = self._fence(self._patience.fence_s, count=2)
+        if answered:
+            self._hears_heads = answered == 2
+            self._dialogue.fences.give_up()
+        return answered > 0
 
     def refresh_counters(self, spare_s: float = float("inf")) -> None:
         """Read the maintenance counters where there are any, so that the next intent has a baseline; unless that
@@ -260,11 +259,11 @@ class Meeting:
             case Tier.NONE:
                 return b""
 
-    def _fence(self, timeout_s: float, count: int = 1) -> bool:
+    def _fence(self, timeout_s: float, count: int = 1) -> int:
         match self.capabilities.tier:
             case Tier.PROCESS_ID:
                 return self._dialogue.process_fence(timeout_s, count)
             case Tier.STATUS:
                 return self._dialogue.status_fence(timeout_s, count)
             case Tier.NONE:
-                return True
+                return count

@@ -93,9 +93,10 @@ class StarDialogue(Dialogue):
         self.questions = (1,) if self.ask_status() is not None else ()
         return self.questions
 
-    def status_fence(self, timeout_s: float, count: int = 1) -> bool:  # noqa: ARG002  # as the others have it
+    def status_fence(self, timeout_s: float, count: int = 1) -> int:  # noqa: ARG002  # as the others have it
         """It has none: nothing comes."""
-        return self.wait(lambda: False, timeout_s)
+        self.wait(lambda: False, timeout_s)
+        return 0
 
     def ask_counters(self) -> Counters | None:
         """None that could be asked."""

@@ -80,7 +80,8 @@ def _is_of_a_notice(rest: Printed, everywhere: Sequence[Printed]) -> bool:
     """Does it name a printer's trouble, or is it made of words of a notice, which may count what waits otherwise?"""
     said = [words for words in _RULE.split(_TIME_AND_AFTER.sub("", rest.words)) if words]
     trouble = _TROUBLE.search(rest.words) is not None and not _DISH.search(rest.words)
-    return trouble or any(other.notice and all(words in other.words for words in said) for other in everywhere)
+    notices = [other.words for other in everywhere if other.notice]
+    return trouble or any(said and all(words in notice for words in said) for notice in notices)
 
 
 def _stations(part: Printed, everywhere: Sequence[Printed]) -> set[str]:
