@@ -8,7 +8,8 @@ from agent.clock import Clock
 from agent.model import job
 from agent.model.job import Counters
 from agent.model.printer import Need, PrinterStatus
-from agent.printers.dialogue import MOST_TOKENS, Dialogue
+from agent.printers.dialogue import Dialogue
+from agent.printers.exchange import MOST_TOKENS
 from agent.printers.fences import Noise
 from agent.printers.link import Link
 from agent.printers.status import Asb, Block, Reply, ReplyParser

@@ -8,20 +8,19 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from agent import log
 from agent.config import Printer
 from agent.errors import JournalError, LinkBroken, Stranger, Unavailable
-from agent.journal import jobs, notes
+from agent.journal import jobs
 from agent.journal.file import Tx
-from agent.model.acquaintance import Facts, Known, Likeness, compare
+from agent.model.acquaintance import Known
 from agent.model.job import Job
 from agent.model.printer import Capabilities, Tier
 from agent.model.profile import PROFILES
 from agent.printers.fences import Noise
 from agent.printers.link import Connector, Link
 from agent.printers.session import Session
+from agent.spool.acquaintance import Acquaintance
 from agent.spool.attempt import Attempts
 from agent.spool.post import Post, Shop
 from agent.spool.recovery import Epoch
@@ -50,10 +49,9 @@ class Worker:
         self._printer, self._journal, self._clock = printer, shop.journal, shop.clock
         self._watch, self._desk = post.watch, post.desk
         self._wanted = _TIERS.get(printer.confirm)
-        self._link_text = str(printer.link)
         self._attempts = Attempts(post)
-        self._facts, self._noise = Facts(), Noise(shop.clock)
-        self._met = self._verified = False
+        self._who, self._noise = Acquaintance(printer, shop.journal), Noise(shop.clock)
+        self._met = False
         self._looked_at, self._patient_until = 0.0, float("-inf")
         self._probed_at, self._probe_each_s = shop.clock.monotonic(), PROBE_AGAIN_S
         self._probes_left, self._probes_in_all = PROBES, MOST_PROBES
@@ -143,7 +141,7 @@ class Worker:
         if self._accepted.is_set():
             self._accepted.clear()
             post.connector.forget()
-            self._journal.write(lambda tx: notes.forget_printer(tx, self._printer.name))
+            self._who.forget()
         link = post.connector.open()
         session = Session(
             link,
@@ -156,7 +154,6 @@ class Worker:
             profile=PROFILES[self._printer.profile],
             noise=self._noise,
         )
-        self._verified = False
         self._probed_at, self._probe_each_s, self._probes_left = self._clock.monotonic(), PROBE_AGAIN_S, PROBES
         try:
             doubts = jobs.in_flight(reader, self._printer.name)
@@ -164,7 +161,7 @@ class Worker:
                 session.listen({job.intent.token for job in doubts if job.intent is not None})
             self._meet(session, link, reader, doubts[0] if doubts else None)
             if (doubts or jobs.is_torn(reader, self._printer.name)) and not post.stopping.is_set():
-                self._attempts.doubts.settle(session, reader, Epoch.UNKNOWN, partial(self._verify, reader=reader))
+                self._attempts.doubts.settle(session, reader, Epoch.UNKNOWN, partial(self._who.verify, reader=reader))
                 self._answered(session.capabilities)
             while not post.stopping.is_set():
                 self._turn(session, reader)
@@ -181,7 +178,7 @@ class Worker:
         quiet = job is None and not torn and self._watch.need is None
         if not self._asked.empty():
             self._probe_again(session, reader)
-        elif quiet and (session.blind or (session.fresh() and self._verified)):
+        elif quiet and (session.blind or (session.fresh() and self._who.is_verified)):
             session.refresh_counters()
             self._remember(session, reader)
             self._pause(session, reader)
@@ -211,12 +208,7 @@ class Worker:
 
     def _meet(self, session: Session, link: Link, reader: Tx, doubt: Job | None) -> None:
         """Know who the printer is and what it can prove: from the journal, else by asking it once it is well."""
-        self._facts = Facts(link.identity.port, link.identity.device)
-        known = notes.known_printer(reader, self._printer.name, self._link_text)
-        if known is not None:
-            twin = notes.has_twin(reader, self._printer.name, known)
-            if compare(known.facts, self._facts, twin) is Likeness.STRANGER:
-                raise Stranger(f"another device is plugged in: {self._facts.words}; it was {known.facts.words}")
+        known = self._who.meet(link, reader)
         can = None if known is None else known.capabilities
         if can is None or self._wanted not in (None, can.tier) or not session.trust(can):
             self._probe(session, reader, doubt)
@@ -224,7 +216,7 @@ class Worker:
             self._answered(can)
 
     def _probe(self, session: Session, reader: Tx, doubt: Job | None) -> None:
-        known = notes.known_printer(reader, self._printer.name, self._link_text)
+        known = self._who.known(reader)
         patience_s = self._post.shop.patience.first_meeting_s if known is None and self._wanted is None else 0.0
         if (now := self._clock.monotonic()) > self._patient_until + patience_s:  # else its connection did not last
             self._patient_until = now + patience_s
@@ -237,14 +229,16 @@ class Worker:
                 self._watch.unheard()
             if self._post.pause(POLL_S if found is None else ASK_AGAIN_S):
                 return
-        self._verified = False
-        self._verify(session, reader)
+        self._who.is_verified = False
+        self._who.verify(session, reader)
         was_mute = self._watch.is_mute or (known is not None and known.capabilities.tier is Tier.NONE)
         if was_mute and found.tier is not Tier.NONE:
             self._attempts.doubt_presumed()
         if known is None or found != known.capabilities:
-            _log.info("spool.printer_met", printer=self._printer.name, tier=found.tier.name.lower(), facts=self._facts)
-        self._keep(Known(found, self._facts), reader)
+            _log.info(
+                "spool.printer_met", printer=self._printer.name, tier=found.tier.name.lower(), facts=self._who.facts
+            )
+        self._who.keep(found, reader)
         self._met = False  # what is known of it is new
         self._answered(found)
 
@@ -254,9 +248,9 @@ class Worker:
         if not future.set_running_or_notify_cancel():
             return
         try:
-            self._journal.write(lambda tx: notes.forget_printer(tx, self._printer.name))
+            self._who.forget()
             self._probe(session, reader, None)
-            known = notes.known_printer(reader, self._printer.name, self._link_text)
+            known = self._who.known(reader)
         except BaseException as exc:
             future.set_exception(exc)
             raise
@@ -265,48 +259,10 @@ class Worker:
         else:
             future.set_result(known)
 
-    def _verify(self, session: Session, reader: Tx, *, silent: bool = False) -> None:
-        """Before anything is printed over a new link: is it the printer that was here before?
-
-        `silent`: it answers no fence, so that saying nothing proves nothing.
-
-        Raises:
-            Stranger: it is another one.
-            Unavailable: it can't be known yet who it is.
-        """
-        if self._verified:
-            return
-        told = session.facts()
-        known = notes.known_printer(reader, self._printer.name, self._link_text)
-        if told is not None:
-            if (
-                known is None and session.facts() != told
-            ):  # an answer that is lost now would make it a stranger for ever
-                raise Unavailable("it said twice who it is, and not the same: it is asked again")
-            firmware, *model = told
-            self._facts = msgspec.structs.replace(self._facts, model=" ".join(filter(None, model)), firmware=firmware)
-        if known is not None:
-            if silent and told is None:
-                return
-            if known.facts.model and told is None and session.capabilities.tier is not Tier.NONE:
-                raise Unavailable(f"it does not say who it is; it was {known.facts.model}")
-            match compare(known.facts, self._facts):
-                case Likeness.STRANGER:
-                    raise Stranger(f"another printer answers: {self._facts.words}; it was {known.facts.words}")
-                case Likeness.RENEWED:
-                    _log.info("spool.firmware_changed", printer=self._printer.name, firmware=self._facts.firmware)
-                    self._journal.write(lambda tx: notes.forget_printer(tx, self._printer.name))
-                    raise Unavailable("its firmware is another one: it is asked again what it can prove")
-        self._verified = True
-
-    def _keep(self, now: Known, reader: Tx) -> None:
-        if now != notes.known_printer(reader, self._printer.name, self._link_text):
-            self._journal.write(lambda tx: notes.keep_printer(tx, self._printer.name, self._link_text, now))
-
     def _remember(self, session: Session, reader: Tx) -> None:
         """Keep what was learned since: that its counters count, or that they do not."""
         if not session.blind:
-            self._keep(Known(session.capabilities, self._facts), reader)
+            self._who.keep(session.capabilities, reader)
 
     def _answered(self, seen: Capabilities) -> None:
         """It is there: not because a connection opened, but because it said something, or never does."""
@@ -333,7 +289,7 @@ class Worker:
 
     def _may_print(self, session: Session) -> bool:
         """Is it known by now to be well, and to be the printer that it was?"""
-        return session.fresh() and self._verified and self._watch.need is None
+        return session.fresh() and self._who.is_verified and self._watch.need is None
 
     def _is_well(self, session: Session, reader: Tx, job: Job | None) -> bool:
         """May a ticket go out now? If a person is needed, `job` is held."""
@@ -342,10 +298,10 @@ class Worker:
         try:
             need = session.preflight()
         except Unavailable:
-            self._verify(session, reader, silent=True)  # it may be another one, that knows other questions
+            self._who.verify(session, reader, silent=True)  # it may be another one, that knows other questions
             raise
         if need is None:
-            self._verify(session, reader)
+            self._who.verify(session, reader)
         self._answered(session.capabilities)
         mine = job is not None and job.home == self._printer.name
         self._watch.note_need(need, job if mine else None)
