@@ -156,8 +156,7 @@ class Consumer:
         if envelope.type in (REPLAY_BEGIN, REPLAY_END) and delivery.topic == self._replay_topic:
             taken = self._counting.marked(tx, msgspec.json.encode(envelope.data))
             return taken or self._park(tx, delivery, "$.data", "no begin or end of a replay")
-        local = delivery.topic == LOCAL
-        if local:  # nobody could be asked for what is missing in its counting
+        if local := delivery.topic == LOCAL:  # nobody could be asked for what is missing in its counting
             envelope = msgspec.structs.replace(envelope, sequence=None)
         envelope = self._counting.believed(tx, envelope)
         queued = None if envelope.number is None else waits.first_queued(tx, envelope.source)

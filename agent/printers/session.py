@@ -153,18 +153,8 @@ class Session(Sending):
         look like one: the sensors must answer at once, the same question must be answered again, and no status
         request may have gone unanswered before.
         """
-        if self.capabilities.tier is Tier.STATUS:
-            if self.capabilities.realtime:
-                if self._asked_in_vain or self._dialogue.ask_status(once=True) is None:
-                    return Unknown("a fence was answered, but not every status request around it")
-                if need := self._need():
-                    return NeedsHuman(need)
-            if not all(self._dialogue.status_fence(self._patience.fence_s) for _ in range(FENCES_AFTER)):
-                return Unknown("a fence was answered, but not those after it")
-            if self._dialogue.fences.noise.crackles:
-                return Unknown("a fence was answered, but the line says such bytes unasked, too")
-        elif first.intent.token not in self._dialogue.tokens:
-            return Unknown("what came behind it was answered, and it was not")
+        if (doubtful := self._doubt_answer(first)) is not None:
+            return doubtful
         self._well_at = self._clock.monotonic()
         took_s = self._well_at - first.at
         if len(self._flight) == 1:
@@ -190,6 +180,22 @@ class Session(Sending):
         if first.lines > 0:  # how long it takes; twice that is slow
             self._line_s = min(SLOWEST_LINE_S, 2 * took_s / first.lines)
         return Confirmed(self.capabilities.tier.name.lower())
+
+    def _doubt_answer(self, first: Sent) -> Outcome | None:
+        """Does what was heard not answer for the ticket? None when it does, as far as can be asked."""
+        if self.capabilities.tier is not Tier.STATUS:
+            heard = first.intent.token in self._dialogue.tokens
+            return None if heard else Unknown("what came behind it was answered, and it was not")
+        if self.capabilities.realtime:
+            if self._asked_in_vain or self._dialogue.ask_status(once=True) is None:
+                return Unknown("a fence was answered, but not every status request around it")
+            if need := self._need():
+                return NeedsHuman(need)
+        if not all(self._dialogue.status_fence(self._patience.fence_s) for _ in range(FENCES_AFTER)):
+            return Unknown("a fence was answered, but not those after it")
+        if self._dialogue.fences.noise.crackles:
+            return Unknown("a fence was answered, but the line says such bytes unasked, too")
+        return None
 
     def _settle_presumed(self) -> Outcome:
         """A printer that answers nothing: the most that can be seen is that the cable took it all, and did not break

@@ -74,9 +74,6 @@ def _at_printer(
             _when_idle(world, device, partial(device.swallow, next_bytes=trouble.number % 600))
         case "crackle":
             _crackle(world, device, trouble)
-            dies = _LASTING["swallow"]
-            world.baton.at(KNOWN_S, partial(dies[0], device))
-            world.baton.at(KNOWN_S + trouble.for_s, partial(dies[1], device))
         case "till" if serial:
             pass  # nobody else is on that line
         case "till":
@@ -92,7 +89,10 @@ def _at_printer(
 
 
 def _crackle(world: "World", device: VirtualPrinter, trouble: Trouble) -> None:
-    """The line says a byte now and then that looks like an answer to GS r."""
+    """The line says a byte now and then that looks like an answer to GS r; once that is known, the printer swallows."""
+    dies, lives = _LASTING["swallow"]
+    world.baton.at(KNOWN_S, partial(dies, device))
+    world.baton.at(KNOWN_S + trouble.for_s, partial(lives, device))
     dice = random.Random(trouble.number)
     at_s, longest_s = 0.0, dice.choice((1.0, 5.0, 20.0))
     while at_s < KNOWN_S + trouble.for_s:
