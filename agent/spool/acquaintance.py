@@ -1,4 +1,4 @@
-"""Whether the printer at hand is the one that was here before: what it says of itself against what the journal knows."""
+"""Whether the printer at hand is the one that was here before: what it says against what the journal knows."""
 
 from msgspec.structs import replace
 
