@@ -6,7 +6,8 @@ from agent import log
 from agent.config import Printer
 from agent.errors import Stranger, Unavailable
 from agent.journal import notes
-from agent.journal.file import Journal, Tx
+from agent.journal.file import Tx
+from agent.journal.store import Journal
 from agent.model.acquaintance import Facts, Known, Likeness, compare
 from agent.model.printer import Capabilities, Tier
 from agent.printers.link import Link
