@@ -78,10 +78,11 @@ def _ends(rest: Printed, whole: Printed) -> bool:
 
 def _is_of_a_notice(rest: Printed, everywhere: Sequence[Printed]) -> bool:
     """Does it name a printer's trouble, or is it made of words of a notice, which may count what waits otherwise?"""
-    said = [words for words in _RULE.split(_TIME_AND_AFTER.sub("", rest.words)) if words]
+    before = _TIME_AND_AFTER.sub("", rest.words)
+    said = [words for words in _RULE.split(before) if words] or [before]  # a rule right before the time: a notice's
     trouble = _TROUBLE.search(rest.words) is not None and not _DISH.search(rest.words)
     notices = [other.words for other in everywhere if other.notice]
-    return trouble or any(said and all(words in notice for words in said) for notice in notices)
+    return trouble or any(all(words and words in notice for words in said) for notice in notices)
 
 
 def _stations(part: Printed, everywhere: Sequence[Printed]) -> set[str]:
