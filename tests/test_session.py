@@ -7,6 +7,7 @@ from itertools import accumulate
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agent.clock import SystemClock
 from agent.errors import LinkBroken, Unavailable
@@ -245,6 +246,17 @@ def test_a_head_is_asked_for_where_two_questions_at_once_are_answered(forgetful:
     head = b"\x1d(H\x06\x0000}00A"
     assert link.written.endswith((b"" if forgetful else head) + b"ticket\x1d(H\x06\x0000000A")
     assert (head in link.written) is not forgetful
+
+
+@pytest.mark.parametrize("tier", [Tier.PROCESS_ID, Tier.STATUS])
+def test_a_busy_evening_over_one_link_leaves_no_ticket_in_doubt(tier: Tier) -> None:
+    """Thousands of answers over one link: none is forgotten between a ticket's head and its end."""
+    here, _ = session(printer(echo=True, fence=True))
+    here.capabilities = Capabilities(tier)
+    assert here.preflight() is None
+    for number in range(3000):
+        assert here.send(b"ticket", replace(TICKET, token=f"{number:04}"), 1) is None
+        assert here.settle() == Confirmed(tier.name.lower()), number
 
 
 def test_a_fence_that_came_too_late_answers_for_no_other() -> None:

@@ -174,7 +174,7 @@ class Session(Sending):
             return Unknown("it answered, but not all the time: it may have lost its power meanwhile")
         if self.opened and not fits:  # many cut when it is closed
             return Unknown("it answered, but its cover was open meanwhile: the ticket may lie in two pieces")
-        self._dialogue.tokens.difference_update(first.marks)
+        self._dialogue.tokens.difference_update((first.intent.token, *first.marks))
         if self._dialogue.stalled_s <= STALL_S:
             self._stall_s = STALL_S
         if first.lines > 0:  # how long it takes; twice that is slow
