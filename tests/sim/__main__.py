@@ -32,6 +32,7 @@ EVIDENCE = Path(__file__).parents[2] / "docs/evidence/proof-simulation.md"
 @click.option("--mutant", help="plant this fault first; the exit code is 0 when it is found")
 @click.option("--mutants", "all_mutants", is_flag=True, help="plant each of them, one after the other")
 @click.option("--year", type=int, help="live through so many days of one seed instead, with their nights")
+@click.option("--busy", type=int, default=8, show_default=True, help="orders on the best days of a year")
 @click.option("--evidence", is_flag=True, help=f"write what came of it to docs/evidence/{EVIDENCE.name}")
 @click.option("--trace", is_flag=True, help="print a digest of all that happened in each seed")
 @click.option("--verbose", is_flag=True, help="the agent's log and what happens, on stderr")
@@ -44,6 +45,7 @@ def main(
     mutant: str | None,
     all_mutants: bool,
     year: int | None,
+    busy: int,
     evidence: bool,
     trace: bool,
     verbose: bool,
@@ -55,7 +57,7 @@ def main(
             write_section(EVIDENCE, "Planted faults", f"{_command()}, {machine()}:\n\n" + "\n".join(lines))
         sys.exit(0 if all_found else 1)
     if year:
-        text, code = _tell_year(live_through(seed or first, year))
+        text, code = _tell_year(live_through(seed or first, year, busy))
         print(text)
         if evidence:
             write_section(EVIDENCE, "A year", f"{_command()}, {machine()}:\n\n{text}")
