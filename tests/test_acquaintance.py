@@ -15,7 +15,7 @@ from agent.model.acquaintance import Facts, Likeness, compare
 from agent.printers import dialogue
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, Reply, Trouble, VirtualPrinter
-from agent.spool import worker
+from agent.spool import acquaintance
 from tests.brigade import brigade
 from tests.kitchen import IMPATIENT, Kitchen, read
 
@@ -163,7 +163,7 @@ def test_a_printer_that_was_stuck_when_it_was_met_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has no status in real time and its FEED was held: taken for mute, but not for ever."""
-    monkeypatch.setattr(worker, "PROBE_AGAIN_S", 1.0)
+    monkeypatch.setattr(acquaintance, "PROBE_AGAIN_S", 1.0)
     with stuck(tmp_path) as here:
         here.device.press_feed(False)
         prints_confirmed(here)
@@ -173,14 +173,14 @@ def test_a_printer_that_was_stuck_for_long_is_asked_anew_after_each_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was given up as mute; then it was switched off and on."""
-    monkeypatch.setattr(worker, "PROBE_AGAIN_S", 0.3)
-    monkeypatch.setattr(worker, "PROBES", 1)
+    monkeypatch.setattr(acquaintance, "PROBE_AGAIN_S", 0.3)
+    monkeypatch.setattr(acquaintance, "PROBES", 1)
     with stuck(tmp_path) as here:
-        room = here.worker
+        room = here.worker._curiosity
         deadline = time.monotonic() + 30
-        while room._probes_left and time.monotonic() < deadline:
+        while room._left and time.monotonic() < deadline:
             time.sleep(0.1)
-        assert room._probes_left == 0
+        assert room._left == 0
         here.device.press_feed(False)
         here.device.power_off()
         here.device.power_on()

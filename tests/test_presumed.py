@@ -17,7 +17,7 @@ from agent.model.link import parse_link
 from agent.model.station import Station
 from agent.simulator.ports import serve_tcp
 from agent.simulator.printer import PrinterSpec, VirtualPrinter
-from agent.spool import worker
+from agent.spool import acquaintance
 from tests.brigade import Brigade
 from tests.kitchen import IMPATIENT, Kitchen
 
@@ -25,7 +25,7 @@ from tests.kitchen import IMPATIENT, Kitchen
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked again soon."""
-    monkeypatch.setattr(worker, "PROBE_AGAIN_S", 0.5)
+    monkeypatch.setattr(acquaintance, "PROBE_AGAIN_S", 0.5)
 
 
 def test_what_was_presumed_of_a_printer_that_answers_after_all_is_printed_again_marked(tmp_path: Path) -> None:
@@ -91,14 +91,14 @@ def test_none_of_what_was_lost_is_displaced_by_what_came_out_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It printed again for a while before it was asked: the oldest come first, and the staff is asked for the rest."""
-    monkeypatch.setattr(worker, "PROBE_AGAIN_S", 1000.0)
+    monkeypatch.setattr(acquaintance, "PROBE_AGAIN_S", 1000.0)
     with thrown_away(tmp_path, Printing(reprint_after_s=0.5)) as here:
         here.device.heal()
         numbers = range(3, 3 + MOST)
         for number in numbers:
             here.order(number)
         here.wait_told(numbers[-1], 60)
-        here.worker._probe_each_s = 0.1
+        here.worker._curiosity._each_s = 0.1
         here.wait_no_alarm("printer:wok:mute", 60)
         here.wait_for(MOST, times=2)
         marked = [ticket.number for ticket in here.tickets() if ticket.marked]

@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from agent import log
+from agent.clock import Clock
 from agent.config import Printer
 from agent.errors import Stranger, Unavailable
 from agent.journal import notes
@@ -13,6 +14,11 @@ from agent.model.printer import Capabilities, Tier
 from agent.printers.link import Link
 from agent.printers.session import Session
 
+PROBE_AGAIN_S, SPEAKS_AGAIN_S, PROBES, MOST_PROBES = 10.0, 60.0, 3, 12
+"""A printer that was found to prove nothing may have been stuck just then: it is asked again, ever less often while
+that is in vain, and anew after each connection. Not for ever: what a clone does not know it may print. Whether it says
+anything at all is asked between two tickets as long as it prints, each minute: what it took since is in doubt.
+"""
 _log = log.get("spool")
 
 
@@ -90,3 +96,33 @@ class Acquaintance:
     def forget(self) -> None:
         """Whatever answers next is the printer."""
         self._journal.write(lambda tx: notes.forget_printer(tx, self._name))
+
+
+class Curiosity:
+    """When a printer that proves nothing is asked again."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._left_in_all = MOST_PROBES
+        self.connected()
+
+    def connected(self) -> None:
+        """Over a new link it is asked anew."""
+        self._asked_at, self._each_s, self._left = self._clock.monotonic(), PROBE_AGAIN_S, PROBES
+
+    def wants_a_probe(self, session: Session) -> bool:
+        """Idle beside it: was it only stuck when it was met? Asked a few times."""
+        due = self._clock.monotonic() - self._asked_at >= self._each_s
+        if session.capabilities.tier is not Tier.NONE or not due or 0 in (self._left, self._left_in_all):
+            return False
+        self._left, self._left_in_all = self._left - 1, self._left_in_all - 1
+        self._asked_at, self._each_s = self._clock.monotonic(), 2 * self._each_s
+        return True
+
+    def hears(self, session: Session) -> bool:
+        """Between two tickets: does it answer a status request by now? Asked when that is due."""
+        now = self._clock.monotonic()
+        if now - self._asked_at < self._each_s:
+            return False
+        self._asked_at, self._each_s = now, min(2 * self._each_s, SPEAKS_AGAIN_S)
+        return session.speaks()

@@ -20,7 +20,7 @@ from agent.model.profile import PROFILES
 from agent.printers.fences import Noise
 from agent.printers.link import Connector, Link
 from agent.printers.session import Session
-from agent.spool.acquaintance import Acquaintance
+from agent.spool.acquaintance import Acquaintance, Curiosity
 from agent.spool.attempt import Attempts
 from agent.spool.post import Post, Shop
 from agent.spool.recovery import Epoch
@@ -29,11 +29,6 @@ POLL_S = 1.0
 LOOK_EACH_S = 2.0
 SILENCE_S = 2.0
 ASK_AGAIN_S = 4.0
-PROBE_AGAIN_S, SPEAKS_AGAIN_S, PROBES, MOST_PROBES = 10.0, 60.0, 3, 12
-"""A printer that was found to prove nothing may have been stuck just then: it is asked again, ever less often while
-that is in vain, and anew after each connection. Not for ever: what a clone does not know it may print. Whether it says
-anything at all is asked between two tickets as long as it prints, each minute: what it took since is in doubt.
-"""
 _TIERS = {"process_id": Tier.PROCESS_ID, "status": Tier.STATUS, "none": Tier.NONE}
 _log = log.get("spool")
 
@@ -50,11 +45,10 @@ class Worker:
         self._watch, self._desk = post.watch, post.desk
         self._wanted = _TIERS.get(printer.confirm)
         self._attempts = Attempts(post)
-        self._who, self._noise = Acquaintance(printer, shop.journal), Noise(shop.clock)
+        self._who, self._curiosity = Acquaintance(printer, shop.journal), Curiosity(shop.clock)
+        self._noise = Noise(shop.clock)
         self._met = False
         self._looked_at, self._patient_until = 0.0, float("-inf")
-        self._probed_at, self._probe_each_s = shop.clock.monotonic(), PROBE_AGAIN_S
-        self._probes_left, self._probes_in_all = PROBES, MOST_PROBES
         self._asked: queue.SimpleQueue[Future[Known]] = queue.SimpleQueue()
         self._accepted = threading.Event()
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
@@ -154,7 +148,7 @@ class Worker:
             profile=PROFILES[self._printer.profile],
             noise=self._noise,
         )
-        self._probed_at, self._probe_each_s, self._probes_left = self._clock.monotonic(), PROBE_AGAIN_S, PROBES
+        self._curiosity.connected()
         try:
             doubts = jobs.in_flight(reader, self._printer.name)
             if doubts:
@@ -198,7 +192,7 @@ class Worker:
             self._attempts.print_on(session, reader, claimed)
         elif rang:
             return
-        elif self._wanted is None and (session.woke_up() or self._is_worth_a_probe(session)):
+        elif self._wanted is None and (session.woke_up() or self._curiosity.wants_a_probe(session)):
             self._probe(session, reader, None)
         elif self._clock.monotonic() - self._looked_at > LOOK_EACH_S:
             self._looked_at = self._clock.monotonic()
@@ -271,29 +265,13 @@ class Worker:
             self._accepted.clear()  # what was meant is there
             self._watch.met(seen)
 
-    def _is_worth_a_probe(self, session: Session) -> bool:
-        """Idle beside a printer that proves nothing: was it only stuck when it was met? Asked a few times."""
-        due = self._clock.monotonic() - self._probed_at >= self._probe_each_s
-        if session.capabilities.tier is not Tier.NONE or not due or 0 in (self._probes_left, self._probes_in_all):
-            return False
-        self._probes_left, self._probes_in_all = self._probes_left - 1, self._probes_in_all - 1
-        self._probed_at, self._probe_each_s = self._clock.monotonic(), 2 * self._probe_each_s
-        return True
-
-    def _may_speak_now(self, session: Session) -> bool:
-        now = self._clock.monotonic()
-        if now - self._probed_at < self._probe_each_s:
-            return False
-        self._probed_at, self._probe_each_s = now, min(2 * self._probe_each_s, SPEAKS_AGAIN_S)
-        return session.speaks()
-
     def _may_print(self, session: Session) -> bool:
         """Is it known by now to be well, and to be the printer that it was?"""
         return session.fresh() and self._who.is_verified and self._watch.need is None
 
     def _is_well(self, session: Session, reader: Tx, job: Job | None) -> bool:
         """May a ticket go out now? If a person is needed, `job` is held."""
-        if session.capabilities.tier is Tier.NONE and self._wanted is None and self._may_speak_now(session):
+        if session.capabilities.tier is Tier.NONE and self._wanted is None and self._curiosity.hears(session):
             self._probe(session, reader, None)
         try:
             need = session.preflight()
