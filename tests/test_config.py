@@ -227,6 +227,12 @@ NOT_YAML: list[tuple[str | bytes, str]] = [
     ("shop: x\n\tbroker: 3", "2:1: a tab; indent with spaces only"),
     ("shop：x\nbroker: {}", "1:5: a full-width colon ：; write an ordinary : and a space"),
     ("shop：x", "1:5: a full-width colon"),
+    ("printers: [{name: kitchen，link: 'a'}]", "1:26: a full-width comma ，; write an ordinary ,"),
+    ("broker: {username: “s421”, url: a: b}", "1:20: Chinese quotes “ ”; write ordinary ones, or none"),
+    (
+        'shop: "ok"  # ，\nprinters:\n  - {name: "k, link: a}\n  - {name: "b", link: c}',
+        "3:12: a quote is opened and never closed",
+    ),
     ("shop:x\nbroker: y", "1:5: no space after the colon; write it as name: value"),
     ("sku:\n- a\n-b\n", "3:1: no space after the dash"),
     ("shop: x: y", "1:8: a second ': '"),
@@ -433,6 +439,28 @@ def test_two_stations_with_one_word_and_a_foreign_topic_are_warnings(tmp_path: P
         "stations[1].match.category",
         "mappings[0].topic",
     ]
+
+
+def test_what_a_chinese_keyboard_leaves_between_two_words_is_a_warning(tmp_path: Path) -> None:
+    """It may be meant: the station starts with one long word."""
+    (text,) = warnings(
+        read(tmp_path, START + PRINTER + "stations: [{name: a, printer: k, match: {category: [热饮， 冷饮]}}]")
+    )
+    assert text == (
+        "stations[0].match.category: '热饮， 冷饮' is one word with a full-width comma ，; write an ordinary ,"
+    )
+
+
+def test_a_station_that_no_dish_reaches_and_a_plain_line_to_the_encrypted_port_are_warnings(tmp_path: Path) -> None:
+    """Where others say what they make and one takes the rest; where none says so the orders do."""
+    stations = "stations: [{name: a, printer: k, default: true}, {name: b, printer: k}, {name: c, printer: k%s}]\n"
+    found = warnings(read(tmp_path, START + PRINTER + stations % ", match: {sku: [x]}"))
+    assert [line for line in found if "stations" in line] == [
+        "stations[1]: no dish comes here by itself, only those that an order sends to b; write a match"
+    ]
+    assert not any("stations" in line for line in warnings(read(tmp_path, START + PRINTER + stations % "")))
+    plain = START.replace("localhost", "localhost:8883")
+    assert any("8883 is the port of encrypted" in line for line in warnings(read(tmp_path, plain)))
 
 
 @pytest.mark.parametrize(

@@ -378,7 +378,7 @@ def test_a_ticket_in_doubt_stands_first_and_a_person_has_seen_it(shop: ShopWindo
     page = shop.me.get("/tickets")
     assert re.findall(r'id="ticket-(\d+)"', page.body.decode())[0] == str(ticket)
     assert "不确定是否打出：请看纸" in words(page, ticket)
-    assert text_of(press(shop, page, ticket, "在纸上")) == "✓ 已记下"
+    assert text_of(press(shop, page, ticket, "整张都在纸上")) == "✓ 已记下"
     assert "已打印 · 有人在纸上看到" in words(shop.me.get("/tickets"), ticket)
     assert shop.tickets(42) == {ticket: "completed"}
     assert not [each for each in shop.papers() if each.number == "42"]
@@ -523,7 +523,7 @@ def test_on_a_phone_a_doubt_is_settled(shop: ShopWindow, tmp_path: Path) -> None
         page.on("dialog", lambda dialog: dialog.dismiss())
         card.get_by_role("button", name="不打").click()
         assert shop.tickets(42) == {ticket: "unconfirmed"}
-        card.get_by_role("button", name="在纸上").click()
+        card.get_by_role("button", name="整张都在纸上").click()
         page.get_by_text("已记下").wait_for()
         card.get_by_text("有人在纸上看到").wait_for()
         assert shop.tickets(42) == {ticket: "completed"}

@@ -5,7 +5,10 @@ import stat
 from pathlib import Path
 
 from agent.config import Config, console, notices
+from agent.model.address import BROKER_PORTS
+from agent.model.station import Match
 from agent.unixuser import may, service_user
+from agent.yaml.marks import full_width
 
 _MAKE_PASSWORDS = ("alibaba", "alibaba-iot")
 _MILLIMETRES = (57, 58, 76, 80, 112)
@@ -24,6 +27,7 @@ def warnings(config: Config) -> list[str]:
             advice = f"write for example printer: {config.printers[0].name}"
             found.append(f"stations[{at}]: {station.name} has no printer, its tickets wait; {advice}")
     found += _claimed_twice(config)
+    found += _idle_stations(config)
     own = f"{config.prefix}/{config.shop}/"
     for at, mapped in enumerate(config.mappings):
         if not mapped.topic.startswith(own):
@@ -68,6 +72,10 @@ def _line_warnings(config: Config) -> list[str]:
         found.append(f"broker.password_file: {broker.preset} wants a password that is made of a secret; {advice}")
     if broker.username and not broker.address.tls and not _is_near(broker.address.host):
         found.append("broker.url: the password crosses the network in clear text; use mqtts://")
+    if broker.address.port == BROKER_PORTS["mqtts"] and not broker.address.tls:
+        found.append(
+            f"broker.url: {broker.address.port} is the port of encrypted lines; write mqtts://, or 1883 for a plain one"
+        )
     return found
 
 
@@ -97,11 +105,25 @@ def _claimed_twice(config: Config) -> list[str]:
     for at, station in enumerate(config.stations):
         for kind in ("sku", "category", "name"):
             for word in getattr(station.match, kind) if station.shows == "own" else ():
+                if slip := full_width(word):
+                    found.append(f"stations[{at}].match.{kind}: '{word}' is one word with {slip}")
                 owner = first.setdefault((kind, word), at)
                 if owner != at:
                     text = f"stations[{owner}] has '{word}' too and gets those dishes; leave it out at one of them"
                     found.append(f"stations[{at}].match.{kind}: {text}")
     return found
+
+
+def _idle_stations(config: Config) -> list[str]:
+    """Where the others say what they make, one that doesn't gets nothing, unless it takes the rest."""
+    cooks = [(at, station) for at, station in enumerate(config.stations) if station.shows == "own"]
+    if not any(station.match != Match() for _, station in cooks) or not any(station.default for _, station in cooks):
+        return []
+    return [
+        f"stations[{at}]: no dish comes here by itself, only those that an order sends to {station.name}; write a match"
+        for at, station in cooks
+        if station.match == Match() and not station.default
+    ]
 
 
 def data_dir_unusable(data_dir: Path, reason: str) -> str:

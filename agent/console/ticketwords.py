@@ -92,6 +92,7 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ("its printer is no longer configured", "打印机已从配置中移除"),
     ("in doubt again and again", "反复不确定"),
     ("no answer in time", "打印机没有及时应答"),
+    ("link lost while sending", "送到一半线路断了"),
     ("stopped while", "停机时还没等到应答"),
     ("link lost before the answer", "应答之前线路断了"),
     ("it answered, but", "应答了，但不可信：请看纸"),
@@ -103,14 +104,16 @@ _REASONS: tuple[tuple[str, str], ...] = (
 """What a reason begins with, as the rooms write it, and what that is in Chinese."""
 
 
+_DECIDED = ("seen on paper", "to be printed again, asked", DISCARDED)
+
+
 class Act(NamedTuple):
-    """A button: the handler, what goes with it, its words, what is asked first, and whether it is the first choice."""
+    """A button: the handler, what goes with it, its words, and what is asked first."""
 
     name: str
     fields: dict[str, object]
     label: Said
     ask: Said = ("", "")
-    first: bool = False
 
 
 def state_words(ticket: Seen) -> tuple[Said, Tone]:
@@ -131,7 +134,7 @@ def reason_words(reason: str) -> Said:
     if reason in NEEDS:
         return NEEDS[reason]
     zh = next((zh for begins, zh in _REASONS if reason.startswith(begins)), reason)
-    who = reason.rpartition(" by ")[2] if " by " in reason and zh != reason else ""
+    who = reason.rpartition(" by ")[2] if " by " in reason and reason.startswith(_DECIDED) else ""
     return (f"{zh}（{who}）" if who else zh, reason)
 
 
@@ -156,10 +159,8 @@ def acts(ticket: Seen, handlers: Collection[str], alarmed: bool) -> list[Act]:
     retry = [Act("retry", about, ("再试", "Try now"))] if "retry" in handlers else []
     match ticket.state:
         case JobState.UNCONFIRMED | JobState.HELD if ticket.sent:
-            sure = (
-                ticket.state is JobState.UNCONFIRMED
-            )  # one that is held will be printed, once somebody has mended that
-            printed = Act("settle", {**named, "decision": "printed"}, ("在纸上", "It is on paper"), first=sure)
+            whole = ("整张都在纸上", "All of it is on paper")
+            printed = Act("settle", {**named, "decision": "printed"}, whole)
             again = Act("settle", {**named, "decision": "again"}, ("重打（注明补打）", "Print again, marked"))
             return [printed, again, discard]
         case JobState.PENDING | JobState.HELD:

@@ -37,6 +37,14 @@ def order_ref(tx: Tx, order_pk: int) -> OrderRef:
     return OrderRef(*tx.execute("SELECT order_id, channel, number FROM orders WHERE pk = ?", (order_pk,)).fetchone())
 
 
+def named(tx: Tx, order_pk: int | None) -> str:
+    """An order as the staff is told of it: `#51 (2603…)`, or its id where it has no number."""
+    if order_pk is None:
+        return ""
+    ref = order_ref(tx, order_pk)
+    return f"#{ref.no} ({ref.id})" if ref.no else ref.id
+
+
 def find_event(tx: Tx, source: str, event_id: str) -> KnownEvent | None:
     """An event by its identity."""
     row = tx.execute("SELECT digest, order_pk FROM events WHERE source = ? AND id = ?", (source, event_id)).fetchone()

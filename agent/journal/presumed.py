@@ -96,6 +96,6 @@ def _enter(tx: Tx, order_pk: int, known: Known, home: str, printer: str, *, ask:
         move(tx, job_id, JobState.UNCONFIRMED, REASON, "evidence = 'unconfirmed', intent = ?", (intent,))
     tell(tx, job_id, "unconfirmed" if ask else "")
     reopen_order(tx, order_pk, REASON)
-    about = f"order {orders.order_ref(tx, order_pk).id} at printer {printer} in doubt"
+    about = f"order {orders.named(tx, order_pk)} at printer {printer} in doubt"
     notes.raise_alarm(tx, f"ticket:{job_id}", f"{about}: {REASON}")
     return int(job_id)

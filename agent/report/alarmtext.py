@@ -3,6 +3,7 @@
 What came from outside (an order's id, a platform's complaint) can't call anybody: robots read <…> as a mention.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -116,7 +117,10 @@ _SEEN = ("再点“知道了”（命令行：shop-agent alarms）", "then say t
 _BY_KIND = {
     "ticket": (
         ("小票 {name} 没有确认打出", "ticket {name} is not known to be printed"),
-        ("请看纸，再回复：shop-agent queue list", "Look at the paper, then say: shop-agent queue list"),
+        (
+            "请看纸，再在手机页面“小票”里选（或 shop-agent queue list）",
+            "Look at the paper, then choose on the page Tickets (or shop-agent queue list)",
+        ),
     ),
     "missing": (
         ("有订单没有送达", "orders did not come"),
@@ -155,7 +159,7 @@ _BY_KIND = {
         ("给每台盒子写不同的 agent。", "Give each box an agent name of its own."),
     ),
     "parked": (
-        ("有消息读不懂，没有打印", "events could not be read and are not printed"),
+        ("有消息用不了，没有打印", "events could not be taken and are not printed"),
         (f"请与平台核对，并联系对接方，{_SEEN[0]}", f"Compare with the platform, tell the integrator; {_SEEN[1]}"),
     ),
     "template": (
@@ -188,6 +192,10 @@ _BY_KIND = {
     "console": (("本机端口没有打开", "the box's own port is not open"), ("请检查配置。", "Check the configuration.")),
 }
 
+_OF_ORDER = re.compile(r"order (#\S+) \(")
+_CONFLICT = re.compile(
+    r"an event could not be taken: (?:order (.+) revision \d+|event .+) came before with other content"
+)
 _ASK = ("请联系安装方：shop-agent support-bundle", "Ask the installer: shop-agent support-bundle")
 
 
@@ -208,21 +216,33 @@ def grows(key: str) -> bool:
 
 def sentence(key: str, reason: str = "") -> Sentence:
     """An alarm's words, with its reason where that says more."""
+    said = brief(key, reason)
+    if not reason or key in _SENTENCES or key.startswith("printer:"):
+        return said
+    why = f" ({_plain(reason)})"
+    return Sentence((said.what[0] + why, said.what[1] + why), said.do)
+
+
+def brief(key: str, reason: str) -> Sentence:
+    """An alarm's words without its reason, where that stands beside it."""
     if (known := _SENTENCES.get(key)) is not None:
         return _closer(known, key, reason)
     kind, _, name = key.partition(":")
     if kind == "printer":
         return _of_printer(*name.rpartition(":")[::2])
-    name, why = _plain(name), _plain(reason)
     fallback = ((_plain(key), _plain(key)), _ASK)
     (zh, en), do = _BY_KIND.get(key) or _BY_KIND.get(kind, fallback)
-    said = f" ({why})" if why else ""
-    return Sentence((zh.replace(_NAME, name) + said, en.replace(_NAME, name) + said), do)
-
-
-def brief(key: str, reason: str) -> Sentence:
-    """An alarm's words without its reason, where that stands beside it."""
-    return sentence(key, reason if key in _SENTENCES else "")
+    if kind == "ticket" and (order := _OF_ORDER.match(reason)):
+        name = order[1]
+    elif kind == "parked" and (twice := _CONFLICT.match(reason)):
+        zh, en = (
+            "{name} 来了两次，内容不同；后来的没打印",
+            "{name} came twice, with other content; the later is not printed",
+        )
+        name = twice[1] or ""
+        zh, en = (f"订单 {zh}", f"order {en}") if name else (f"一条消息{zh}", f"an event{en}")
+    name = _plain(name)
+    return Sentence((zh.replace(_NAME, name), en.replace(_NAME, name)), do)
 
 
 def more(key: str, reason: str) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from agent import log
 from agent.checkpoint import checkpoint
 from agent.errors import LinkBroken, Unavailable
-from agent.journal import jobs, notes, presumed
+from agent.journal import jobs, notes, orders, presumed
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.model.job import FINAL, Job, JobState, Mark
@@ -92,7 +92,7 @@ class Attempts:
                 if state in FINAL:
                     notes.clear_alarm(tx, f"ticket:{job.id}")
                 elif job.order_pk is not None and (settlement.mark is not None or state is JobState.UNCONFIRMED):
-                    about = f"order {job.order_id} at printer {self._post.name} in doubt"
+                    about = f"order {orders.named(tx, job.order_pk)} at printer {self._post.name} in doubt"
                     notes.raise_alarm(tx, f"ticket:{job.id}", f"{about}: {settlement.reason}")
             return None if ahead is None or session is None else self._post.desk.claim(tx, session, ahead)
 

@@ -12,7 +12,7 @@ from agent.clock import Clock
 from agent.config import Printer
 from agent.encode.escpos import Encoded
 from agent.encode.text import sayable
-from agent.journal import jobs, notes
+from agent.journal import jobs, notes, orders
 from agent.journal.file import Tx
 from agent.journal.jobs import Settlement
 from agent.journal.store import Journal
@@ -172,4 +172,4 @@ def _abort(tx: Tx, job: Job, reason: str) -> None:
         jobs.settle(tx, job, Settlement(JobState.PENDING, reason="another printer stands in"))
         job = msgspec.structs.replace(job, state=JobState.PENDING)
     if jobs.settle(tx, job, Settlement(JobState.ABORTED, reason=reason)) is JobState.ABORTED:
-        notes.raise_alarm(tx, f"ticket:{job.id}", f"order {job.order_id}: {reason}")
+        notes.raise_alarm(tx, f"ticket:{job.id}", f"order {orders.named(tx, job.order_pk)}: {reason}")

@@ -42,6 +42,14 @@ _SLIPS = (
     (re.compile(r"\s*(?:- )?[a-z_]+(:)[^\s/:]"), "no space after the colon; write it as name: value"),
     (re.compile(r"\s*(-)[^\s-]"), "no space after the dash; write it as '- ' and the item"),
 )
+_FULL_WIDTH = {
+    "：": "a full-width colon ：; write an ordinary :",
+    "，": "a full-width comma ，; write an ordinary ,",
+    "、": "a Chinese comma 、; write an ordinary ,",
+    **dict.fromkeys("“”‘’", "Chinese quotes “ ”; write ordinary ones, or none"),
+    **dict.fromkeys("｛｝［］", "a full-width bracket; write an ordinary one"),
+}
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|(?:^|\s)#.*')
 _BLAME_BEGINNING = ("found unexpected end of stream", "could not find expected ':'")
 
 
@@ -138,7 +146,8 @@ def _add_syntax_error(error: yaml.MarkedYAMLError, text: str, reading: Reading) 
     said = f"{error.problem}; {error.context}"
     blamed = error.context_mark if any(part in said for part in _BLAME_BEGINNING) else error.problem_mark
     mark = mark_of(blamed or error.problem_mark or error.context_mark)
-    if _add_slip(text.splitlines()[: mark.line], reading):
+    lines = text.splitlines()[: mark.line]
+    if _add_slip(lines, reading) or _add_full_width(lines, reading) or _add_open_quote(lines, reading):
         return
     words = next((words for part, words in _PLAIN_WORDS if part in said), "")
     reading.add("", words or f"this is not YAML ({error.problem}); compare with the example file", mark)
@@ -151,4 +160,29 @@ def _add_slip(lines: list[str], reading: Reading) -> bool:
             if found := slip.match(line):
                 reading.add("", words, Mark(number, found.start(1) + 1))
                 return True
+    return False
+
+
+def full_width(text: str) -> str:
+    """What to write instead of the first Chinese punctuation in `text`; "" where there is none."""
+    return next((words for char in text if (words := _FULL_WIDTH.get(char))), "")
+
+
+def _add_full_width(lines: list[str], reading: Reading) -> bool:
+    """Chinese punctuation, outside quotes, in the line at which the parser stopped."""
+    bare = _QUOTED.sub(lambda found: " " * len(found[0]), lines[-1] if lines else "")
+    for column, char in enumerate(bare, start=1):
+        if words := _FULL_WIDTH.get(char):
+            reading.add("", words, Mark(len(lines), column))
+            return True
+    return False
+
+
+def _add_open_quote(lines: list[str], reading: Reading) -> bool:
+    """A quote that its line does not close: YAML reads on to the next one, and stops there."""
+    for number, line in enumerate(lines, start=1):
+        bare = _QUOTED.sub(lambda found: " " * len(found[0]), line)
+        if (column := bare.find('"') + 1) > 0:
+            reading.add("", "a quote is opened and never closed; close it", Mark(number, column))
+            return True
     return False

@@ -15,7 +15,7 @@ import msgspec
 import yaml
 
 from agent.errors import ConfigError
-from agent.yaml.marks import Mark, Node, Reading, mark_of
+from agent.yaml.marks import Mark, Node, Reading, full_width, mark_of
 
 _NOTHING = ("", "~", "null")
 _TRUE = ("true", "yes", "on")
@@ -69,7 +69,7 @@ class StructReader:
         try:
             return _check(self._scalar(str(node.value), hint), meta)
         except ConfigError as exc:
-            return self._bad(path, str(exc))
+            return self._bad(path, (full_width(str(node.value)) if hint is not str else "") or str(exc))
 
     def _scalar(self, text: str, hint: Any) -> Any:
         if not text.isprintable():
