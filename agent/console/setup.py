@@ -73,7 +73,7 @@ class SetUp:
     def _known(self) -> dict[str, Any]:
         config, now = self._view.window.config(), self._view.window.overview()
         with closing(self._view.rooms.journal.reader()) as reader:
-            tried = orders.is_printed(reader, DEMO)
+            tried = orders.was_one_printed(reader)
         steps = {
             "shop": config.shop != NEW_SHOP,
             "printers": bool(config.printers)

@@ -16,20 +16,20 @@ def write(plan: Plan, book: Notebook, facts: str, command: str, root: Path = ROO
     """Renew the three files."""
     found = peertables.totals(plan, book)
     names = [peertables.title(total.name) for total in found]
-    below = f"{plan.times.capitalize()}, {book.day}. Repeat: scripts/bench peers"
+    below = f"{plan.times.capitalize()}, {book.day}. Repeat: {command}"
     (root / PICTURE).write_text(chart.draw(found, names, below), "utf-8")
     (root / EVIDENCE).write_text(evidence(plan, book, facts, command), "utf-8")
     readme = root / "README.md"
-    readme.write_text(between(readme.read_text("utf-8"), BEGIN, END, _short(plan, book)), "utf-8")
+    readme.write_text(between(readme.read_text("utf-8"), BEGIN, END, _short(plan, book, command)), "utf-8")
 
 
-def _short(plan: Plan, book: Notebook) -> str:
+def _short(plan: Plan, book: Notebook, command: str) -> str:
     scenes = "; ".join(SCENES[part].heading(plan.scale) for part in peertables.COMMON if part in plan.parts)
     return (
         f"![What is lost, doubled and torn under faults: shop-agent and what a shop would run instead]({PICTURE})\n\n"
         f"{peertables.short(plan, book)}\n\n{peertables.faster(plan, book)}\n\n"
-        f"{plan.times.capitalize()}, one run of `scripts/bench peers`, the same orders, "
-        f"broker and failing printer for each: {scenes}.\n"
+        f"{plan.times.capitalize()} (a total's is that of the rounds' totals), {book.day}, one run of `{command}`, the "
+        f"same orders, broker and failing printer for each: {scenes}.\n"
         f"Set-ups and all tables: [{EVIDENCE}]({EVIDENCE}), [scripts/benchmarks/peers](scripts/benchmarks/peers)."
     )
 
@@ -62,7 +62,8 @@ shows it, with a persistent session wherever it offers one, and started again 0.
 is to it and all its children. Paper is the judge (`scripts/benchmarks/score.py`): an order is whole where one ticket
 bears its number and all its dishes with their quantities; a footer that is missing is forgiven. shop-agent is set to
 settle doubts after 2 s instead of 20 (`printing.reprint_after_s`), so that a run ends. What is not there 4 s after
-the last line (6 to 20 s for those that try again) is lost. Every figure: {times}."""
+the last line (6 to 20 s for those that try again) is lost. Every figure: {times};
+a total's is that of the rounds' totals, and need not be the sum of the scenes' medians."""
 
 _FAIR = """\
 Latency is from publishing to the ticket's last byte at the printer, at 5 orders a second; the burst is published at
