@@ -37,7 +37,6 @@ class _VirtualConnector:
 
     bytes_per_s = TcpConnector.bytes_per_s
     notices_power_cycle = TcpConnector.notices_power_cycle
-    is_ours = True
 
     def __init__(self, name: str, width: int, folder: Path) -> None:
         from agent.simulator.resident import start_resident  # only a virtual printer pays for it

@@ -198,12 +198,17 @@ def read(piece: Piece) -> Ticket:
 
 @contextmanager
 def kitchen(
-    folder: Path, cable: str = "tcp", spec: PrinterSpec | None = None, confirm: str = "auto"
+    folder: Path,
+    cable: str = "tcp",
+    spec: PrinterSpec | VirtualPrinter | None = None,
+    confirm: str = "auto",
+    patience: Patience = IMPATIENT,
 ) -> Iterator[Kitchen]:
     """A kitchen with its printer on `tcp` or `pty`."""
     with ExitStack() as stack:
-        device = stack.enter_context(VirtualPrinter(spec or PrinterSpec()))
+        device = spec if isinstance(spec, VirtualPrinter) else VirtualPrinter(spec or PrinterSpec())
+        stack.enter_context(device)
         port = stack.enter_context(serve_tcp(device) if cable == "tcp" else serve_pty(device))
-        here = Kitchen(folder, device, port.link, confirm)
+        here = Kitchen(folder, device, port.link, confirm, patience=patience)
         stack.callback(here.close)
         yield here

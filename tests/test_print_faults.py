@@ -100,11 +100,9 @@ def test_a_link_cut_within_a_ticket_is_followed_by_a_marked_whole_one(
         assert all(piece.marked for piece in pieces[1:])
 
 
-@pytest.mark.parametrize(("cable", "again"), (("pty", []), ("tcp", [("2", True)])))
-def test_a_link_cut_after_the_last_byte_is_settled_by_counters_where_nobody_else_can_print(
-    tmp_path: Path, cable: str, again: list[tuple[str, bool]]
-) -> None:
-    """They say that it is on paper; over a network they may have counted a till's receipt."""
+@pytest.mark.parametrize("cable", ["pty", "tcp"])
+def test_after_a_link_that_broke_no_counter_says_that_a_ticket_is_on_paper(tmp_path: Path, cable: str) -> None:
+    """They may have counted a till's receipt, or the page that FEED prints when it is switched on."""
     with kitchen(tmp_path, cable, PrinterSpec(reserve_replies=False, line_time_s=0.005)) as here:
         here.order(1)
         settled(here, 1)
@@ -115,7 +113,11 @@ def test_a_link_cut_after_the_last_byte_is_settled_by_counters_where_nobody_else
         assert here.wait_for(2)
         here.device.cut_link()
         assert settled(here, 2)[-1] == ("completed", "confirmed")
-        assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [("1", False), ("2", False), *again]
+        assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [
+            ("1", False),
+            ("2", False),
+            ("2", True),
+        ]
 
 
 @contextmanager
@@ -566,3 +568,78 @@ def test_a_closed_cover_is_seen_without_a_busy_loop(tmp_path: Path) -> None:
             here.device.close_cover()
             here.wait_no_alarm("printer:wok:cover")
         assert turn.call_count < 30
+
+
+@pytest.mark.parametrize("tier", (1, 2))
+def test_a_cover_that_is_opened_while_a_ticket_is_on_a_slow_wire_is_seen(tmp_path: Path, tier: int) -> None:
+    """And the two pieces of the ticket that a knife made when it was closed are not the last word."""
+    spec = PrinterSpec(tier=tier, asb=False, buffer_bytes=65536, cuts_on_cover_close=True, bytes_per_s=960.0)
+    with kitchen(tmp_path, "pty", spec, patience=Patience()) as here:
+        here.order(1)
+        settled(here, 1)
+        here.idle()
+        here.order(2, items=[{"name": f"菜{j}号", "qty": "1"} for j in range(120)])
+        assert here.device.wait_for(lambda device: "菜9号" in device.paper.current.text, 20)
+        here.device.open_cover()
+        assert not here.device.wait_for(lambda device: not device.sensors.cover_open, 1.5)
+        here.device.close_cover()
+        settled(here, 2, 60)
+        *torn, last = [ticket for ticket in here.tickets() if ticket.number == "2"]
+        assert (last.marked, last.whole) == (True, True)
+        assert torn
+
+
+class InTheAir(VirtualPrinter):
+    """Goes on, and answers what stands behind a ticket, when the roll has ended: what it prints then is on no paper."""
+
+    def __init__(self, spec: PrinterSpec) -> None:
+        super().__init__(spec)
+        air = type("Air", (type(self.sensors),), {"offline": property(lambda sensors: sensors.cover_open)})
+        self.sensors = self._responder._sensors = air()
+
+
+def test_a_printer_that_says_behind_a_ticket_that_it_has_no_paper_has_not_printed_it(tmp_path: Path) -> None:
+    """It answers GS r and no status request: what it answers tells its paper, too."""
+    device = InTheAir(PrinterSpec(tier=2, realtime=False, asb=False))
+    with kitchen(tmp_path, "tcp", device) as here:
+        here.order(1)
+        settled(here, 1)
+        here.idle()
+        device.run_out_of_paper(after_lines=4)
+        here.order(2)
+        here.order(3)
+        here.wait_alarm("printer:wok:paper")
+        device.load_paper()
+        settled(here, 2)
+        settled(here, 3)
+        said = [(ticket.number, ticket.marked) for ticket in here.tickets()]
+        assert said == [("1", False), ("2", False), ("2", True), ("3", False)], "the first 2 is in the air"
+
+
+def test_a_status_request_that_waits_behind_a_long_ticket_makes_no_doubt(tmp_path: Path) -> None:
+    """A small buffer without room for status requests: they are answered once the ticket is printed."""
+    spec = PrinterSpec(tier=2, buffer_bytes=600, margin_bytes=0, line_time_s=0.03)
+    with kitchen(tmp_path, "tcp", spec, patience=Patience()) as here:
+        here.order(1)
+        settled(here, 1)
+        here.idle()
+        here.order(2, items=[{"name": f"菜{j}号", "qty": "1"} for j in range(60)])
+        assert settled(here, 2)[-1] == ("completed", "confirmed")
+        assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [("1", False), ("2", False)]
+
+
+@pytest.mark.parametrize("lines", (12, 14, 16, 18))
+def test_a_self_test_page_is_no_ticket(tmp_path: Path, lines: int) -> None:
+    """Switched off in the middle of a ticket, and on with FEED held: it moves the counters as the ticket would."""
+    with kitchen(tmp_path, "pty", PrinterSpec(line_time_s=0.03)) as here:
+        here.order(1)
+        settled(here, 1)
+        here.idle()
+        printed = here.device.paper.line_feeds
+        here.order(2)
+        assert here.device.wait_for(lambda device: device.buffered > 100 or device.paper.line_feeds > printed, 5)
+        here.device.power_off(keep_line=True)
+        here.device.power_on()
+        here.device.receive(b"SELF TEST\n" * lines + b"\x1dVB\0")
+        settled(here, 2)
+        assert [(ticket.marked, ticket.whole) for ticket in here.tickets() if ticket.number == "2"][-1] == (True, True)

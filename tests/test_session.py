@@ -23,8 +23,10 @@ from agent.model.printer import (
     Tier,
     Unknown,
 )
+from agent.printers.fences import Fences, Noise
 from agent.printers.meeting import Patience
 from agent.printers.session import Session
+from agent.printers.star import StarDialogue
 from agent.printers.status import Asb, Block, Fence, RealTime, Reply, ReplyParser, status_from_asb, status_from_realtime
 
 QUICK = Patience(fence_s=0.1, probe_s=0.05, late_answer_s=0.05, silence_said_s=0.1, answer_s=0.4, listen_s=0.05)
@@ -85,7 +87,6 @@ class Cable:
     def __init__(self, bytes_per_s: float = 5000.0, notices_power_cycle: bool = True) -> None:
         self.bytes_per_s = bytes_per_s
         self.notices_power_cycle = notices_power_cycle
-        self.is_ours = True
 
     def forget(self) -> None:
         """Nothing is remembered."""
@@ -272,6 +273,32 @@ def test_a_fence_that_came_too_late_answers_for_no_other() -> None:
     for _ in range(2):
         with pytest.raises(Unavailable):
             here.preflight()
+
+
+def test_an_answer_that_was_given_up_excuses_a_crackle_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After that it is lost, and a byte that nobody asked for is one."""
+    clock, now = SystemClock(), [1000.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: now[0])
+    fences = Fences(Noise(clock))
+    fences.owed = 30
+    assert fences.give_up() == 30
+    for at in (1001.0, 1002.0, 1003.0):
+        now[0] = at
+        fences.came(0)
+    assert not fences.noise.crackles
+    for at in (4600.0, 4602.0):
+        now[0] = at
+        fences.came(0)
+    assert fences.noise.crackles
+
+
+def test_each_mark_of_a_long_star_ticket_has_a_name_of_its_own() -> None:
+    """Two bytes, and none is a ticket's or a head's."""
+    here = StarDialogue(Answering(lambda _: b""), SystemClock(), 1.0)
+    marks = [here.question(here.name_mark()) for _ in range(1000)]
+    assert len(set(marks)) == 1000
+    assert not {mark[-2:] for mark in marks} & {here.question(f"}}{token:03}")[-2:] for token in range(999)}
+    assert not [mark for mark in marks if mark[-2:].isalnum() and mark[-2:].upper() == mark[-2:]]
 
 
 def test_another_tickets_token_is_no_answer() -> None:

@@ -91,7 +91,6 @@ class Tricky:
         self._inner, self._trick = inner, trick
         self.bytes_per_s = inner.bytes_per_s
         self.notices_power_cycle = inner.notices_power_cycle
-        self.is_ours = inner.is_ours
 
     def forget(self) -> None:
         """Nothing is remembered."""

@@ -14,7 +14,7 @@ from agent.journal.file import Tx
 from agent.journal.jobs import NewJob
 from agent.journal.moves import move, tell
 from agent.journal.reprints import Known
-from agent.model.job import Intent, JobKind, JobState, Mark, token
+from agent.model.job import Intent, JobKind, JobState, Mark
 
 LATELY = timedelta(minutes=30)
 """Whoever was believed for longer was missed by somebody: nobody wants yesterday's dishes cooked."""
@@ -91,7 +91,7 @@ def _enter(tx: Tx, order_pk: int, known: Known, home: str, printer: str, *, ask:
     (job_id,) = tx.execute("SELECT max(id) FROM jobs").fetchone()
     tx.execute("UPDATE jobs SET reason = ? WHERE id = ?", (REASON, job_id))
     if ask:  # as one whose bytes went out, and nobody knows more
-        intent = msgspec.json.encode(Intent(token(job_id), 0, 0, 0)).decode()
+        intent = msgspec.json.encode(Intent("", 0, 0, 0)).decode()
         move(tx, job_id, JobState.PROCESSING, REASON)
         move(tx, job_id, JobState.UNCONFIRMED, REASON, "evidence = 'unconfirmed', intent = ?", (intent,))
     tell(tx, job_id, "unconfirmed" if ask else "")

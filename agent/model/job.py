@@ -132,6 +132,10 @@ class Intent(msgspec.Struct, frozen=True):
             return False
         return now.cuts - self.baseline.cuts < self.cuts or now.lines - self.baseline.lines < self.lines
 
+    def is_cut_up(self, now: Counters) -> bool:
+        """Did the printer cut more often than this ticket does?"""
+        return self.baseline is not None and now.cuts - self.baseline.cuts > self.cuts
+
 
 READ_INTENT = msgspec.json.Decoder(Intent)
 

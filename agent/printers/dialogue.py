@@ -43,7 +43,7 @@ class Dialogue(Exchange):
         super().__init__(link, clock, silence_said_s, noise)
         self.questions: tuple[int, ...] = REALTIME_QUESTIONS
         self._realtime_s = REALTIME_TIMEOUT_S
-        self._marks = itertools.count()
+        self._marks = itertools.count(int(clock.monotonic() * 1000))  # a link before may have asked, too
 
     def ask_status(self, *, once: bool = False) -> PrinterStatus | None:
         """All DLE EOT `questions` at once; answers come in the order asked. None when one stays away.
@@ -75,10 +75,10 @@ class Dialogue(Exchange):
         """Real time: is the cover open when this arrives? Nothing where the printer does not answer it."""
         return b"\x10\x04\x02" if 2 in self.questions else b""
 
-    def heard_cover_open(self) -> bool:
-        """The answer to `cover_question`, taken; False where there is none."""
+    def heard_cover_open(self) -> bool | None:
+        """The oldest answer to `cover_question`, taken; None where there is none."""
         reply = self.take(RealTime)
-        return reply is not None and bool(reply.byte & 0x04)
+        return None if reply is None else bool(reply.byte & 0x04)
 
     def answers_status(self) -> bool:
         """Does one that answered none of DLE EOT 1 to 4 answer the first one now?"""

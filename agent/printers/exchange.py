@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from agent.clock import Clock
 from agent.errors import Unavailable
 from agent.model.printer import Need, PrinterStatus
@@ -17,6 +19,7 @@ from agent.printers.status import (
     ReplyParser,
     out_of_paper,
     process_id,
+    says_paper_out,
     status_from_asb,
 )
 
@@ -184,7 +187,9 @@ class Exchange:
         elif isinstance(reply, Block) and out_of_paper(reply):
             self.status = PrinterStatus(frozenset({Need.PAPER}))
         elif isinstance(reply, Fence):
-            self.fences.came()
+            self.fences.came(reply.byte)
+            needs = self.status.needs - {Need.PAPER} | ({Need.PAPER} if says_paper_out(reply.byte) else set())
+            self.status = replace(self.status, needs=needs)
         elif len(self._inbox) < MOST_TOKENS:
             self._inbox.append(reply)
 

@@ -5,10 +5,12 @@ that nobody asked for.
 from collections import deque
 
 from agent.clock import Clock
+from agent.printers.status import says_paper_out
 
 CRACKLE_S = 60.0
 """Status bytes that nobody asked for, at two moments within so long: then one that was asked for proves nothing."""
 MOMENT_S = 0.5
+MOST_LATE = 1000
 
 
 class Noise:
@@ -32,6 +34,10 @@ class Noise:
         if not quiet:
             self._moments.extend([self._clock.monotonic()] * 2)
 
+    def now(self) -> float:
+        """By the clock of all its links."""
+        return self._clock.monotonic()
+
     @property
     def crackles(self) -> bool:
         """Does the line say status bytes now and then?"""
@@ -39,34 +45,42 @@ class Noise:
 
 
 class Fences:
-    """Those of one link. `owed` are waited for; `heard`: one came since this was last set to False."""
+    """Those of one link. `owed` are waited for. Since these were last set to False: `heard`, one came; `paper_out`, one
+    said that there is no paper. Who says so behind a ticket has printed it without any.
+    """
 
     def __init__(self, noise: Noise) -> None:
         self.owed = 0
-        self.heard = False
+        self.heard = self.paper_out = False
         self.noise = noise
-        self._late = 0
+        self._late: deque[float] = deque(maxlen=MOST_LATE)
 
     def answered(self) -> bool:
         """Was every GS r answered? Only the last answer owed can be the last question's."""
         return self.owed == 0
 
     def give_up(self) -> int:
-        """Nobody waits for what is owed any more, and it may come all the same. How many that are."""
+        """Nobody waits for what is owed any more, and for a minute it may come all the same. How many that are."""
         given_up, self.owed = self.owed, 0
-        self._late += given_up
+        self._late.extend([self.noise.now()] * given_up)
         return given_up
 
     def expect_again(self, count: int) -> None:
         """So many of those that were given up are waited for after all."""
-        self.owed, self._late = self.owed + count, max(0, self._late - count)
+        self.owed += count
+        for _ in range(min(count, len(self._late))):
+            self._late.pop()
 
-    def came(self) -> None:
+    def came(self, byte: int) -> None:
         """An answer, or a byte that looks like one."""
         self.heard = True
+        self.paper_out |= says_paper_out(byte)
         if self.owed:
             self.owed -= 1
-        elif self._late:
-            self._late -= 1
+            return
+        while self._late and self.noise.now() - self._late[0] > CRACKLE_S:
+            self._late.popleft()
+        if self._late:
+            self._late.popleft()
         else:
             self.noise.heard()

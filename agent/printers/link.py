@@ -68,9 +68,6 @@ class Connector(Protocol):
     notices_power_cycle: bool
     """Does a link over this cable break when the printer loses its power?"""
 
-    is_ours: bool
-    """Is it this machine's alone? Over a network a till may print on it, too, as soon as our link is gone."""
-
     def forget(self) -> None:
         """Whatever is found at the next open is the printer: a person says so."""
 

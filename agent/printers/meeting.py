@@ -161,8 +161,10 @@ class Meeting:
             if self._well_at is not None:  # who swallows all that is to be printed says that it is well, too
                 self._well_at = self._clock.monotonic()
             self.counters = None  # whoever stood at the printer since may have fed and cut
-        elif self._dialogue.status.need and self._fence(self._patience.fence_s):
-            self._dialogue.status = PrinterStatus()  # who answers a fence is not offline
+        elif self._dialogue.status.need:
+            before, self._dialogue.status = self._dialogue.status, PrinterStatus()  # who answers is not offline
+            if not self._fence(self._patience.fence_s):
+                self._dialogue.status = before
         return self._need()
 
     def _need(self) -> Need | None:

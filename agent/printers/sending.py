@@ -60,7 +60,7 @@ class Sending(Meeting):
         self._before: Counters | None = None
         self._flight: list[Sent] = []
         self._asked_in_vain = self._doubted = False
-        self._opened_before = self._cover_asked = False
+        self._opened_before = self._cover_asked = self._cover_known = False
         self._discredited: set[str] = set()
         self._stall_s = STALL_S
         self._rest, self._size = b"", 0
@@ -105,16 +105,17 @@ class Sending(Meeting):
         self._dialogue.tokens.discard(intent.token)  # one of a journal that is gone
         head = intent.head if self._hears_heads else ""
         self._dialogue.tokens.discard(intent.head)
-        ticket, marks = self._marked(ticket, breaks, head)
-        first = self._dialogue.cover_question() if self.capabilities.realtime and not self._flight else b""
-        self._rest, self._size, self._fault = first + ticket + self._question(intent.token), len(ticket), None
+        cover = self._dialogue.cover_question() if self.capabilities.realtime and not self._flight else b""
+        ticket, marks = self._marked(ticket, breaks, head, cover)
+        self._rest, self._size, self._fault = cover + ticket + self._question(intent.token), len(ticket), None
         self._dialogue.poured = 0
         try:
             if not self._flight:
                 self._dialogue.forget()
                 self._dialogue.stalled_s, self._asked_in_vain, self._opened_before = 0.0, False, False
-                self._cover_asked = True
+                self._cover_asked, self._cover_known = True, False
                 self._dialogue.seen.clear()
+                self._dialogue.fences.paper_out = False
             if self.capabilities.tier is Tier.STATUS:  # its answers bear no name: all must come
                 self._dialogue.fences.owed += 1 + len(marks)
                 head, marks = "", ()
@@ -135,10 +136,11 @@ class Sending(Meeting):
         checkpoint("print.after_write")
         return None if complete else self._unsent("stopped while it took no bytes")
 
-    def _marked(self, ticket: bytes, breaks: Sequence[int], head: str) -> tuple[bytes, tuple[str, ...]]:
+    def _marked(self, ticket: bytes, breaks: Sequence[int], head: str, cover: bytes) -> tuple[bytes, tuple[str, ...]]:
         """A question goes before a ticket, too: who answers the one behind it may have missed its head. Over a line
         that stays when the printer loses its power another one goes with every second of a long ticket: what a printer
-        misses while it starts then holds at least one, whose answer will be missing.
+        misses while it starts then holds at least one, whose answer will be missing. Its `cover` is asked for there,
+        too: nobody else would see it open while the ticket is on the wire.
         """
         if self.capabilities.tier is Tier.NONE:
             return ticket, ()
@@ -148,14 +150,25 @@ class Sending(Meeting):
             for at, following in pairwise((*breaks, len(ticket))):
                 if last < at < len(ticket) and following - last > self._bytes_per_s * MARK_EACH_S:
                     marks.append(self._dialogue.name_mark())
-                    out += ticket[last:at] + self._question(marks[-1])
+                    out += ticket[last:at] + self._question(marks[-1]) + cover
                     last = at
         return bytes(out) + ticket[last:], tuple(marks)
 
     @property
     def opened(self) -> bool:
         """Was the cover open since the first ticket in flight went out, and not before?"""
+        self._hear_cover()
         return Need.COVER in self._dialogue.seen and not self._opened_before
+
+    def _hear_cover(self) -> None:
+        """Of the answers to `cover_question` the first is of before the ticket, the others of while it came in. Once
+        all sensors are asked an answer may be theirs.
+        """
+        while self._cover_asked and (is_open := self._dialogue.heard_cover_open()) is not None:
+            if not self._cover_known:
+                self._opened_before, self._cover_known = is_open, True
+            elif is_open:
+                self._dialogue.seen.add(Need.COVER)
 
     @property
     def headless(self) -> bool:

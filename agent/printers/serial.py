@@ -32,7 +32,6 @@ class SerialConnector:
     """
 
     notices_power_cycle = False
-    is_ours = True
 
     def __init__(
         self,

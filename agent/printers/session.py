@@ -100,15 +100,15 @@ class Session(Sending):
             answered = self._heard_answer(1.0)
             overdue_s = self._clock.monotonic() - max(began + expected_s, heard_at)
             self._dialogue.stalled_s = max(self._dialogue.stalled_s, overdue_s)
-            if self._cover_asked:
-                self._opened_before |= self._dialogue.heard_cover_open()
+            self._hear_cover()
             if answered:
                 return self._after_answer(first)
             if self._give_up():
                 return Unknown("stopped while waiting for its answer")
             if self.capabilities.realtime and self._clock.monotonic() - began > carried_s and not self._link.unsent():
                 self._cover_asked = False  # from here on an answer may be to another question
-                self._asked_in_vain |= self._dialogue.ask_status(once=True) is None
+                silent = self._dialogue.ask_status(once=True) is None
+                self._asked_in_vain |= silent and not self._notices_power_cycle  # else it waits behind the ticket
             if need := self._need():
                 return NeedsHuman(need)
             if heard != (heard := self._dialogue.replies):
@@ -165,6 +165,8 @@ class Session(Sending):
         if self.counters is not None:
             if first.intent.misses(self.counters):
                 return Unknown("it answered, but its counters say that a part is not on paper")
+            if first.intent.is_cut_up(self.counters):
+                return Unknown("it answered, but it cut more often than the ticket does: it may lie in pieces")
             fits = first.intent.fits(self.counters)
         if not self._dialogue.wait(lambda: self._dialogue.tokens.issuperset(first.marks), self._patience.late_answer_s):
             return Unknown("it answered for the end of the ticket, and not for all of it")
@@ -193,6 +195,8 @@ class Session(Sending):
                 return NeedsHuman(need)
         if not all(self._dialogue.status_fence(self._patience.fence_s) for _ in range(FENCES_AFTER)):
             return Unknown("a fence was answered, but not those after it")
+        if self._dialogue.fences.paper_out:
+            return Unknown("a fence was answered, but the printer had no paper")
         if self._dialogue.fences.noise.crackles:
             return Unknown("a fence was answered, but the line says such bytes unasked, too")
         return None

@@ -65,9 +65,10 @@ class StarDialogue(Dialogue):
 
     def question(self, token: str) -> bytes:
         """ESC GS ETX 1: wait for the end of printing, count, and echo these two bytes."""
-        match token[0]:  # two digits would be a ticket's
+        match token[0]:  # two digits or capitals would be a ticket's
             case "~":
-                name = bytes((0x7E, 0x21 + int(token[1:]) % 90))
+                row, column = divmod(int(token[1:]), 90)
+                name = bytes((0x61 + row, 0x21 + column))
             case job.HEAD:
                 name = (job.HEAD + token[-1]).encode("ascii")
             case _:

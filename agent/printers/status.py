@@ -19,6 +19,13 @@ FENCE_ANSWERS = frozenset(
     byte for byte in range(256) if not byte & 0x90 and byte & 3 in (0, 3) and byte & 12 in (0, 12)
 )
 """GS r 1: the two near-end bits and the two paper-end bits go together; bits 5 and 6 are undefined."""
+
+
+def says_paper_out(answer: int) -> bool:
+    """GS r 1: is the roll at its end, or gone?"""
+    return bool(answer & 0x0C)
+
+
 _FLOW = b"\x11\x13"
 
 

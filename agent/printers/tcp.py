@@ -36,7 +36,6 @@ class TcpConnector:
 
     bytes_per_s = 100_000.0
     notices_power_cycle = True
-    is_ours = False
 
     def __init__(
         self,

@@ -112,7 +112,6 @@ class UsbConnector:
 
     bytes_per_s = USB_BYTES_PER_S
     notices_power_cycle = True
-    is_ours = True
 
     def __init__(self, settings: UsbSettings, sys: Path = sysfs.SYSFS, backend: Any = None) -> None:
         self._settings = settings

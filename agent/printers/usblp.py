@@ -119,7 +119,6 @@ class UsblpConnector:
 
     bytes_per_s = USB_BYTES_PER_S
     notices_power_cycle = True
-    is_ours = True
 
     def __init__(
         self,

@@ -174,7 +174,6 @@ def _judge(session: Session, job: Job, doubts: list[Job], epoch: Epoch, cable: C
         epoch=epoch,
         alone=len(doubts) == 1,
         line_stays=not cable.notices_power_cycle,
-        shared=epoch is not Epoch.SAME and not cable.is_ours,
     )
     return judge(evidence)
 

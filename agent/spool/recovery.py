@@ -24,8 +24,7 @@ class Evidence(msgspec.Struct, frozen=True):
     `sent`: bytes of it went out. `late_answer`: the printer gave its token after all.
     `offline`: it waits for a person. `answers`: it answers a fence now, so it got past all that it held. `counters` are
     its counters now, None where it has none or stays silent. `alone`: no other ticket was in the printer. `line_stays`
-    when the printer loses its power: then it may have forgotten a ticket's head, and answer for its tail. `shared`:
-    somebody else may have printed on it since the intent.
+    when the printer loses its power: then it may have forgotten a ticket's head, and answer for its tail.
     """
 
     tier: Tier
@@ -38,7 +37,6 @@ class Evidence(msgspec.Struct, frozen=True):
     epoch: Epoch = Epoch.UNKNOWN
     alone: bool = True
     line_stays: bool = False
-    shared: bool = False
 
 
 class Verdict(Enum):
@@ -72,8 +70,8 @@ def judge(evidence: Evidence) -> Verdict:
     if evidence.tier is not Tier.PROCESS_ID or before is None or now is None:
         return Verdict.REPRINT
     cuts, lines = now.cuts - before.cuts, now.lines - before.lines
-    if _is_counted(evidence):
-        return Verdict.REPRINT if evidence.shared else Verdict.DONE
+    if _is_counted(evidence):  # once the link was gone, a till's receipt or a self-test may be what was counted
+        return Verdict.DONE if evidence.epoch is Epoch.SAME else Verdict.REPRINT
     if cuts != 0 or lines < 0 or (lines > 0 and not evidence.alone):
         return Verdict.REPRINT
     if lines > 0:

@@ -81,7 +81,10 @@ TABLE = {
         "printers/fences.py", "        return self.owed == 0\n", "        return True\n"
     ),
     "a till's receipt counts for a ticket": Mutant(
-        "spool/doubt.py", "shared=epoch is not Epoch.SAME and not cable.is_ours,", "shared=False,", seeds=2000
+        "spool/recovery.py",
+        "Verdict.DONE if evidence.epoch is Epoch.SAME else",
+        "Verdict.DONE if evidence else",
+        seeds=2000,
     ),
     "a line that crackles is believed": Mutant(
         "printers/session.py", "if self._dialogue.fences.noise.crackles:", "if False:", seeds=2000

@@ -117,13 +117,15 @@ def draw(seed: int) -> Plan:
 
 
 def _spec(dice: random.Random, tier: int, serial: bool) -> PrinterSpec:
+    """One that can't be asked for its cover, and cuts when that is closed, can't be found out (decision 9)."""
+    realtime = tier == 1 or (tier == 2 and dice.random() < 0.7)
     return PrinterSpec(
         tier=tier,
-        realtime=tier == 1 or (tier == 2 and dice.random() < 0.7),
+        realtime=realtime,
         counters=dice.random() < 0.7,
         counters_lag=dice.random() < 0.3,
         reserve_replies=dice.random() < 0.5,
-        cuts_on_cover_close=dice.random() < 0.3,
+        cuts_on_cover_close=dice.random() < 0.3 and (realtime or tier != 2),
         knife_dots=dice.choice((0, 0, 96)),
         margin_bytes=dice.choice((0, 4096)),
         buffer_bytes=dice.choice((512, 4096, 65536)),

@@ -18,7 +18,6 @@ class Cable:
     def __init__(self, baton: Baton, name: str, device: VirtualPrinter, *, serial: bool, holds: int) -> None:
         self.baton, self.name, self.device = baton, name, device
         self.notices_power_cycle = not serial
-        self.is_ours = serial
         self.bytes_per_s = 1920.0 if serial else 100_000.0
         self.rate = device.spec.bytes_per_s
         self.holds = holds

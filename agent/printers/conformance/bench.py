@@ -56,7 +56,6 @@ class _Slow:
         self._connector = connector
         self.bytes_per_s = bytes_per_s
         self.notices_power_cycle = connector.notices_power_cycle
-        self.is_ours = connector.is_ours
 
     def forget(self) -> None:
         """See `Connector.forget`."""
