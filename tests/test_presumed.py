@@ -9,6 +9,7 @@ import pytest
 from agent.config import Printer, Printing
 from agent.journal import notes
 from agent.journal.decisions import decide
+from agent.journal.file import Tx
 from agent.journal.finishing import finish
 from agent.journal.presumed import MOST
 from agent.journal.store import Journal
@@ -115,6 +116,26 @@ def test_what_waited_for_long_and_was_presumed_just_now_is_in_doubt(tmp_path: Pa
         here.device.heal()
         here.wait_for(2)
         assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [("1", True), ("2", True)]
+
+
+def test_what_was_presumed_is_in_doubt_though_other_printers_were_busy(tmp_path: Path) -> None:
+    """What counts is when it was printed, not how many tickets the whole shop printed since."""
+    with thrown_away(tmp_path, Printing(reprint_after_s=0.5)) as here:
+        here.journal.write(lambda tx: others(tx, 1100))
+        here.device.heal()
+        here.wait_for(2)
+        assert [(ticket.number, ticket.marked) for ticket in here.tickets()] == [("1", True), ("2", True)]
+
+
+def others(tx: Tx, count: int) -> None:
+    """Tickets that the bar's printer confirmed since."""
+    sql = (
+        "INSERT INTO jobs (order_pk, event_pk, rev, kind, station, home, printer, copy, copies, share, created_at, "
+        "state, evidence) SELECT order_pk, event_pk, rev, kind, 'bar', 'bar', 'bar', 1, 1, share, created_at, "
+        "'completed', 'confirmed' FROM jobs WHERE id = 1"
+    )
+    for _ in range(count):
+        tx.execute(sql)
 
 
 def test_what_was_presumed_is_in_doubt_after_a_restart_too(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from agent.model.job import Intent, JobKind, JobState, Mark
 LATELY = timedelta(minutes=30)
 """Whoever was believed for longer was missed by somebody: nobody wants yesterday's dishes cooked."""
 
-LOOK_BACK = 1000
 MOST = 20
 """So many are printed at once; a person must say which of the others are to be."""
 
@@ -55,13 +54,13 @@ def doubt(tx: Tx, printer: str, remembered: Collection[int], home: Callable[[str
 
 def _presumed(tx: Tx, printer: str, remembered: Collection[int]) -> list[_Presumed]:
     since = stamp(datetime.fromisoformat(notes.now()) - LATELY)
-    rows = tx.execute(
-        "SELECT j.id, j.order_pk, j.station, j.copy FROM jobs j WHERE j.printer = ? AND j.state = 'completed' "
-        "AND j.id > (SELECT max(id) FROM jobs) - ? AND j.evidence = 'presumed' AND j.order_pk IS NOT NULL "
-        f"AND (j.id IN ({', '.join(map(str, remembered)) or 'NULL'}) OR EXISTS (SELECT 1 FROM moves m "
-        "WHERE m.job_id = j.id AND m.new = 'completed' AND m.at >= ?)) AND NOT EXISTS (SELECT 1 FROM bumps b "
-        "WHERE b.order_pk = j.order_pk AND b.station = j.station AND b.rev >= j.rev) ORDER BY j.id",
-        (printer, LOOK_BACK, since),
+    rows = tx.execute(  # tickets found by their moves: there is no index by printer
+        "SELECT j.id, j.order_pk, j.station, j.copy FROM jobs j WHERE j.id IN (SELECT value FROM json_each(?) "
+        "UNION SELECT job_id FROM moves WHERE new = 'completed' AND at >= ?) AND j.printer = ? "
+        "AND j.state = 'completed' AND j.evidence = 'presumed' AND j.order_pk IS NOT NULL "
+        "AND NOT EXISTS (SELECT 1 FROM bumps b WHERE b.order_pk = j.order_pk AND b.station = j.station "
+        "AND b.rev >= j.rev) ORDER BY j.id",
+        (msgspec.json.encode([*remembered]).decode(), since, printer),
     )
     return [_Presumed(*row) for row in rows]
 

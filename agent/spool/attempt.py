@@ -22,7 +22,8 @@ from agent.spool.post import Post
 from agent.spool.recovery import Epoch
 from agent.spool.settlements import settlement_of
 
-MOST_PRESUMED = 500
+MOST_PRESUMED = 5000
+"""More than a printer takes in `presumed.LATELY`."""
 _log = log.get("spool")
 
 
