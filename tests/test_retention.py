@@ -1,5 +1,7 @@
 """What the journal forgets, and what it never does."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -65,3 +67,49 @@ def test_an_order_placed_far_ahead_is_not_printed_twice_for_being_paid(tmp_path:
         here.tell(7, 8, rev=2, told=23.7 * 60, due_at=iso(24 * 60), paid=True)
         here.wait_told(7, kind="order.state", states=("printed",), times=2)
         assert len(here.whole(7)) == 1
+
+
+def forget_the_oldest(here: Queueing, sequence: Callable[[int], int | None]) -> None:
+    """Orders 1 to 5 of 8 are on paper and forgotten."""
+    for number in range(1, 9):
+        here.tell(number, sequence(number), told=None)
+        here.one(number)
+        here.wait_told(number)
+    assert here.journal.write(lambda tx: prune(tx, keep_orders=3)) == 5
+
+
+def test_a_forgotten_order_that_comes_again_is_marked_though_something_before_it_is_missing(tmp_path: Path) -> None:
+    """The counting stands before the hole for ever."""
+    with queueing(tmp_path) as here:
+        forget_the_oldest(here, lambda number: number + (number > 1))
+        here.tell(3, 4, told=None, topic="replay")
+        assert here.wait_for(3, times=2)
+        here.tell(9, 10, told=None)
+        assert here.wait_for(9)
+        assert [[ticket.marked for ticket in here.whole(number)] for number in (3, 9)] == [[False, True], [False]]
+
+
+def test_a_forgotten_order_that_is_changed_is_marked(tmp_path: Path) -> None:
+    """Its sequence is news; what tells is that it was told before."""
+    with queueing(tmp_path) as here:
+        forget_the_oldest(here, lambda number: number)
+        here.tell(3, 9, rev=2, told=None)
+        assert here.wait_for(3, times=2)
+        here.tell(4, rev=2, told=None, source="//till")
+        assert here.wait_for(4, times=2)
+        here.tell(9, told=None, source="//till")
+        assert here.wait_for(9)
+        marked = [[ticket.marked for ticket in here.whole(number)] for number in (3, 4, 9)]
+        assert marked == [[False, True], [False, True], [False]]
+
+
+def test_where_revisions_are_times_a_new_order_is_not_taken_for_a_forgotten_one(tmp_path: Path) -> None:
+    """Its first revision is a high number; when it was placed tells which one may be forgotten."""
+    with queueing(tmp_path) as here:
+        forget_the_oldest(here, lambda _: None)
+        rev, now = 1795318141000, datetime.now(UTC)
+        for number, placed in ((9, now + timedelta(minutes=1)), (3, now - timedelta(hours=1))):
+            here.tell(number, rev=rev, told=None, placed_at=placed.isoformat())
+        assert here.wait_for(9)
+        assert here.wait_for(3, times=2)
+        assert [[ticket.marked for ticket in here.whole(number)] for number in (9, 3)] == [[False], [False, True]]

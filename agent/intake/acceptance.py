@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from agent.intake import foreign
 from agent.intake.sequence import Place
-from agent.journal import closing, forgotten, jobs, notes, orders, routes, sequences
+from agent.journal import closing, forgotten, jobs, notes, orders, retention, routes, sequences
 from agent.journal.bumps import tell_if_finished
 from agent.journal.commands import Begun
 from agent.journal.file import Tx
@@ -22,6 +23,8 @@ from agent.tickets.markup import Marked, parse
 from agent.tickets.routing import Routed, route
 
 SENT_AGAIN = timedelta(hours=1)
+MOST_CHANGES = 1_000_000
+"""A higher revision is no count, but a time."""
 _ON_TIME = Arrival()
 
 
@@ -246,9 +249,7 @@ class Acceptance:
         if rebuilt_at is None:
             return None
         placed_at = event.data.order.placed_at if isinstance(event.data, Upsert) else None
-        dates = [
-            moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in (event.time, placed_at) if moment
-        ]
+        dates = [_aware(moment) for moment in (event.time, placed_at) if moment]
         before = any(moment < rebuilt_at for moment in dates)
         undated = known is None and not dates
         changed = known is None and isinstance(event.data, Upsert) and event.data.order.rev > 1 and placed_at is None
@@ -260,10 +261,25 @@ class Acceptance:
         return Mark.JOURNAL_REBUILT if before else None
 
     def _mark_pruned(self, tx: Tx, event: Event, known: orders.KnownOrder | None) -> Mark | None:
-        """An unknown order with a sequence that is behind us may be one that the journal has forgotten."""
-        if known is not None or event.sequence is None or notes.get_meta(tx, "pruned") is None:
+        """An unknown order may be one that the journal has forgotten: its sequence was here, or it was changed since it
+        was first told. Where revisions are times the first one says nothing: then when it was placed does.
+        """
+        if known is not None or not retention.forgot(tx):
             return None
-        return Mark.POSSIBLE_DUPLICATE if event.sequence <= sequences.cursors(tx).get(event.source, -1) else None
+        if event.sequence is not None and not sequences.not_here(tx, event.source, [event.sequence]):
+            return Mark.POSSIBLE_DUPLICATE
+        if not isinstance(event.data, Upsert) or event.data.order.rev <= 1:
+            return None
+        if event.data.order.rev <= MOST_CHANGES and not foreign.is_mapped(event.source):
+            return Mark.POSSIBLE_DUPLICATE
+        placed_at, until = event.data.order.placed_at, retention.forgotten_until(tx)
+        if placed_at is None or until is None:
+            return None
+        return Mark.POSSIBLE_DUPLICATE if _aware(placed_at) <= until else None
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _not_understood(raw: Raw, marked: Marked) -> list[str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # a shop without mappings does not pay for them
     from agent.intake.expressions import Reader
     from agent.intake.mapping import Mapping
 
+_MAPPED = "foreign:"
 _MOST_ID = 500
 _PROGRESS = re.compile(r"status|state|progress|stage|状态|进度", re.IGNORECASE)
 """Fields that say how far an order is: other words there are no news for a cook."""
@@ -26,7 +27,12 @@ class NotAnOrder(DecodeError):
 
 def source_of(topic: str) -> str:
     """The source of what a mapping makes of a topic's payloads."""
-    return f"foreign:{topic}"
+    return f"{_MAPPED}{topic}"
+
+
+def is_mapped(source: str) -> bool:
+    """Is it one of these?"""
+    return source.startswith(_MAPPED)
 
 
 def is_event(payload: bytes) -> bool:

@@ -2,13 +2,16 @@
 clock battery may believe in any year.
 """
 
-from agent.journal import waits
+from datetime import datetime
+
+from agent.journal import notes, waits
 from agent.journal.file import Tx
 
 KEEP_UNHEARD = 1000
 """So many reports are kept where no cloud is configured: one that is found later hears of the last days."""
 A_SITTING = 100
 """Orders forgotten in one transaction, so that nobody waits for it."""
+_UNTIL = "pruned_until"
 
 
 def prune(tx: Tx, keep_orders: int) -> int:
@@ -31,6 +34,7 @@ def prune(tx: Tx, keep_orders: int) -> int:
     ]
     if old:
         tx.execute("INSERT OR IGNORE INTO meta VALUES ('pruned', 'yes')")
+        _note_forgotten(tx, old)
     for pk in old:
         tx.execute("DELETE FROM moves WHERE job_id IN (SELECT id FROM jobs WHERE order_pk = ?)", (pk,))
         tx.execute("DELETE FROM jobs WHERE order_pk = ?", (pk,))
@@ -42,6 +46,27 @@ def prune(tx: Tx, keep_orders: int) -> int:
     tx.execute("DELETE FROM parked WHERE pk <= (SELECT max(pk) FROM parked) - ?", (keep_orders,))
     tx.execute("DELETE FROM events WHERE order_pk IS NULL AND pk <= (SELECT max(pk) FROM events) - ?", (keep_orders,))
     return len(old)
+
+
+def forgot(tx: Tx) -> bool:
+    """Was any order ever forgotten?"""
+    return notes.get_meta(tx, "pruned") is not None
+
+
+def forgotten_until(tx: Tx) -> datetime | None:
+    """When the last of what is forgotten came; None where that was not kept, or nothing is forgotten."""
+    kept = notes.get_meta(tx, _UNTIL)
+    return None if kept is None else datetime.fromisoformat(kept)
+
+
+def _note_forgotten(tx: Tx, order_pks: list[int]) -> None:
+    """It only grows: a clock that was ahead marks too much, not too little."""
+    newest = notes.get_meta(tx, _UNTIL) or ""
+    for pk in order_pks:
+        (came,) = tx.execute("SELECT max(received_at) FROM events WHERE order_pk = ?", (pk,)).fetchone()
+        newest = max(newest, came or "")
+    if newest:
+        notes.set_meta(tx, _UNTIL, newest)
 
 
 def forget_cloud(tx: Tx, keep: int = KEEP_UNHEARD) -> None:
