@@ -5,8 +5,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from agent.journal import notes
+from agent.journal.decisions import decide
 from agent.journal.file import Tx
-from agent.journal.retention import prune
+from agent.journal.retention import forget_cloud, prune
+from agent.journal.store import Journal
+from agent.model.command import Settle
+from agent.model.report import Pong
 from tests.kitchen import kitchen
 from tests.queueing import Queueing, iso, queueing
 
@@ -113,3 +118,37 @@ def test_where_revisions_are_times_a_new_order_is_not_taken_for_a_forgotten_one(
         assert here.wait_for(9)
         assert here.wait_for(3, times=2)
         assert [[ticket.marked for ticket in here.whole(number)] for number in (9, 3)] == [[False], [False, True]]
+
+
+def test_an_order_with_an_alarm_that_a_person_must_end_stays(tmp_path: Path) -> None:
+    """A ticket that could not be made is settled, and nobody has looked yet."""
+    with kitchen(tmp_path) as here:
+        for number in range(1, 8):
+            here.order(number)
+        here.wait_told(7)
+        here.journal.write(lambda tx: tx.execute("UPDATE jobs SET state = 'aborted' WHERE id = 1"))
+        here.journal.write(lambda tx: notes.raise_alarm(tx, "ticket:1", "it can't be made"))
+        assert here.journal.write(lambda tx: prune(tx, keep_orders=3)) == 3
+        here.journal.write(lambda tx: decide(tx, Settle("discard", ticket=1)))
+        assert here.alarms() == {}
+        assert here.journal.write(lambda tx: prune(tx, keep_orders=3)) == 1
+
+
+def test_remarks_and_unheard_reports_are_counted_over_a_restart(tmp_path: Path) -> None:
+    """Each start skips numbers; that is not as if as many reports waited."""
+    path = tmp_path / "journal.db"
+    for _ in range(2):
+        journal = Journal(path)
+        journal.start()
+        journal.write(lambda tx: notes.add_report(tx, Pong("told")))
+        journal.stop(5)
+    journal = Journal(path)
+    journal.start()
+    try:
+        journal.write(lambda tx: notes.add_remark(tx, Pong("remarked")))
+        journal.write(lambda tx: forget_cloud(tx, keep=3))
+        assert journal.write(partial(count, table="outbox")) == 3
+        journal.write(lambda tx: forget_cloud(tx, keep=2))
+        assert journal.write(partial(count, table="outbox")) == 2
+    finally:
+        journal.stop(5)

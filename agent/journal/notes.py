@@ -48,8 +48,8 @@ def add_report(tx: Tx, report: Report) -> None:
 
 def add_remark(tx: Tx, report: Report) -> None:
     """The same for one that tells of nothing new, as of rubbish, or of what is known: not where too many wait."""
-    (waiting,) = tx.execute("SELECT (SELECT max(pk) FROM outbox) - (SELECT min(pk) FROM outbox)").fetchone()
-    if (waiting or 0) < MOST_WITH_REMARKS:
+    sql = "SELECT 1 FROM outbox LIMIT 1 OFFSET ?"  # counted: each start skips numbers
+    if tx.execute(sql, (MOST_WITH_REMARKS - 1,)).fetchone() is None:
         add_report(tx, report)
 
 

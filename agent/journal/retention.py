@@ -17,8 +17,8 @@ _UNTIL = "pruned_until"
 def prune(tx: Tx, keep_orders: int) -> int:
     """Forget the oldest settled orders with their events, tickets and moves, at most a sitting; returns how many.
 
-    An order that waits, or has a ticket that is not settled, stays, however old; so does one that was made far ahead,
-    while it has one of the newest so many tickets. Parked events beyond the same number go too.
+    An order that waits, or has a ticket that is not settled or has an alarm up, stays, however old; so does one that
+    was made far ahead, while it has one of the newest so many tickets. Parked events beyond the same number go too.
     """
     newest, newest_job = tx.execute("SELECT (SELECT max(pk) FROM orders), (SELECT max(id) FROM jobs)").fetchone()
     newest, newest_job = newest or 0, newest_job or 0
@@ -26,7 +26,8 @@ def prune(tx: Tx, keep_orders: int) -> int:
         pk
         for (pk,) in tx.execute(
             "SELECT pk FROM orders o WHERE pk <= ? AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.order_pk = o.pk "
-            "AND j.state IN ('pending', 'held', 'processing', 'unconfirmed')) "
+            "AND (j.state IN ('pending', 'held', 'processing', 'unconfirmed') "
+            "OR EXISTS (SELECT 1 FROM alarms a WHERE a.key = 'ticket:' || j.id))) "
             "AND NOT EXISTS (SELECT 1 FROM waits w WHERE w.order_pk = o.pk) "
             "AND NOT EXISTS (SELECT 1 FROM jobs n WHERE n.order_pk = o.pk AND n.id > ?) ORDER BY pk LIMIT ?",
             (newest - keep_orders, newest_job - keep_orders, A_SITTING),
@@ -72,4 +73,5 @@ def _note_forgotten(tx: Tx, order_pks: list[int]) -> None:
 def forget_cloud(tx: Tx, keep: int = KEEP_UNHEARD) -> None:
     """No cloud is configured: nobody takes reports, and no alarm is about the line."""
     tx.execute("DELETE FROM alarms WHERE key = 'session' OR key LIKE 'broker:%'")
-    tx.execute("DELETE FROM outbox WHERE pk <= (SELECT max(pk) FROM outbox) - ?", (keep,))
+    sql = "DELETE FROM outbox WHERE pk <= (SELECT pk FROM outbox ORDER BY pk DESC LIMIT 1 OFFSET ?)"
+    tx.execute(sql, (keep,))  # counted: each start skips numbers
