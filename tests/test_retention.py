@@ -5,15 +5,17 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from agent.journal import notes
+from agent.journal import jobs, notes, notices, sequences
 from agent.journal.decisions import decide
 from agent.journal.file import Tx
 from agent.journal.retention import forget_cloud, prune
 from agent.journal.store import Journal
 from agent.model.command import Settle
+from agent.model.job import JobState
 from agent.model.report import Pong
+from agent.model.ticket import Notice
 from tests.kitchen import kitchen
-from tests.queueing import Queueing, iso, queueing
+from tests.queueing import SOURCE, Queueing, iso, queueing
 
 
 def count(tx: Tx, table: str) -> int:
@@ -152,3 +154,58 @@ def test_remarks_and_unheard_reports_are_counted_over_a_restart(tmp_path: Path) 
         assert journal.write(partial(count, table="outbox")) == 2
     finally:
         journal.stop(5)
+
+
+def test_settled_tickets_of_no_order_go_with_their_moves(tmp_path: Path) -> None:
+    """The newest so many stay, and one that waits, however old."""
+    journal = Journal(tmp_path / "journal.db")
+    journal.start()
+
+    def post(tx: Tx) -> None:
+        for number in range(12):
+            notices.post(tx, Notice("wok", "paper"), "cold")
+            job = jobs.find(tx, number + 1)
+            assert job is not None
+            if number:
+                jobs.settle(tx, job, jobs.Settlement(JobState.CANCELED, reason="the trouble is over"))
+
+    try:
+        journal.write(post)
+        journal.write(lambda tx: prune(tx, keep_orders=5))
+        left = journal.write(lambda tx: tx.execute("SELECT id FROM jobs ORDER BY id").fetchall())
+        assert [row[0] for row in left] == [1, 8, 9, 10, 11, 12]
+        assert journal.write(partial(count, table="moves")) == 5
+    finally:
+        journal.stop(5)
+
+
+def test_a_hole_that_is_never_closed_is_given_up_at_last(tmp_path: Path) -> None:
+    """What came ahead of it is not kept for ever; the alarm stays, and what comes after all is taken."""
+    with queueing(tmp_path) as here:
+        for sequence in (1, *range(3, 13)):
+            here.tell(sequence, sequence, told=None)
+            here.one(sequence)
+        key = f"missing:{SOURCE}"
+        here.journal.write(lambda tx: prune(tx, keep_orders=20))
+        assert here.journal.write(partial(count, table="ahead")) == 10
+        here.journal.write(lambda tx: prune(tx, keep_orders=4))
+        assert here.journal.write(partial(count, table="ahead")) == 0
+        assert here.journal.write(sequences.cursors) == {SOURCE: 12}
+        assert "2 to 2" in here.alarms()[key]
+        here.tell(12, 12, told=None)
+        assert key in here.alarms()
+        here.tell(2, 2, told=None)
+        assert here.wait_for(2)
+        assert key not in here.alarms()
+
+
+def test_a_newer_hole_is_still_asked_for_when_an_old_one_is_given_up(tmp_path: Path) -> None:
+    """What came ahead of the newer one stays; so does what still waits behind one."""
+    with queueing(tmp_path, gap_hold_s=30) as here:
+        here.journal.write(lambda tx: [sequences.note(tx, SOURCE, each) for each in (1, 3, 4, 6, 7, 9)])
+        here.journal.write(lambda tx: prune(tx, keep_orders=2))
+        assert here.journal.write(sequences.cursors) == {SOURCE: 1}, "none was waited for in vain"
+        here.journal.write(lambda tx: sequences.pass_over(tx, SOURCE, 9))
+        here.journal.write(lambda tx: prune(tx, keep_orders=2))
+        assert here.journal.write(sequences.cursors) == {SOURCE: 7}
+        assert here.journal.write(lambda tx: sequences.not_here(tx, SOURCE, range(10))) == [8]

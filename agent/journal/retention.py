@@ -1,10 +1,10 @@
-"""What the journal forgets: settled orders beyond the newest so many. Counted and not dated, because a box without a
-clock battery may believe in any year.
+"""What the journal forgets: settled orders, and tickets of none, beyond the newest so many. Counted and not dated,
+because a box without a clock battery may believe in any year.
 """
 
 from datetime import datetime
 
-from agent.journal import notes, waits
+from agent.journal import gone, notes, sequences, waits
 from agent.journal.file import Tx
 
 KEEP_UNHEARD = 1000
@@ -46,7 +46,30 @@ def prune(tx: Tx, keep_orders: int) -> int:
         waits.take_dropped(tx, pk)
     tx.execute("DELETE FROM parked WHERE pk <= (SELECT max(pk) FROM parked) - ?", (keep_orders,))
     tx.execute("DELETE FROM events WHERE order_pk IS NULL AND pk <= (SELECT max(pk) FROM events) - ?", (keep_orders,))
+    _prune_notices(tx, newest_job - keep_orders)
+    _prune_holes(tx, keep_orders)
     return len(old)
+
+
+def _prune_notices(tx: Tx, last: int) -> None:
+    """Settled tickets of no order, at most a sitting."""
+    old = tx.execute(
+        "SELECT id FROM jobs j INDEXED BY jobs_of_order WHERE order_pk IS NULL AND id <= ? AND state NOT IN "
+        "('pending', 'held', 'processing', 'unconfirmed') AND flight IS NULL "
+        "AND NOT EXISTS (SELECT 1 FROM alarms a WHERE a.key = 'ticket:' || j.id) ORDER BY id LIMIT ?",
+        (last, A_SITTING),
+    ).fetchall()
+    tx.executemany("DELETE FROM moves WHERE job_id = ?", old)
+    tx.executemany("DELETE FROM jobs WHERE id = ?", old)
+
+
+def _prune_holes(tx: Tx, keep: int) -> None:
+    """What is missing before more events than are kept comes no more; whom that alarms is told so."""
+    for (source,) in tx.execute("SELECT source FROM ahead GROUP BY source HAVING count(*) > ?", (keep,)).fetchall():
+        missing = sequences.close_holes(tx, source, keep)
+        if missing and gone.alarm_key(source) in notes.alarms(tx):
+            names = f"{missing[0].start} to {missing[-1].stop - 1}"
+            gone.give_up(tx, source, missing, f"of events {names} some never came, and are asked for no more")
 
 
 def forgot(tx: Tx) -> bool:

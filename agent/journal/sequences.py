@@ -104,6 +104,29 @@ def pass_over(tx: Tx, source: str, sequence: int) -> tuple[str, ...]:
     return tuple(missing)
 
 
+def close_holes(tx: Tx, source: str, keep: int) -> list[range]:
+    """Count on behind more than the newest `keep` that came ahead, as far as they were let through: what is missing
+    there, and returned, is asked for no more. One of those that comes after all is still taken, as late.
+    """
+    row = tx.execute(
+        "SELECT a.sequence FROM ahead a JOIN cursors c ON c.source = a.source WHERE a.source = ? "
+        "AND a.sequence <= c.passed AND a.sequence <= (SELECT sequence FROM ahead WHERE source = ? "
+        "ORDER BY sequence DESC LIMIT 1 OFFSET ?) ORDER BY a.sequence DESC LIMIT 1",
+        (source, source, keep),
+    ).fetchone()
+    if row is None:
+        return []
+    before, missing = cursors(tx)[source], []
+    rows = tx.execute("SELECT sequence FROM ahead WHERE source = ? AND sequence <= ? ORDER BY sequence", (source, *row))
+    for (here,) in rows:
+        if here > before + 1:
+            missing.append(range(before + 1, here))
+        before = here
+    rows.close()
+    skip_to(tx, source, row[0])
+    return missing
+
+
 def first_ahead(tx: Tx, source: str) -> int | None:
     """The lowest sequence that came although one before it is missing; None without a gap."""
     row = tx.execute("SELECT min(sequence) FROM ahead WHERE source = ?", (source,)).fetchone()
