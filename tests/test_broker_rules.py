@@ -312,6 +312,45 @@ def test_beat_says_how_the_shop_is(broker: ScriptedBroker, tmp_path: Path) -> No
     assert second["oldest_ticket"]
 
 
+def test_beat_stays_small_however_many_tickets_are_in_doubt(broker: ScriptedBroker, tmp_path: Path) -> None:
+    """A broker breaks the line for a message that is too large, and the beat is the first on each line."""
+    reason = "豆浆" * 200
+
+    def doubts(tx: Tx) -> None:
+        for number in range(600):
+            notes.raise_alarm(tx, f"ticket:{1000 + number}", f"order {number} in doubt")
+        notes.raise_alarm(tx, "printer:kitchen:away", "no route to host")
+
+    def many(tx: Tx) -> None:
+        for number in range(600):
+            notes.raise_alarm(tx, f"missing:{number}", reason)
+
+    clock = HandClock()
+    with house(tmp_path, broker.port, clock=clock) as here:
+        peer = broker.welcome()
+
+        def beat() -> tuple[Any, int]:
+            packet = peer.expect("PUBLISH", lambda packet: packet.topic == f"{UP}/beat")
+            return told(packet), len(packet.payload)
+
+        beat()
+        sizes = []
+        here.journal.write(doubts)
+        clock.pass_s(60)
+        first, size = beat()
+        sizes.append(size)
+        here.journal.write(many)
+        clock.pass_s(60)
+        second, size = beat()
+        sizes.append(size)
+    assert first["alarms"]["printer:kitchen:away"] == "no route to host"
+    assert [key for key in first["alarms"] if "ticket:" in key] == [f"ticket:{1000 + number}" for number in range(100)]
+    assert first["alarms_in_all"] >= 601
+    assert second["alarms"]["missing:0"] == reason[:300]
+    assert second["alarms_in_all"] == first["alarms_in_all"] + 600
+    assert max(sizes) < 32 * 1024
+
+
 def test_replay_is_asked_for_on_every_connect_for_every_source(broker: ScriptedBroker, tmp_path: Path) -> None:
     """Rule 7: whatever the broker says of the session, from the last sequence without a gap before it."""
     other = "//orders.example/shops/s1/e2"

@@ -40,7 +40,8 @@ class PrinterSeen(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Beat(msgspec.Struct, frozen=True):
     """How the box is. `sequences`: by source up to where nothing is missing; `waiting`: tickets by printer;
-    `orders_held`: orders that wait and are no tickets yet; `alarms`: what needs a person, by key.
+    `orders_held`: orders that wait and are no tickets yet; `alarms`: what needs a person, by key, and
+    `alarms_in_all` how many there are: of those about tickets the oldest are told.
     """
 
     at: str
@@ -55,6 +56,7 @@ class Beat(msgspec.Struct, frozen=True):
     clock_synchronised: bool
     session: Session | None
     alarms: dict[str, str]
+    alarms_in_all: int = 0
 
 
 _BEFORE_THREADS = msgspec.json.Decoder(Beat)

@@ -23,6 +23,7 @@ from agent.clock import Clock, is_synchronised, stamp
 from agent.journal import jobs, notes, sequences, waits
 from agent.journal.file import Tx
 from agent.journal.store import Journal
+from agent.report.alarmlist import told_alarms
 from agent.report.bell import Bell
 from agent.report.denied import Denied
 from agent.report.envelope import Identity, envelope_of, state_payload
@@ -37,7 +38,6 @@ PACE_S = 0.02
 UNANSWERED_S = 120.0
 FAILED_AGAIN_S = 5.0
 GOODBYE_S = 1.0
-LONGEST_ALARM = 300
 LINE_ALARMS = "broker:"
 TOPICS_ALARM = "broker:topics"
 _log = log.get("report")
@@ -298,6 +298,7 @@ class Publisher(ServiceThread):
 
     def _beat(self, reader: Tx) -> None:
         self._beat_at = self._clock.monotonic()
+        up = notes.alarms(reader)
         beat = Beat(
             at=self._now(),
             boot=self._identity.boot,
@@ -310,7 +311,8 @@ class Publisher(ServiceThread):
             last_order_heard=self.last_heard or None,
             clock_synchronised=is_synchronised(),
             session=self.line.session,
-            alarms={key: reason[:LONGEST_ALARM] for key, reason in notes.alarms(reader).items()},
+            alarms=told_alarms(up),
+            alarms_in_all=len(up),
         )
         if self._topics.state in self._denied:  # it may be allowed by now
             self._say("state", self._topics.state, state_payload(self._identity, True, beat.at), retain=True)

@@ -139,6 +139,7 @@ _BEAT = Beat(
     clock_synchronised=True,
     session=Session(True, 604_800),
     alarms={"printer:bar:away": "the printer does not answer: no route to host"},
+    alarms_in_all=1,
 )
 _PLAIN: tuple[tuple[str, str, msgspec.Struct], ...] = (
     ("replay.request", "", ReplayRequest(CLOUD, 43)),
