@@ -646,6 +646,22 @@ def test_refused_report_is_kept_and_tried_again_while_others_pass(
         until(lambda: here.count("outbox") == 0, "an empty outbox")
 
 
+def test_report_that_the_broker_could_not_take_breaks_no_line(broker: ScriptedBroker, tmp_path: Path) -> None:
+    """It waits for a broker that takes more, the others go on, and a person is told."""
+    large = "x" * 4000
+    with house(tmp_path, broker.port) as here:
+        peer = broker.welcome(maximum_packet_size=2048)
+        put_reports(here, large, "small")
+        assert pongs(peer, 1)[0][1] == "small"
+        peer.expect("PUBLISH", report_of("alarm", key="broker:packet", state="raised"))
+        here.turns()
+        assert not any(large.encode() in packet.payload for packet in peer.seen)
+        peer.drop()
+        again = broker.welcome(maximum_packet_size=8192)
+        assert pongs(again, 1)[0][1] == large
+        again.expect("PUBLISH", report_of("alarm", key="broker:packet", state="cleared"))
+
+
 def test_broker_that_refuses_all_is_left_in_peace_for_a_minute(broker: ScriptedBroker, tmp_path: Path) -> None:
     """No right to the topic, or a quota: one window is enough to see it."""
     broker.acks = False

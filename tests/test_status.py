@@ -68,6 +68,7 @@ def seen(
         (["ticket:7"], "look"),
         (["template:kitchen"], "look"),
         (["broker:certificate"], "look"),
+        (["broker:packet"], "look"),
         (["printer:wok:paper"], "trouble"),
         (["printer:wok:away", "ticket:7"], "trouble"),
         (["broker:refused"], "trouble"),
@@ -151,7 +152,7 @@ DYNAMIC = {
 }
 """Where an alarm's key is not written beside `raise_alarm`; each is looked for below."""
 PRINTER_ALARMS = [*map(str, Need), "away", "other", "unheard", "mute", "silent", "paused"]
-LINE_ALARMS = ["refused", "topics", "client_id", "tls", "certificate"]
+LINE_ALARMS = ["refused", "topics", "packet", "client_id", "tls", "certificate"]
 
 
 def raised() -> Iterator[tuple[str, str]]:

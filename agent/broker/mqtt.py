@@ -45,6 +45,10 @@ from agent.model.wire import Delivery
 
 MOST_UNACKED_OUT = 10
 SUBSCRIBE_AGAIN_S = 60.0
+UNLIMITED = 1 << 28
+"""More than any packet can have."""
+MOST_AROUND = 16
+"""Bytes of a PUBLISH besides topic and payload."""
 NO_RIGHT = (135, 144)
 """Not authorized; topic name invalid."""
 _log = log.get("broker")
@@ -88,6 +92,7 @@ class Line:
         self._aliens: set[str] = set()
         self._stopped = False
         self.most_unacked_out = MOST_UNACKED_OUT
+        self.largest_out = UNLIMITED
         self.session: Session | None = None
         self.acknowledged: queue.SimpleQueue[Acknowledged | None] = queue.SimpleQueue()
         self._preset = preset_of(settings.preset)
@@ -145,6 +150,14 @@ class Line:
             return None
         info = self._client.publish(topic, payload, 1, retain and self._preset.retains)
         return info.mid if info.rc == mqtt.MQTT_ERR_SUCCESS else None
+
+    def fits(self, topic: str, payload: bytes) -> bool:
+        """Does the broker take a message of this size? Else it would break the line, each time; a person is told."""
+        size = MOST_AROUND + len(topic.encode()) + len(payload)
+        if size <= self.largest_out:
+            return True
+        self._troubles.too_large(topic, size, self.largest_out)
+        return False
 
     def hang_up(self, reason: str) -> None:
         """Break this connection, because nothing good can come of it; a new one is made by itself."""
@@ -261,6 +274,7 @@ class Line:
             self._troubles.refused(str(reason), reason.value)
             return
         self.most_unacked_out = max(1, min(MOST_UNACKED_OUT, getattr(properties, "ReceiveMaximum", MOST_UNACKED_OUT)))
+        self.largest_out = getattr(properties, "MaximumPacketSize", UNLIMITED)
         self._troubles.over()
         self._subscribe(client)
         with self._lock:

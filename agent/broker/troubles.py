@@ -18,8 +18,8 @@ _log = log.get("broker")
 
 
 class Troubles:
-    """`refusal`: why the broker does not take us; `denied`: which topics it does not let us read. Empty while all is
-    well.
+    """`refusal`: why the broker does not take us; `denied`: which topics it does not let us read; `large`: what we have
+    for it that is larger than it takes. Empty while all is well.
     """
 
     def __init__(self, settings: Broker, address: BrokerAddress, trust: Trust | None) -> None:
@@ -27,6 +27,7 @@ class Troubles:
         self._said = ""
         self.refusal = ""
         self.denied = ""
+        self.large = ""
 
     @property
     def login(self) -> str:
@@ -43,7 +44,7 @@ class Troubles:
 
     def over(self) -> None:
         """The broker took us."""
-        self._said = self.refusal = ""
+        self._said = self.refusal = self.large = ""
         if self._trust is not None:
             self._trust.accepted()
 
@@ -56,6 +57,12 @@ class Troubles:
         if reason != self._said:
             self._said = reason
             _log.warning(event, reason=reason, host=self._address.host, port=self._address.port, again_in_s=again_s)
+
+    def too_large(self, topic: str, size: int, largest: int) -> None:
+        """It takes no message of this size; the first of a connection is told."""
+        if not self.large:
+            self.large = f"a message of {size} bytes for {topic}: the broker takes {largest}; allow larger ones there"
+            _log.error("broker.too_large", topic=topic, bytes=size, largest=largest)
 
     def not_let(self, topics: Sequence[str], reasons: Sequence[ReasonCode]) -> str:
         """Which of the topics the broker does not let us read, as it answered our subscription; "" if all."""
@@ -93,6 +100,8 @@ class Troubles:
                 f"the broker does not let us read our orders: {self.denied}; "
                 f"correct prefix, shop and agent here, or let {self.login} read these topics there"
             )
+        if self.large:
+            found["broker:packet"] = self.large
         if backoff.contested:
             found["broker:client_id"] = (
                 f"another program uses our client id {self._settings.client_id}; give one of them another"

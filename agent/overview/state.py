@@ -21,6 +21,7 @@ _NOBODY_CAN_HELP = ("mute", "unheard")
 _SAYS_MORE = {"line": {"broker:refused", "broker:tls"}, "disk": set[str](), "no_printer": set[str]()}
 """By an alarm that need not be in the journal: those that say why."""
 _ORDERS_DO_NOT_COME = ("line", "disk", "journal", "broker", "no_printer")
+_ORDERS_COME = ("broker:certificate", "broker:packet")
 _NOT_PRINTED = ("paper", "cover", "cutter", "error", "offline", "away", "silent", "other")
 
 Wellness = Literal["well", "look", "trouble"]
@@ -221,7 +222,7 @@ def _is_grave(key: str) -> bool:
     kind, _, rest = key.partition(":")
     if kind == "printer":
         return rest.rpartition(":")[2] in _NOT_PRINTED
-    return kind in _ORDERS_DO_NOT_COME and key != "broker:certificate"
+    return kind in _ORDERS_DO_NOT_COME and key not in _ORDERS_COME
 
 
 def _calls(alarm: AlarmNow) -> bool:

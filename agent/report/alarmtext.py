@@ -154,6 +154,10 @@ _BY_KIND = {
             "Check prefix, shop, agent; ask the cloud to allow these topics.",
         ),
     ),
+    "broker:packet": (
+        ("有回报太大，云端不收", "a report is too large for the cloud's broker, and waits"),
+        ("请联系安装方：放宽服务器的消息大小限制。", "Tell the installer: the broker's limit is too low."),
+    ),
     "broker:client_id": (
         ("另一台盒子用了同一个编号", "another box uses this one's client id"),
         ("给每台盒子写不同的 agent。", "Give each box an agent name of its own."),

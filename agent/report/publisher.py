@@ -23,7 +23,7 @@ from agent.clock import Clock, is_synchronised, stamp
 from agent.journal import jobs, notes, sequences, waits
 from agent.journal.file import Tx
 from agent.journal.store import Journal
-from agent.report.alarmlist import told_alarms
+from agent.report.alarmlist import MOST_BYTES, told_alarms
 from agent.report.bell import Bell
 from agent.report.denied import Denied
 from agent.report.envelope import Identity, envelope_of, state_payload
@@ -222,14 +222,18 @@ class Publisher(ServiceThread):
         """As much as the broker allows under way: presence and requests first, then reports in their order."""
         while self._urgent and self._room() > 0:
             what, topic, payload, retain = self._urgent[0]
-            if not self._publish(Sent(what, self._clock.monotonic()), topic, payload, retain):
+            fits = self.line.fits(topic, payload)
+            if fits and not self._publish(Sent(what, self._clock.monotonic()), topic, payload, retain):
                 return
             self._urgent.popleft()
         under_way = {sent.pk for sent in self._under_way.values()}
         for row in self._outbox.next(reader, self._room(), under_way):
+            envelope = self._envelope(row)
+            if not self.line.fits(self._topics.report, envelope):  # it stays until a connection takes it
+                continue
             checkpoint("report.before_publish")
             sent = Sent("report", self._clock.monotonic(), row.pk)
-            if not self._publish(sent, self._topics.report, self._envelope(row)):
+            if not self._publish(sent, self._topics.report, envelope):
                 return
             checkpoint("report.after_publish")
 
@@ -311,7 +315,7 @@ class Publisher(ServiceThread):
             last_order_heard=self.last_heard or None,
             clock_synchronised=is_synchronised(),
             session=self.line.session,
-            alarms=told_alarms(up),
+            alarms=told_alarms(up, min(MOST_BYTES, self.line.largest_out // 2)),
             alarms_in_all=len(up),
         )
         if self._topics.state in self._denied:  # it may be allowed by now
