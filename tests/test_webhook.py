@@ -396,7 +396,7 @@ def test_receiver_that_hangs_stops_neither_the_thread_nor_the_others(tmp_path: P
             assert "缺纸" in quick.next()
             here.alarm("parked")
             here.passes(20)
-            assert "消息读不懂" in quick.next()
+            assert "消息用不了" in quick.next()
             assert slow.asked == 1
             assert receiver._under_way is not None
             assert here.notices.progress() == here.clock.now
