@@ -2,6 +2,7 @@
 nothing else. Its report comes last.
 """
 
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,13 @@ from tests.scripted_broker import ScriptedBroker
 
 REPORT = "printer_report"
 HARDWARE = "at_hand"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c() -> None:
+    """A shell starts what runs in its background deaf to Ctrl-C, and so would be what tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

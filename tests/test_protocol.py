@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator, ValidationError
 from paho.mqtt.enums import CallbackAPIVersion
 
+from agent.broker.mqtt import UNLIMITED
 from agent.broker.topics import topics
 from agent.broker.word import Acknowledged, Session
 from agent.clock import SystemClock
@@ -199,6 +200,7 @@ class Ear:
         self.up, self.generation, self.most_unacked_out, self.login = True, 1, 20, "the user s421"
         self.faults: dict[str, str] = {}
         self.session = Session(True, 604_800)
+        self.largest_out = UNLIMITED
         self._mid = 0
 
     def tend(self) -> None:
@@ -207,6 +209,10 @@ class Ear:
     def hang_up(self, reason: str) -> None:
         """Never."""
         raise AssertionError(reason)
+
+    def fits(self, _topic: str, _payload: bytes) -> bool:
+        """Always."""
+        return True
 
     def publish(self, topic: str, payload: bytes, retain: bool = False) -> int:
         """Take it."""
