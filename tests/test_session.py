@@ -275,6 +275,17 @@ def test_a_fence_that_came_too_late_answers_for_no_other() -> None:
             here.preflight()
 
 
+def test_a_clone_whose_status_byte_always_says_no_paper_prints_all_the_same() -> None:
+    """Its sensors, asked in real time, say that there is some."""
+    asked = printer(realtime=WELL, fence=True)
+    here, _ = session(lambda data: asked(data).replace(b"\0", b"\x0c"))
+    here.capabilities = Capabilities(Tier.STATUS, ALL)
+    for _ in range(2):
+        assert here.preflight() is None
+        assert here.send(b"ticket", TICKET, 1) is None
+        assert here.settle() == Confirmed("status")
+
+
 def test_an_answer_that_was_given_up_excuses_a_crackle_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """After that it is lost, and a byte that nobody asked for is one."""
     clock, now = SystemClock(), [1000.0]

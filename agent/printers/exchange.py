@@ -188,8 +188,9 @@ class Exchange:
             self.status = PrinterStatus(frozenset({Need.PAPER}))
         elif isinstance(reply, Fence):
             self.fences.came(reply.byte)
-            needs = self.status.needs - {Need.PAPER} | ({Need.PAPER} if says_paper_out(reply.byte) else set())
-            self.status = replace(self.status, needs=needs)
+            if self.fences.tells_paper:
+                out = {Need.PAPER} if says_paper_out(reply.byte) else set()
+                self.status = replace(self.status, needs=self.status.needs - {Need.PAPER} | out)
         elif len(self._inbox) < MOST_TOKENS:
             self._inbox.append(reply)
 

@@ -46,12 +46,14 @@ class Noise:
 
 class Fences:
     """Those of one link. `owed` are waited for. Since these were last set to False: `heard`, one came; `paper_out`, one
-    said that there is no paper. Who says so behind a ticket has printed it without any.
+    said that there is no paper. Who says so behind a ticket has printed it without any; unless it says so always
+    (`tells_paper`).
     """
 
     def __init__(self, noise: Noise) -> None:
         self.owed = 0
         self.heard = self.paper_out = False
+        self.tells_paper = True
         self.noise = noise
         self._late: deque[float] = deque(maxlen=MOST_LATE)
 
@@ -74,7 +76,7 @@ class Fences:
     def came(self, byte: int) -> None:
         """An answer, or a byte that looks like one."""
         self.heard = True
-        self.paper_out |= says_paper_out(byte)
+        self.paper_out |= self.tells_paper and says_paper_out(byte)
         if self.owed:
             self.owed -= 1
             return

@@ -197,8 +197,13 @@ class Meeting:
         """
         if need := self.look():
             return need
+        self._dialogue.fences.paper_out = False
         if not self._is_listening():
             raise Unavailable("no answer to a fence")
+        if self.capabilities.realtime and self._dialogue.fences.paper_out:
+            if need := self.look():
+                return need
+            self._dialogue.fences.tells_paper = False  # its sensors say otherwise
         reports = self._dialogue.report_by_itself if self.capabilities.tier is Tier.PROCESS_ID else b""
         self._dialogue.say(RESET + reports)  # and what it made of half a question is forgotten
         self._counts |= self.capabilities.counters
