@@ -10,6 +10,7 @@ from agent.simulator.reading import Banner, Printed
 _TIME_AND_AFTER = re.compile(r"(打印|printed)+(\d\d-\d\d)?\d\d:\d\d:\d\d.*$")
 _TROUBLE = re.compile("notreachable|offline|saysnothing|cutterjammed|aticketisindoubt")
 _RULE = re.compile("-{3,}")
+_COUNT = re.compile(r"(?<=waiting:)\d+")
 _DISH = re.compile(r"x\d")
 
 
@@ -78,10 +79,10 @@ def _ends(rest: Printed, whole: Printed) -> bool:
 
 def _is_of_a_notice(rest: Printed, everywhere: Sequence[Printed]) -> bool:
     """Does it name a printer's trouble, or is it made of words of a notice, which may count what waits otherwise?"""
-    before = _TIME_AND_AFTER.sub("", rest.words)
+    before = _COUNT.sub("", _TIME_AND_AFTER.sub("", rest.words))
     said = [words for words in _RULE.split(before) if words] or [before]  # a rule right before the time: a notice's
     trouble = _TROUBLE.search(rest.words) is not None and not _DISH.search(rest.words)
-    notices = [other.words for other in everywhere if other.notice]
+    notices = [_COUNT.sub("", other.words) for other in everywhere if other.notice]
     return trouble or any(all(words and words in notice for words in said) for notice in notices)
 
 
